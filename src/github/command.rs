@@ -1,0 +1,137 @@
+//! How is a workflow command written, and any other text kept from being one?
+//!
+//! The runner takes `::name::` at the start of a line and `##[name]` anywhere in it as a command.
+
+/// Makes one harmless line of a text: no line breaks, no control characters, no `##[`, no `::`.
+pub(crate) fn plain(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\u{1b}' => line.push('␛'),
+            c if breaks_or_hides(c) => line.push(' '),
+            c => {
+                // A space in between suffices, and people can still read it.
+                if (c == '[' && line.ends_with("##")) || (c == ':' && line.ends_with(':')) {
+                    line.push(' ');
+                }
+                line.push(c);
+            }
+        }
+    }
+    line
+}
+
+/// Line breaks of every kind, controls, and the marks that reorder what people see.
+fn breaks_or_hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// An annotation's severity, as the runner names it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Level {
+    Error,
+    Warning,
+    Debug,
+}
+
+/// The runner cuts a message here anyway, perhaps inside an escape.
+const LONGEST_MESSAGE: usize = 4_000;
+
+/// Writes an annotation, or a debug line; the message may hold line breaks of ours.
+pub(crate) fn message(level: Level, title: &str, message: &str) -> String {
+    let name = match level {
+        Level::Error => "error",
+        Level::Warning => "warning",
+        Level::Debug => "debug",
+    };
+    let lines: Vec<String> = message.split('\n').map(plain).collect();
+    let text: String = lines.join("\n").chars().take(LONGEST_MESSAGE).collect();
+    let data = text
+        .replace('%', "%25")
+        .replace('\r', "%0D")
+        .replace('\n', "%0A");
+    if title.is_empty() {
+        return format!("::{name}::{data}");
+    }
+    let title: String = plain(title).chars().take(200).collect();
+    let title = title
+        .replace('%', "%25")
+        .replace(':', "%3A")
+        .replace(',', "%2C")
+        .replace('=', "%3D");
+    format!("::{name} title={title}::{data}")
+}
+
+/// Hides a value from the log from now on.
+pub(crate) fn mask(secret: &str) -> String {
+    format!(
+        "::add-mask::{}",
+        secret
+            .replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A")
+    )
+}
+
+/// Opens a fold of the log.
+pub(crate) fn group(title: &str) -> String {
+    format!("::group::{}", plain(title).replace('%', "%25"))
+}
+
+/// Closes the fold.
+pub(crate) const END_GROUP: &str = "::endgroup::";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The runner's own rule: `##[` anywhere, `::` after leading white space, lines also end at CR.
+    fn commands(text: &str) -> usize {
+        text.split(['\r', '\n'])
+            .filter(|line| line.trim_start().starts_with("::") || line.contains("##["))
+            .count()
+    }
+
+    #[test]
+    fn hostile_texts_are_no_commands() {
+        for (text, expected, why) in [
+            ("a\r::error::x", "a : :error: :x", "a lone CR starts a line"),
+            ("a ##[error]x", "a ## [error]x", "anywhere in the line"),
+            (
+                "a\u{2028}::error::",
+                "a : :error: :",
+                "Unicode's line separator",
+            ),
+            (
+                "Log in: all fine",
+                "Log in: all fine",
+                "an ordinary name stays",
+            ),
+            (
+                "\u{202e}evil\u{1b}[31m",
+                " evil␛[31m",
+                "what hides is shown",
+            ),
+        ] {
+            assert_eq!(plain(text), expected, "{why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_exactly_one_command(title in any::<String>(), text in any::<String>()) {
+            let line = message(Level::Error, &title, &text);
+
+            prop_assert_eq!(commands(&line), 1);
+            prop_assert!(!line.contains(['\r', '\n']));
+            prop_assert_eq!(line.matches("::").count(), 2);
+        }
+
+        #[test]
+        fn text_behind_a_word_of_ours_is_never_a_command(text in any::<String>()) {
+            prop_assert_eq!(commands(&format!("ours {}", plain(&text))), 0);
+        }
+    }
+}

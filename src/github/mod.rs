@@ -1,0 +1,167 @@
+//! The border with the runner: its environment, its files, its log.
+
+pub(crate) mod command;
+pub(crate) mod log;
+pub(crate) mod user;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
+use uuid::Uuid;
+
+/// The runner's files, opened while that is still allowed.
+#[derive(Debug)]
+pub(crate) struct Runner {
+    output: Result<File, String>,
+    summary: Result<File, String>,
+    workspace: PathBuf,
+}
+
+impl Runner {
+    /// Opens the files that the environment names. None of them is worth failing for.
+    pub(crate) fn open(env: &[(String, String)]) -> Self {
+        let value = |name: &str| {
+            env.iter().find_map(|(key, value)| {
+                (key == name && !value.is_empty()).then_some(value.as_str())
+            })
+        };
+        let file = |name: &str| {
+            let path = value(name).ok_or_else(|| format!("{name} is not set"))?;
+            OpenOptions::new()
+                .append(true)
+                .create(true)
+                .open(path)
+                .map_err(|error| format!("{name} cannot be opened ({error})"))
+        };
+        Self {
+            output: file("GITHUB_OUTPUT"),
+            summary: file("GITHUB_STEP_SUMMARY"),
+            workspace: PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or(".")),
+        }
+    }
+
+    /// The folder that reports are written below.
+    pub(crate) fn workspace(&self) -> &Path {
+        &self.workspace
+    }
+
+    /// Sets step outputs.
+    pub(crate) fn set_outputs(&mut self, pairs: &[(&str, String)]) {
+        let text: String = pairs
+            .iter()
+            .map(|(name, value)| heredoc(name, value))
+            .collect();
+        if let Err(problem) = append(&mut self.output, &text) {
+            tracing::warn!("the step outputs are not written: {problem}");
+        }
+    }
+
+    /// Adds to the job summary, or prints it where the runner has none.
+    pub(crate) fn add_summary(&mut self, markdown: &str) {
+        if let Err(problem) = append(&mut self.summary, markdown) {
+            tracing::warn!("the job summary is not written: {problem}; it follows in the log");
+            for line in markdown.lines() {
+                tracing::info!("{line}");
+            }
+        }
+    }
+
+    /// Writes a report below the workspace, whole or not at all.
+    ///
+    /// A link that leads out of the workspace is not followed.
+    pub(crate) fn write_report(&self, path: &Path, text: &str) -> io::Result<()> {
+        let workspace = Dir::open_ambient_dir(&self.workspace, ambient_authority())?;
+        let parent = path.parent().unwrap_or(Path::new(""));
+        if !parent.as_os_str().is_empty() {
+            workspace.create_dir_all(parent)?;
+        }
+        let unfinished = parent.join(format!(".{}.unfinished", Uuid::new_v4()));
+        let written = workspace
+            .write(&unfinished, text)
+            .and_then(|()| workspace.rename(&unfinished, &workspace, path));
+        if written.is_err() {
+            _ = workspace.remove_file(&unfinished);
+        }
+        written
+    }
+}
+
+fn append(file: &mut Result<File, String>, text: &str) -> Result<(), String> {
+    file.as_mut()
+        .map_err(|problem| problem.clone())?
+        .write_all(text.as_bytes())
+        .map_err(|error| error.to_string())
+}
+
+/// Writes an output with a delimiter that nobody can guess, so that no value can end early.
+fn heredoc(name: &str, value: &str) -> String {
+    let delimiter = format!("ghadelimiter_{}", Uuid::new_v4());
+    format!("{name}<<{delimiter}\n{value}\n{delimiter}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runner(workspace: &Path) -> Runner {
+        Runner::open(&[(
+            "GITHUB_WORKSPACE".to_owned(),
+            workspace.display().to_string(),
+        )])
+    }
+
+    fn scratch(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("{name}-{}", Uuid::new_v4()));
+        std::fs::create_dir_all(&path).expect("a folder");
+        path
+    }
+
+    #[test]
+    fn a_report_is_written_with_its_folders_and_replaces_the_old_one() {
+        let workspace = scratch("reports");
+        let runner = runner(&workspace);
+
+        runner
+            .write_report(Path::new("a/b/report.xml"), "old")
+            .expect("written");
+        runner
+            .write_report(Path::new("a/b/report.xml"), "new")
+            .expect("replaced");
+
+        assert_eq!(
+            std::fs::read_to_string(workspace.join("a/b/report.xml")).expect("the report"),
+            "new"
+        );
+        assert_eq!(
+            std::fs::read_dir(workspace.join("a/b"))
+                .expect("the folder")
+                .count(),
+            1
+        );
+    }
+
+    #[test]
+    fn a_link_out_of_the_workspace_is_not_followed() {
+        let (workspace, outside) = (scratch("workspace"), scratch("outside"));
+        std::os::unix::fs::symlink(&outside, workspace.join("link")).expect("a link");
+
+        let written = runner(&workspace).write_report(Path::new("link/report.xml"), "x");
+
+        assert!(written.is_err());
+        assert_eq!(std::fs::read_dir(&outside).expect("the folder").count(), 0);
+    }
+
+    #[test]
+    fn an_output_is_one_output_whatever_its_value() {
+        let text = heredoc("reason", "x\nghadelimiter_\nconclusion=success");
+        let lines: Vec<&str> = text.lines().collect();
+        let delimiter = lines[0].strip_prefix("reason<<").expect("a heredoc");
+
+        assert_eq!(lines.iter().filter(|line| **line == delimiter).count(), 1);
+        assert_eq!(lines.last(), Some(&delimiter));
+        assert!(text.ends_with('\n'));
+    }
+}

@@ -1,0 +1,737 @@
+//! What does the user want? `INPUT_*` pairs become [`Inputs`], or every problem at once.
+//!
+//! Pure: takes the environment as pairs, and must not know Sofy's API nor the file system.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::path::{Component, Path, PathBuf};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use jiff::civil::DateTime;
+use reqwest::Url;
+use serde::Deserialize;
+
+use crate::secret::ApiKey;
+use crate::test_run::TestStatus;
+use crate::text::span;
+use crate::verdict::Policy;
+
+/// Long enough for a morning's queue; a forgotten run does not hold a runner for the six hours of a job.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+/// A developer does not notice fifteen seconds; Sofy does notice a poll every second from every pull request.
+const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(15);
+
+const FAIL_ON_WORDS: &str = "failed, incomplete, not-executed, stopped";
+
+/// What the user wrote under `with:`, understood.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    pub(crate) api_key: ApiKey,
+    pub(crate) schedule: ScheduleId,
+    pub(crate) api_url: Option<String>,
+    pub(crate) start: Start,
+    pub(crate) timeout: Duration,
+    pub(crate) poll_interval: Duration,
+    pub(crate) policy: Policy,
+    pub(crate) abort_unfinished: AbortUnfinished,
+    pub(crate) junit_path: Option<PathBuf>,
+    pub(crate) json_path: Option<PathBuf>,
+}
+
+/// Identifies the schedule and thereby chooses the generation of the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ScheduleId {
+    Classic(u64),
+    Public(String),
+}
+
+impl std::fmt::Display for ScheduleId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Classic(number) => write!(f, "{number}"),
+            Self::Public(guid) => f.write_str(guid),
+        }
+    }
+}
+
+/// Where the run comes from and whether it is waited for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// Trigger a run, then wait for it.
+    Trigger(Order),
+    /// Trigger a run and leave it alone.
+    Detach(Order),
+    /// Wait for a run that an earlier step triggered.
+    Attach {
+        group_id: String,
+        results_after: String,
+    },
+}
+
+/// What a trigger carries besides the schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Order {
+    pub(crate) app_hash: Option<String>,
+    pub(crate) device_serials: Vec<String>,
+}
+
+/// Whether an unfinished group is aborted when the step ends early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AbortUnfinished {
+    Yes,
+    No,
+}
+
+/// The inputs as text; absent and blank are one and the same.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+struct Raw {
+    api_key: Option<String>,
+    schedule_id: Option<String>,
+    app_hash: Option<String>,
+    device_serials: Option<String>,
+    test_run_group_id: Option<String>,
+    results_after: Option<String>,
+    wait: Option<String>,
+    timeout: Option<String>,
+    poll_interval: Option<String>,
+    fail_on: Option<String>,
+    abort_unfinished: Option<String>,
+    junit_path: Option<String>,
+    json_path: Option<String>,
+    api_url: Option<String>,
+}
+
+/// Finds the key alone, so that it can be masked before anything else is said.
+pub(crate) fn api_key(env: &[(String, String)]) -> Option<ApiKey> {
+    inputs_of(env)
+        .into_iter()
+        .find_map(|(name, value)| (name == "api-key").then(|| ApiKey::new(value)))
+}
+
+/// Understands the inputs, or lists every problem, each naming its input.
+pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
+    let raw: Raw = envy::from_iter(inputs_of(env))
+        .map_err(|error| vec![format!("the inputs cannot be read: {error}")])?;
+    let mut problems = Problems::default();
+    let workspace = value_of(env, "GITHUB_WORKSPACE");
+
+    let api_key = problems.note(key(raw.api_key, env));
+    let schedule = problems.note(schedule(raw.schedule_id));
+    let timeout = problems.note(duration("timeout", raw.timeout, DEFAULT_TIMEOUT));
+    let poll_interval = problems.note(poll_interval(raw.poll_interval));
+    let wait = problems.note(boolean("wait", raw.wait));
+    let abort = problems.note(boolean("abort-unfinished", raw.abort_unfinished));
+    let fail_on = problems.note(fail_on(raw.fail_on));
+    let junit_path = problems.note(below_workspace("junit-path", raw.junit_path, workspace));
+    let json_path = problems.note(below_workspace("json-path", raw.json_path, workspace));
+    let api_url = problems.note(api_url(raw.api_url));
+    let order = Order {
+        app_hash: raw.app_hash,
+        device_serials: words(raw.device_serials.as_deref().unwrap_or_default())
+            .map(str::to_owned)
+            .collect(),
+    };
+    let start = start(
+        order,
+        raw.test_run_group_id,
+        raw.results_after,
+        wait.unwrap_or(true),
+        schedule.as_ref(),
+        &mut problems,
+    );
+    if let (Some(Some(junit)), Some(Some(json))) = (&junit_path, &json_path)
+        && junit == json
+    {
+        problems.add(
+            "json-path",
+            "is the same file as junit-path; give each report its own path",
+        );
+    }
+
+    let found = (
+        api_key,
+        schedule,
+        timeout,
+        poll_interval,
+        abort,
+        fail_on,
+        junit_path,
+        json_path,
+        api_url,
+    );
+    match found {
+        (
+            Some(api_key),
+            Some(schedule),
+            Some(timeout),
+            Some(poll_interval),
+            Some(abort),
+            Some(fail_on),
+            Some(junit_path),
+            Some(json_path),
+            Some(api_url),
+        ) if problems.0.is_empty() => Ok(Inputs {
+            api_key,
+            schedule,
+            api_url,
+            start,
+            timeout,
+            poll_interval,
+            policy: Policy { fail_on },
+            abort_unfinished: if abort {
+                AbortUnfinished::Yes
+            } else {
+                AbortUnfinished::No
+            },
+            junit_path,
+            json_path,
+        }),
+        _ => Err(problems.0),
+    }
+}
+
+/// The `INPUT_*` pairs by the name in action.yml, trimmed, without the blank ones.
+///
+/// The runner keeps hyphens (`INPUT_SCHEDULE-ID`); shells cannot set such a name, so underscores
+/// are read too. The hyphenated name wins where both are set.
+fn inputs_of(env: &[(String, String)]) -> Vec<(String, String)> {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for hyphenated in [true, false] {
+        for (name, value) in env {
+            let Some(input) = name.strip_prefix("INPUT_") else {
+                continue;
+            };
+            let value = value.trim();
+            let input_name = input.to_lowercase().replace('_', "-");
+            if input.contains('_') == hyphenated
+                || value.is_empty()
+                || found.iter().any(|(seen, _)| *seen == input_name)
+            {
+                continue;
+            }
+            found.push((input_name, value.to_owned()));
+        }
+    }
+    found
+}
+
+fn value_of<'env>(env: &'env [(String, String)], name: &str) -> &'env str {
+    env.iter()
+        .find_map(|(key, value)| (key == name).then_some(value.as_str()))
+        .unwrap_or_default()
+}
+
+/// The problems found so far, each naming its input.
+#[derive(Default)]
+struct Problems(Vec<String>);
+
+impl Problems {
+    fn add(&mut self, input: &str, problem: &str) {
+        self.0.push(format!("input {input}: {problem}"));
+    }
+
+    fn note<T>(&mut self, found: Result<T, (&str, String)>) -> Option<T> {
+        found
+            .map_err(|(input, problem)| self.add(input, &problem))
+            .ok()
+    }
+}
+
+type Found<T> = Result<T, (&'static str, String)>;
+
+fn key(raw: Option<String>, env: &[(String, String)]) -> Found<ApiKey> {
+    let Some(key) = raw else {
+        let hint = if value_of(env, "GITHUB_ACTOR") == "dependabot[bot]" {
+            " Workflows that Dependabot starts get Dependabot secrets only: store the key there too."
+        } else if value_of(env, "GITHUB_EVENT_NAME") == "pull_request" {
+            " Pull requests from forks get no secrets."
+        } else {
+            ""
+        };
+        return Err((
+            "api-key",
+            format!(
+                "is missing or blank; take the key from Account > API Key in Sofy and pass it from a secret.{hint}"
+            ),
+        ));
+    };
+    if key.chars().all(|c| matches!(c, ' '..='~')) {
+        Ok(ApiKey::new(key))
+    } else {
+        Err(("api-key", "holds a character that no key has (a line break, or one outside ASCII); copy it again from Account > API Key in Sofy".to_owned()))
+    }
+}
+
+fn schedule(raw: Option<String>) -> Found<ScheduleId> {
+    const SHAPES: &str = "give a number such as 1888 (classic API) or a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API)";
+    let Some(text) = raw else {
+        return Err(("schedule-id", format!("is missing or blank; {SHAPES}")));
+    };
+    if text.chars().all(|c| c.is_ascii_digit())
+        && let Ok(number) = text.parse()
+        && number > 0
+    {
+        return Ok(ScheduleId::Classic(number));
+    }
+    let guid = text
+        .strip_prefix('{')
+        .and_then(|inner| inner.strip_suffix('}'))
+        .unwrap_or(&text);
+    if guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok() {
+        return Ok(ScheduleId::Public(guid.to_lowercase()));
+    }
+    let quote = if text.parse::<f64>().is_ok() {
+        "; YAML read it as a number, so quote it: schedule-id: \"…\""
+    } else {
+        ""
+    };
+    Err((
+        "schedule-id",
+        format!(
+            "{:?} is neither a number nor a GUID; {SHAPES}{quote}",
+            shortened(&text)
+        ),
+    ))
+}
+
+fn start(
+    order: Order,
+    group_id: Option<String>,
+    results_after: Option<String>,
+    wait: bool,
+    schedule: Option<&ScheduleId>,
+    problems: &mut Problems,
+) -> Start {
+    let classic = matches!(schedule, Some(ScheduleId::Classic(_)));
+    let public = matches!(schedule, Some(ScheduleId::Public(_)));
+    if classic && !order.device_serials.is_empty() {
+        problems.add("device-serials", "the classic API (a schedule-id that is a number) cannot choose devices; remove it, or use the schedule's GUID");
+    }
+    let Some(group_id) = group_id else {
+        if results_after.is_some() {
+            problems.add(
+                "results-after",
+                "goes with test-run-group-id only; remove it, or name the group to wait for",
+            );
+        }
+        return if wait {
+            Start::Trigger(order)
+        } else {
+            Start::Detach(order)
+        };
+    };
+    if !group_id
+        .chars()
+        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+    {
+        problems.add("test-run-group-id", &format!("{:?} is not the ID of a group; use the output test-run-group-id of the step that triggered, quoted", shortened(&group_id)));
+    }
+    if !wait {
+        problems.add("wait", "false makes no sense together with test-run-group-id, which waits for a run; remove one of them");
+    }
+    if order.app_hash.is_some() {
+        problems.add("app-hash", "makes no sense together with test-run-group-id, whose build is already chosen; remove one of them");
+    }
+    if !order.device_serials.is_empty() && !classic {
+        problems.add("device-serials", "makes no sense together with test-run-group-id, whose devices are already chosen; remove one of them");
+    }
+    match &results_after {
+        None if classic => problems.add("results-after", "is required with test-run-group-id on the classic API: use the output of the same name of the step that triggered. It is empty where the schedule had never run before; then trigger and wait in one step once"),
+        Some(_) if public => problems.add("results-after", "is for the classic API only; remove it"),
+        Some(text) if !is_scheduled_at(text) => problems.add("results-after", &format!("{:?} is not a time such as 2022-10-07T20:39:26.02; use the output of the same name of the step that triggered", shortened(text))),
+        Some(_) | None => {}
+    }
+    Start::Attach {
+        group_id,
+        results_after: results_after.unwrap_or_default(),
+    }
+}
+
+fn is_scheduled_at(text: &str) -> bool {
+    DateTime::from_str(text).is_ok() || jiff::Timestamp::from_str(text).is_ok()
+}
+
+fn boolean(name: &'static str, raw: Option<String>) -> Found<bool> {
+    match raw.as_deref() {
+        None | Some("true" | "True" | "TRUE") => Ok(true),
+        Some("false" | "False" | "FALSE") => Ok(false),
+        Some(text) => Err((
+            name,
+            format!("{:?} is neither true nor false", shortened(text)),
+        )),
+    }
+}
+
+fn duration(name: &'static str, raw: Option<String>, default: Duration) -> Found<Duration> {
+    const SHAPES: &str = "write it with units, such as 90s, 45m or 1h30m";
+    let Some(text) = raw else {
+        return Ok(default);
+    };
+    if text.parse::<f64>().is_ok() {
+        return Err((
+            name,
+            format!("{:?} has no unit; {SHAPES}", shortened(&text)),
+        ));
+    }
+    match SignedDuration::from_str(&text).ok().map(Duration::try_from) {
+        Some(Ok(duration)) if duration.is_zero() => {
+            Err((name, format!("must be longer than nothing; {SHAPES}")))
+        }
+        Some(Ok(duration)) if duration <= LONGEST => Ok(duration),
+        Some(Ok(_)) => Err((name, format!("is longer than {}", span(LONGEST)))),
+        Some(Err(_)) | None => Err((
+            name,
+            format!("{:?} is not a duration; {SHAPES}", shortened(&text)),
+        )),
+    }
+}
+
+/// GitHub ends every job on a self-hosted runner after five days; no wait is longer.
+const LONGEST: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+
+fn poll_interval(raw: Option<String>) -> Found<Duration> {
+    let interval = duration("poll-interval", raw, DEFAULT_POLL_INTERVAL)?;
+    if (Duration::from_secs(1)..=Duration::from_secs(600)).contains(&interval) {
+        Ok(interval)
+    } else {
+        Err(("poll-interval", "must be from 1s to 10m".to_owned()))
+    }
+}
+
+fn fail_on(raw: Option<String>) -> Found<BTreeSet<TestStatus>> {
+    let text = raw.unwrap_or_else(|| FAIL_ON_WORDS.to_owned());
+    words(&text)
+        .map(|word| match TestStatus::parse(word) {
+            status @ (TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped) => Ok(status),
+            TestStatus::Passed | TestStatus::Running | TestStatus::Other(_) => Err((
+                "fail-on",
+                format!("{:?} is not one of {FAIL_ON_WORDS}", shortened(word)),
+            )),
+        })
+        .collect()
+}
+
+/// Makes a path relative to the workspace; `${{ github.workspace }}/…` is what many people write.
+fn below_workspace(
+    name: &'static str,
+    raw: Option<String>,
+    workspace: &str,
+) -> Found<Option<PathBuf>> {
+    let Some(text) = raw else {
+        return Ok(None);
+    };
+    let path = Path::new(&text);
+    let relative = if workspace.is_empty() {
+        path
+    } else {
+        path.strip_prefix(workspace).unwrap_or(path)
+    };
+    let mut inside = PathBuf::new();
+    for part in relative.components() {
+        match part {
+            Component::CurDir => {}
+            Component::Normal(part) => inside.push(part),
+            Component::ParentDir if inside.pop() => {}
+            Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
+                return Err((
+                    name,
+                    format!(
+                        "{:?} leaves the workspace; give a path relative to it",
+                        shortened(&text)
+                    ),
+                ));
+            }
+        }
+    }
+    if inside.as_os_str().is_empty() || text.ends_with('/') || text.contains('\0') {
+        return Err((name, format!("{:?} does not name a file", shortened(&text))));
+    }
+    Ok(Some(inside))
+}
+
+fn api_url(raw: Option<String>) -> Found<Option<String>> {
+    let Some(text) = raw else {
+        return Ok(None);
+    };
+    let wrong = |problem: &str| Err(("api-url", problem.to_owned()));
+    let Ok(url) = Url::parse(&text) else {
+        return wrong("is not a URL such as https://sofy.example.com");
+    };
+    let Some(host) = url.host_str() else {
+        return wrong("has no host");
+    };
+    if !url.username().is_empty() || url.password().is_some() {
+        return wrong("must not hold a user name or password");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("must not hold a query or fragment; give the base URL alone");
+    }
+    match url.scheme() {
+        "https" => {}
+        "http" if is_local(host) => {}
+        "http" => {
+            return wrong(
+                "would send the key in clear text; use https (plain http only to a loopback or private address, or a name without dots)",
+            );
+        }
+        _ => return wrong("must begin with https://"),
+    }
+    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+}
+
+fn is_local(host: &str) -> bool {
+    match IpAddr::from_str(host.trim_matches(['[', ']'])) {
+        Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private(),
+        Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
+        Err(_) => !host.contains('.'),
+    }
+}
+
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    text.split([',', '\n', '\r'])
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+}
+
+/// Keeps a pasted novel out of an error message.
+fn shortened(text: &str) -> String {
+    if text.chars().count() > 60 {
+        text.chars().take(60).chain(['…']).collect()
+    } else {
+        text.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(pairs: &[(&str, &str)]) -> Result<Inputs, Vec<String>> {
+        let mut env = vec![
+            ("INPUT_API-KEY".to_owned(), "a-key-of-sofy".to_owned()),
+            ("INPUT_SCHEDULE-ID".to_owned(), "1888".to_owned()),
+        ];
+        for (name, value) in pairs {
+            env.retain(|(known, _)| known != name);
+            env.push(((*name).to_owned(), (*value).to_owned()));
+        }
+        parse(&env)
+    }
+
+    #[test]
+    fn a_bad_input_is_one_problem_that_names_it() {
+        for (name, value, words, why) in [
+            (
+                "INPUT_API-KEY",
+                " ",
+                "api-key: is missing",
+                "blank is absent",
+            ),
+            (
+                "INPUT_API-KEY",
+                "a\nb",
+                "api-key: holds",
+                "cannot be a header",
+            ),
+            (
+                "INPUT_SCHEDULE-ID",
+                "",
+                "schedule-id: is missing",
+                "blank is absent",
+            ),
+            (
+                "INPUT_SCHEDULE-ID",
+                "Infinity",
+                "quote it",
+                "an unquoted GUID that looks like 123e4567",
+            ),
+            (
+                "INPUT_SCHEDULE-ID",
+                "1E+16",
+                "quote it",
+                "an unquoted long number",
+            ),
+            (
+                "INPUT_SCHEDULE-ID",
+                "-1",
+                "neither",
+                "no schedule is negative",
+            ),
+            ("INPUT_SCHEDULE-ID", "0", "neither", "no schedule is zero"),
+            (
+                "INPUT_SCHEDULE-ID",
+                "nightly",
+                "GUID such as",
+                "shows both shapes",
+            ),
+            ("INPUT_TIMEOUT", "60", "no unit", "seconds or minutes?"),
+            ("INPUT_TIMEOUT", "-5m", "not a duration", "the past"),
+            ("INPUT_TIMEOUT", "soon", "not a duration", "a word"),
+            (
+                "INPUT_TIMEOUT",
+                "0s",
+                "longer than nothing",
+                "no wait at all",
+            ),
+            ("INPUT_POLL-INTERVAL", "500ms", "from 1s", "too eager"),
+            ("INPUT_POLL-INTERVAL", "11m", "to 10m", "too lazy"),
+            (
+                "INPUT_WAIT",
+                "yes",
+                "neither true nor false",
+                "YAML 1.1 is not spoken",
+            ),
+            (
+                "INPUT_FAIL-ON",
+                "failed, flaky",
+                "\"flaky\"",
+                "not a status",
+            ),
+            (
+                "INPUT_FAIL-ON",
+                "passed",
+                "not one of",
+                "would make no sense",
+            ),
+            (
+                "INPUT_JUNIT-PATH",
+                "../x.xml",
+                "leaves the workspace",
+                "outside",
+            ),
+            (
+                "INPUT_JSON-PATH",
+                "/etc/passwd",
+                "leaves the workspace",
+                "outside",
+            ),
+            (
+                "INPUT_JSON-PATH",
+                "reports/",
+                "does not name a file",
+                "a folder",
+            ),
+            (
+                "INPUT_API-URL",
+                "http://sofy.example.com",
+                "clear text",
+                "the key would be seen",
+            ),
+            (
+                "INPUT_API-URL",
+                "http://8.8.8.8",
+                "clear text",
+                "a public address",
+            ),
+            (
+                "INPUT_API-URL",
+                "ftp://sofy",
+                "https://",
+                "another protocol",
+            ),
+            (
+                "INPUT_API-URL",
+                "https://u:p@sofy.ai",
+                "user name",
+                "a second secret",
+            ),
+            (
+                "INPUT_DEVICE-SERIALS",
+                "a,b",
+                "cannot choose devices",
+                "a classic schedule",
+            ),
+            (
+                "INPUT_RESULTS-AFTER",
+                "2022-10-07T20:39:26",
+                "goes with",
+                "nothing to attach to",
+            ),
+            (
+                "INPUT_TEST-RUN-GROUP-ID",
+                "77",
+                "results-after: is required",
+                "a classic schedule",
+            ),
+        ] {
+            let problems = parsed(&[(name, value)]).expect_err(why);
+
+            assert_eq!(problems.len(), 1, "{name}={value}: {problems:?}");
+            assert!(problems[0].contains(words), "{why}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn every_problem_is_reported_at_once() {
+        let problems = parsed(&[
+            ("INPUT_API-KEY", ""),
+            ("INPUT_TIMEOUT", "1"),
+            ("INPUT_TEST-RUN-GROUP-ID", "77"),
+            ("INPUT_RESULTS-AFTER", "2022-10-07T20:39:26"),
+            ("INPUT_APP-HASH", "abc"),
+            ("INPUT_WAIT", "false"),
+        ])
+        .expect_err("four problems");
+
+        assert_eq!(problems.len(), 4, "{problems:?}");
+    }
+
+    #[test]
+    fn good_inputs_are_understood() {
+        let inputs = parsed(&[
+            (
+                "INPUT_SCHEDULE-ID",
+                "{3F2504E0-4F89-41D3-9A0C-0305E82C3301}",
+            ),
+            ("INPUT_DEVICE-SERIALS", "one,two\nthree"),
+            ("INPUT_TIMEOUT", "1h30m"),
+            ("INPUT_FAIL-ON", "Failed\nNot Executed"),
+            ("INPUT_API-URL", "http://172.17.0.1:8080/sofy/"),
+            ("GITHUB_WORKSPACE", "/github/workspace"),
+            ("INPUT_JUNIT-PATH", "/github/workspace/a/../b.xml"),
+        ])
+        .expect("all good");
+
+        assert_eq!(
+            inputs.schedule,
+            ScheduleId::Public("3f2504e0-4f89-41d3-9a0c-0305e82c3301".into())
+        );
+        assert_eq!(inputs.timeout, Duration::from_secs(5400));
+        assert_eq!(inputs.policy.fail_on.len(), 2);
+        assert_eq!(
+            inputs.api_url.as_deref(),
+            Some("http://172.17.0.1:8080/sofy")
+        );
+        assert_eq!(inputs.junit_path.as_deref(), Some(Path::new("b.xml")));
+        let Start::Trigger(order) = inputs.start else {
+            panic!("a trigger")
+        };
+        assert_eq!(order.device_serials, ["one", "two", "three"]);
+    }
+
+    #[test]
+    fn the_hyphenated_name_wins_unless_it_is_blank() {
+        for (hyphenated, expected, why) in [("5", 5, "both are set"), (" ", 7, "blank is absent")] {
+            let inputs = parsed(&[
+                ("INPUT_SCHEDULE_ID", "7"),
+                ("INPUT_SCHEDULE-ID", hyphenated),
+            ])
+            .expect(why);
+
+            assert_eq!(inputs.schedule, ScheduleId::Classic(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn the_key_is_not_shown_by_debug() {
+        let inputs = parsed(&[]).expect("good inputs");
+
+        assert!(!format!("{inputs:?}").contains("a-key-of-sofy"));
+    }
+}

@@ -1,0 +1,280 @@
+//! What do readers of JUnit XML see? One suite a device.
+//!
+//! Must not know where the file goes, nor decide what is red: it never shows green for a red gate.
+
+use std::collections::BTreeMap;
+
+use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestSuite};
+
+use crate::report::Report;
+use crate::test_run::{TestRun, TestStatus};
+
+/// The name of the whole, and of the suite that carries a red verdict no test case shows.
+const OURS: &str = "Sofy Schedule Run";
+
+/// Renders the report as JUnit XML.
+pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
+    let mut xml = quick_junit::Report::new(OURS);
+    xml.set_time(report.duration);
+
+    let mut by_device: BTreeMap<&str, TestSuite> = BTreeMap::new();
+    for run in &report.test_runs {
+        by_device
+            .entry(run.device.as_str())
+            .or_insert_with(|| TestSuite::new(named(&run.device, "Unknown device")))
+            .add_test_case(test_case(run, &report.schedule_name));
+    }
+    xml.add_test_suites(by_device.into_values());
+
+    let shows_red = report
+        .test_runs
+        .iter()
+        .any(|run| run.status != TestStatus::Passed);
+    if !report.verdict.conclusion.is_green() && !shows_red {
+        xml.add_test_suite(verdict_suite(report));
+    }
+    xml.to_string()
+}
+
+fn test_case(run: &TestRun, schedule_name: &str) -> TestCase {
+    let spelled = legal(&run.status.to_string());
+    let status = match &run.status {
+        TestStatus::Passed => TestCaseStatus::success(),
+        TestStatus::Failed => not_passed(NonSuccessKind::Failure, &spelled),
+        TestStatus::Incomplete
+        | TestStatus::NotExecuted
+        | TestStatus::Stopped
+        | TestStatus::Running
+        | TestStatus::Other(_) => not_passed(NonSuccessKind::Error, &spelled),
+    };
+    let mut case = TestCase::new(named(&run.scenario, "Unnamed scenario"), status);
+    case.set_classname(named(&run.device, &named(schedule_name, OURS)));
+    for (name, value) in [("build", &run.build), ("scheduled_at", &run.scheduled_at)] {
+        if !value.is_empty() {
+            case.add_property((name, legal(value).as_str()));
+        }
+    }
+    case
+}
+
+fn not_passed(kind: NonSuccessKind, spelled: &str) -> TestCaseStatus {
+    let mut status = TestCaseStatus::non_success(kind);
+    status
+        .set_type(spelled)
+        .set_message(format!("Sofy reports the status \"{spelled}\""));
+    status
+}
+
+/// Carries a verdict that is red for a reason other than a test run's status.
+fn verdict_suite(report: &Report) -> TestSuite {
+    let verdict = &report.verdict;
+    let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+    status
+        .set_type(verdict.conclusion.as_str())
+        .set_message(legal(&verdict.reason));
+    if !verdict.advice.is_empty() {
+        status.set_description(legal(&verdict.advice));
+    }
+    let mut case = TestCase::new(named(&report.schedule_name, "Schedule"), status);
+    case.set_classname(OURS);
+    let mut suite = TestSuite::new(OURS);
+    suite.add_test_case(case);
+    suite
+}
+
+/// Gives what has no name a name, since readers drop or merge nameless cases.
+fn named(text: &str, otherwise: &str) -> String {
+    let text = legal(text);
+    if text.trim().is_empty() {
+        otherwise.to_owned()
+    } else {
+        text
+    }
+}
+
+/// Replaces what XML forbids, and what readers would fold or interpret.
+///
+/// The library removes control characters silently, and after an ESC whatever follows; it lets
+/// U+FFFE and U+FFFF through, which no XML parser takes.
+fn legal(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\n' | '\r' | '\t' => ' ',
+            '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+            c if c.is_control() => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::verdict::{Conclusion, Verdict};
+
+    fn run(scenario: &str, device: &str, status: &str) -> TestRun {
+        TestRun {
+            scenario: scenario.into(),
+            device: device.into(),
+            build: "1.0(1)".into(),
+            status: TestStatus::parse(status),
+            scheduled_at: "2024-05-01T10:00:00".into(),
+        }
+    }
+
+    fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
+        Report {
+            schedule_name: "Nightly".into(),
+            test_runs,
+            ..Report::of(Verdict::new(conclusion, "why").advise("what next"))
+        }
+    }
+
+    fn parsed(report: &Report) -> quick_junit::Report {
+        quick_junit::Report::deserialize_from_str(&render(report).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn each_status_becomes_what_junit_calls_it() {
+        for (status, failures, errors, why) in [
+            ("Passed", 0, 0, "a pass"),
+            ("Failed", 1, 0, "an assertion did not hold"),
+            ("Incomplete", 0, 1, "the test did not get to its end"),
+            (
+                "Not Executed",
+                0,
+                1,
+                "never skipped: readers show skipped as green",
+            ),
+            ("Stopped", 0, 1, "no judgement"),
+            ("Running", 0, 1, "never finished"),
+            ("Weird", 0, 1, "never guessed"),
+        ] {
+            let xml = parsed(&report(
+                Conclusion::Failure,
+                vec![run("A", "P", status), run("B", "P", "Failed")],
+            ));
+
+            assert_eq!(
+                (xml.tests, xml.failures, xml.errors),
+                (2, failures + 1, errors),
+                "{status}: {why}"
+            );
+        }
+    }
+
+    #[test]
+    fn suites_are_devices_and_cases_are_scenarios() {
+        let xml = parsed(&report(
+            Conclusion::Success,
+            vec![
+                run("A", "Pixel", "Passed"),
+                run("B", "iPhone", "Passed"),
+                run("B", "Pixel", "Passed"),
+                run("C", "", "Passed"),
+            ],
+        ));
+
+        let shape: Vec<_> = xml
+            .test_suites
+            .iter()
+            .flat_map(|suite| {
+                suite.test_cases.iter().map(|case| {
+                    (
+                        suite.name.as_str(),
+                        case.name.as_str(),
+                        case.classname.as_deref().unwrap(),
+                    )
+                })
+            })
+            .collect();
+        assert_eq!(
+            shape,
+            [
+                ("Unknown device", "C", "Nightly"),
+                ("Pixel", "A", "Pixel"),
+                ("Pixel", "B", "Pixel"),
+                ("iPhone", "B", "iPhone")
+            ]
+        );
+        assert_eq!(xml.test_suites[1].test_cases[0].properties.len(), 2);
+    }
+
+    #[test]
+    fn a_red_gate_is_never_green_in_junit() {
+        for (conclusion, statuses, extra, why) in [
+            (
+                Conclusion::Failure,
+                &["Failed"][..],
+                0,
+                "the case is red already",
+            ),
+            (Conclusion::Failure, &["Passed"], 1, "the group had errors"),
+            (Conclusion::Failure, &[], 1, "no test runs"),
+            (Conclusion::TimedOut, &["Passed"], 1, "the deadline"),
+            (Conclusion::Cancelled, &[], 1, "the signal"),
+            (Conclusion::Error, &[], 1, "no judgement"),
+            (Conclusion::Success, &["Passed"], 0, "green"),
+            (
+                Conclusion::Detached,
+                &[],
+                0,
+                "nothing to show, nothing wrong",
+            ),
+        ] {
+            let runs: Vec<_> = statuses
+                .iter()
+                .map(|status| run("A", "P", status))
+                .collect();
+            let xml = parsed(&report(conclusion, runs));
+
+            assert_eq!(xml.tests, statuses.len() + extra, "{why}");
+            assert_eq!(
+                xml.failures + xml.errors > 0,
+                !conclusion.is_green(),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn hostile_names_stay_whole() {
+        for (name, expected, why) in [
+            ("a|`<b>&\"']]>-->", "a|`<b>&\"']]>-->", "markup is text"),
+            ("a\r\nb", "a  b", "no line breaks"),
+            (
+                "a\0b\u{1b}]c",
+                "a\u{fffd}b\u{fffd}]c",
+                "nothing after an ESC is lost",
+            ),
+            ("\u{fffe}\u{ffff}", "\u{fffd}\u{fffd}", "forbidden in XML"),
+            (
+                "::error::x %0A ##[error]x",
+                "::error::x %0A ##[error]x",
+                "no concern of XML",
+            ),
+            ("🦀", "🦀", "beyond the basic plane"),
+        ] {
+            let xml = parsed(&report(Conclusion::Success, vec![run(name, "P", "Passed")]));
+
+            assert_eq!(
+                xml.test_suites[0].test_cases[0].name.as_str(),
+                expected,
+                "{why}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_names_the_cases_come_back(names in prop::collection::vec((any::<String>(), any::<String>(), any::<String>()), 0..8)) {
+            let runs: Vec<_> = names.iter().map(|(scenario, device, status)| run(scenario, device, status)).collect();
+            let n = runs.len();
+            let xml = parsed(&report(Conclusion::Success, runs));
+
+            prop_assert_eq!(xml.test_suites.iter().map(|suite| suite.test_cases.len()).sum::<usize>(), n);
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What is worth a line in the log? A change, or a sign of life after a while without one.
+
+use std::time::Duration;
+
+use crate::test_run::{Snapshot, Tally};
+use crate::text::span;
+
+/// Often enough to show life, seldom enough to keep the log readable over an hour.
+const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
+
+/// What the log has said so far.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    said: String,
+    said_at: Duration,
+}
+
+impl Progress {
+    /// Gives a line where the snapshot changed since the last one, or the heartbeat is due.
+    pub(crate) fn line(
+        &mut self,
+        seen: &Snapshot,
+        elapsed: Duration,
+        next: Duration,
+    ) -> Option<String> {
+        let state = state(seen);
+        if state == self.said && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
+            return None;
+        }
+        let line = format!("{state}, {}, next look in {}", span(elapsed), span(next));
+        self.said = state;
+        self.said_at = elapsed;
+        Some(line)
+    }
+}
+
+fn state(seen: &Snapshot) -> String {
+    let tally = Tally::of(&seen.test_runs);
+    let done = seen
+        .test_runs
+        .iter()
+        .filter(|run| run.status.is_final())
+        .count();
+    let counts = [
+        (tally.passed, "passed"),
+        (tally.failed, "failed"),
+        (tally.incomplete, "incomplete"),
+        (tally.not_executed, "not executed"),
+        (tally.stopped, "stopped"),
+    ];
+    let mut line = format!("{}: {done} of {} done", seen.group.verbatim, tally.total());
+    for (n, word) in counts {
+        if n > 0 {
+            line.push_str(&format!(", {n} {word}"));
+        }
+    }
+    if seen.indistinct > 0 {
+        line.push_str(&format!(
+            ", {} listed that may be an earlier execution's",
+            seen.indistinct
+        ));
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::test_run::{Group, TestRun, TestStatus};
+
+    fn seen(statuses: &[&str]) -> Snapshot {
+        let run = |status: &&str| TestRun {
+            scenario: "S".into(),
+            device: "D".into(),
+            build: String::new(),
+            status: TestStatus::parse(status),
+            scheduled_at: String::new(),
+        };
+        Snapshot {
+            schedule_name: String::new(),
+            group: Group::parse("Running"),
+            test_runs: statuses.iter().map(run).collect(),
+            indistinct: 0,
+        }
+    }
+
+    #[test]
+    fn one_line_a_change_and_a_heartbeat() {
+        let mut progress = Progress::default();
+        let mut line = |statuses: &[&str], at| {
+            progress.line(
+                &seen(statuses),
+                Duration::from_secs(at),
+                Duration::from_secs(15),
+            )
+        };
+
+        assert_eq!(
+            line(&["Running", "Passed"], 200).as_deref(),
+            Some("Running: 1 of 2 done, 1 passed, 3m20s, next look in 15s")
+        );
+        assert_eq!(line(&["Running", "Passed"], 215), None);
+        assert_eq!(
+            line(&["Failed", "Passed"], 230).as_deref(),
+            Some("Running: 2 of 2 done, 1 passed, 1 failed, 3m50s, next look in 15s")
+        );
+        assert!(line(&["Failed", "Passed"], 530).is_some());
+    }
+}

@@ -1,0 +1,60 @@
+//! What is there to report? The one value that every renderer sees.
+//!
+//! Must not know Markdown, XML, nor the runner's files.
+
+use std::time::Duration;
+
+use crate::test_run::{Tally, TestRun};
+use crate::verdict::Verdict;
+
+/// Where people look at their runs; Sofy documents no deeper link.
+pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
+
+/// The whole result of one step.
+#[derive(Clone, Debug)]
+pub(crate) struct Report {
+    pub(crate) verdict: Verdict,
+    /// As the user wrote it; empty where the inputs did not hold one.
+    pub(crate) schedule_id: String,
+    /// Empty where Sofy gave no name.
+    pub(crate) schedule_name: String,
+    /// Empty for the latest build.
+    pub(crate) app_hash: String,
+    /// Empty before the group is known.
+    pub(crate) group_id: String,
+    /// Sofy's last word for the group, verbatim.
+    pub(crate) group_status: String,
+    /// The newest `ScheduledAt` before the trigger; classic API only.
+    pub(crate) results_after: String,
+    /// From the trigger, or the attach, to the end.
+    pub(crate) duration: Duration,
+    /// How long the group was queued before its first sign of running.
+    pub(crate) queued: Option<Duration>,
+    /// What became of the abort, as a sentence; empty where none was tried.
+    pub(crate) abort: String,
+    pub(crate) test_runs: Vec<TestRun>,
+}
+
+impl Report {
+    /// A report of a step that ended before anything was sent.
+    pub(crate) fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            schedule_id: String::new(),
+            schedule_name: String::new(),
+            app_hash: String::new(),
+            group_id: String::new(),
+            group_status: String::new(),
+            results_after: String::new(),
+            duration: Duration::ZERO,
+            queued: None,
+            abort: String::new(),
+            test_runs: Vec::new(),
+        }
+    }
+
+    /// Counts the test runs by status.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally::of(&self.test_runs)
+    }
+}

@@ -1,0 +1,340 @@
+//! How does the classic API (`api.sofy.ai`) trigger, list and tell a status?
+//!
+//! It lists rows by schedule, knows no abort, and carries the key in the body.
+
+use reqwest::Method;
+use serde::{Deserialize, Serialize};
+
+use super::error::{ApiError, Kind};
+use super::http::Http;
+use super::ours::{Ours, Row, newest_scheduled_at};
+use super::{RunHandle, SofyApi, wire};
+use crate::inputs::Order;
+use crate::secret::ApiKey;
+use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
+
+const BASE_URL: &str = "https://api.sofy.ai";
+const TRIGGER: &str = "/api/CICD/ScheduleAutomatedTestRun";
+const STATUS: &str = "/api/CICD/ScheduleAutomatedTestRunStatus";
+
+/// The classic API, for one schedule.
+#[derive(Debug)]
+pub(crate) struct Classic {
+    http: Http,
+    schedule: u64,
+}
+
+/// What every call carries.
+#[derive(Serialize)]
+struct Body<'run> {
+    #[serde(rename = "APIKey")]
+    api_key: &'run str,
+    #[serde(rename = "ScheduledID")]
+    schedule: u64,
+    #[serde(rename = "AppHash", skip_serializing_if = "Option::is_none")]
+    app_hash: Option<&'run str>,
+}
+
+#[derive(Deserialize)]
+struct WireGroup {
+    #[serde(
+        rename = "ScheduleTestRunsGroupID",
+        default,
+        deserialize_with = "wire::text"
+    )]
+    id: String,
+    #[serde(
+        rename = "ScheduleTestRunsGroupStatus",
+        default,
+        deserialize_with = "wire::text"
+    )]
+    status: String,
+}
+
+#[derive(Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+#[derive(Default)]
+struct WireTestRun {
+    #[serde(rename = "Scheduled_Name", deserialize_with = "wire::text")]
+    schedule_name: String,
+    #[serde(rename = "ScheduleTestRunsGroupID", deserialize_with = "wire::text")]
+    group_id: String,
+    #[serde(deserialize_with = "wire::text")]
+    scenario_name: String,
+    #[serde(deserialize_with = "wire::text")]
+    scheduled_at: String,
+    #[serde(deserialize_with = "wire::text")]
+    version: String,
+    #[serde(deserialize_with = "wire::text")]
+    build_number: String,
+    #[serde(deserialize_with = "wire::text")]
+    manufacturer: String,
+    #[serde(deserialize_with = "wire::text")]
+    model: String,
+    #[serde(rename = "Statusvalue", deserialize_with = "wire::text")]
+    status: String,
+}
+
+impl Classic {
+    /// Prepares the client; sends nothing.
+    pub(crate) fn new(base: Option<&str>, key: ApiKey, schedule: u64) -> Result<Self, ApiError> {
+        Ok(Self {
+            http: Http::new(base.unwrap_or(BASE_URL), key)?,
+            schedule,
+        })
+    }
+
+    async fn post(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        app_hash: Option<&str>,
+    ) -> Result<String, ApiError> {
+        let body = serde_json::to_string(&Body {
+            api_key: self.http.key().expose(),
+            schedule: self.schedule,
+            app_hash,
+        })
+        .map_err(|error| {
+            ApiError::new(
+                Kind::Refused,
+                format!("the request cannot be written: {error}"),
+            )
+        })?;
+        let request = self
+            .http
+            .request(Method::POST, path, query)?
+            .header("content-type", "application/json")
+            .body(body);
+        self.http.send(&format!("POST {path}"), request).await
+    }
+
+    async fn rows(&self) -> Result<(String, Vec<Row>), ApiError> {
+        let call = format!("POST {STATUS} (test runs)");
+        let body = self.post(STATUS, &[], None).await?;
+        let wire: Vec<WireTestRun> = wire::list(&body).map_err(|error| {
+            self.http.unreadable(
+                &call,
+                &body,
+                &format!("the list of test runs cannot be read ({error})"),
+            )
+        })?;
+        if wire
+            .iter()
+            .any(|row| row.scenario_name.is_empty() && row.status.is_empty())
+        {
+            return Err(self.http.unreadable(
+                &call,
+                &body,
+                "the list holds something that is not a test run",
+            ));
+        }
+        let name = wire
+            .first()
+            .map(|row| row.schedule_name.clone())
+            .unwrap_or_default();
+        Ok((name, wire.into_iter().map(WireTestRun::into_row).collect()))
+    }
+
+    async fn group(&self, id: &str) -> Result<Group, ApiError> {
+        let call = format!("POST {STATUS} (group {id})");
+        let body = self
+            .post(STATUS, &[("ScheduleTestRunsGroupID", id)], None)
+            .await?;
+        let groups: Vec<WireGroup> = wire::list(&body).map_err(|error| {
+            self.http.unreadable(
+                &call,
+                &body,
+                &format!("the group's status cannot be read ({error})"),
+            )
+        })?;
+        let alone = groups.len() == 1;
+        groups
+            .iter()
+            .find(|group| group.id == id || (alone && group.id.is_empty()))
+            .filter(|group| !group.status.is_empty())
+            .map(|group| Group::parse(&group.status))
+            .ok_or_else(|| {
+                self.http
+                    .unreadable(&call, &body, "the answer does not hold the group")
+            })
+    }
+}
+
+impl SofyApi for Classic {
+    type Baseline = Vec<Row>;
+
+    const CAN_ABORT: bool = false;
+
+    async fn baseline(&self) -> Result<Vec<Row>, ApiError> {
+        let (_, rows) = self.rows().await?;
+        if !rows.is_empty() {
+            return Ok(rows);
+        }
+        // Nearly every schedule has run before. An empty answer by mistake would make yesterday's rows ours.
+        self.rows().await.map(|(_, rows)| rows)
+    }
+
+    async fn trigger(&self, order: &Order, baseline: &Vec<Row>) -> Result<RunHandle, ApiError> {
+        let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
+        let ids: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
+        match ids.as_slice() {
+            [group] if !group.id.is_empty() => Ok(RunHandle {
+                ours: Ours::unlike(group.id.clone(), baseline),
+                results_after: newest_scheduled_at(baseline),
+                group_id: group.id.clone(),
+            }),
+            _ => Err(self.http.unreadable(
+                &format!("POST {TRIGGER}"),
+                &body,
+                "the answer names no test run group",
+            )),
+        }
+    }
+
+    async fn attach(&self, group_id: &str, results_after: &str) -> Result<RunHandle, ApiError> {
+        Ok(RunHandle {
+            group_id: group_id.to_owned(),
+            results_after: results_after.to_owned(),
+            ours: Ours::newer_than(group_id.to_owned(), results_after),
+        })
+    }
+
+    /// Asks for the group first, so that the rows are never older than its status.
+    async fn observe(&self, run: &mut RunHandle) -> Result<Snapshot, ApiError> {
+        let group = self.group(&run.group_id).await?;
+        let (schedule_name, rows) = self.rows().await?;
+        let picked = run.ours.pick(rows);
+        Ok(Snapshot {
+            schedule_name,
+            group,
+            test_runs: picked.test_runs,
+            indistinct: picked.indistinct,
+        })
+    }
+
+    async fn abort(&self, _run: &RunHandle) -> Result<String, ApiError> {
+        Err(ApiError::new(
+            Kind::Refused,
+            "the classic API has no call to abort a run",
+        ))
+    }
+}
+
+impl WireTestRun {
+    fn into_row(self) -> Row {
+        let build = match (self.version.trim(), self.build_number.trim()) {
+            (version, "") => version.to_owned(),
+            ("", number) => number.to_owned(),
+            (version, number) => format!("{version}({number})"),
+        };
+        Row {
+            group_id: self.group_id,
+            test_run: TestRun {
+                scenario: self.scenario_name,
+                device: format!("{} {}", self.manufacturer, self.model)
+                    .trim()
+                    .to_owned(),
+                build,
+                status: TestStatus::parse(&self.status),
+                scheduled_at: self.scheduled_at,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mockito::{Matcher, Server};
+
+    const KEY: &str = "0f3e-classic-key";
+
+    fn client(server: &Server) -> Classic {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        Classic::new(Some(&server.url()), ApiKey::new(KEY.into()), 1888).expect("a client")
+    }
+
+    #[tokio::test]
+    async fn the_documented_bodies_are_sent_and_read() {
+        let mut server = Server::new_async().await;
+        let trigger = server
+            .mock("POST", TRIGGER)
+            .match_body(Matcher::Json(
+                serde_json::json!({"APIKey": KEY, "ScheduledID": 1888, "AppHash": "abc"}),
+            ))
+            .with_body(r#"{"Message":"Test runs are scheduled","ScheduleTestRunsGroupID":77}"#)
+            .expect(1)
+            .create_async()
+            .await;
+        let group = server
+            .mock("POST", STATUS)
+            .match_query(Matcher::UrlEncoded(
+                "ScheduleTestRunsGroupID".into(),
+                "77".into(),
+            ))
+            .with_body(
+                r#"[{"ScheduleTestRunsGroupID":"77","ScheduleTestRunsGroupStatus":"Running"}]"#,
+            )
+            .create_async()
+            .await;
+        let rows = server
+            .mock("POST", STATUS)
+            .match_query(Matcher::Missing)
+            .match_body(Matcher::Json(serde_json::json!({"APIKey": KEY, "ScheduledID": 1888})))
+            .with_body(r#"[{"Scheduled_Name":"Smoke","ScenarioName":"Log in","ScheduledAt":"2022-10-07T20:39:26.02","Version":"1.43","CodeName":"","BuildNumber":5768,"Manufacturer":"Apple","Model":"iPhone13,2","Statusvalue":"Passed"}]"#)
+            .create_async()
+            .await;
+        let api = client(&server);
+        let order = Order {
+            app_hash: Some("abc".into()),
+            device_serials: vec![],
+        };
+
+        let mut run = api.trigger(&order, &vec![]).await.expect("triggered");
+        let seen = api.observe(&mut run).await.expect("seen");
+
+        assert_eq!(run.group_id, "77");
+        assert_eq!(seen.group.verbatim, "Running");
+        assert_eq!(seen.schedule_name, "Smoke");
+        assert_eq!(seen.test_runs[0].device, "Apple iPhone13,2");
+        assert_eq!(seen.test_runs[0].build, "1.43(5768)");
+        trigger.assert_async().await;
+        group.assert_async().await;
+        rows.assert_async().await;
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_no_answer_is_unclear_and_hides_the_key() {
+        for (body, why) in [
+            ("<html>", "a gateway's page"),
+            ("null", "nothing"),
+            ("[]", "an empty list where a group was asked for"),
+            ("", "an empty body"),
+            (
+                r#"{"Message":"0f3e-classic-key is not valid"}"#,
+                "an error with status 200",
+            ),
+            (
+                r#"[{"ScheduleTestRunsGroupID":"78","ScheduleTestRunsGroupStatus":"Complete"}]"#,
+                "somebody else's group",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("POST", Matcher::Any)
+                .match_query(Matcher::Any)
+                .with_body(body)
+                .create_async()
+                .await;
+            let api = client(&server);
+
+            let group = api.group("77").await.expect_err(why);
+            let trigger = api.trigger(&Order::default(), &vec![]).await;
+
+            assert_eq!(group.kind, Kind::Unclear, "{why}");
+            assert!(!group.message.contains(KEY), "{why}: {}", group.message);
+            assert!(trigger.is_ok() == body.contains("78"), "{why}");
+        }
+    }
+}

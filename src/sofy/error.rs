@@ -1,0 +1,60 @@
+//! What can the caller do about a failed call to Sofy?
+
+use std::time::Duration;
+
+/// A call to Sofy that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ApiError {
+    pub(crate) kind: Kind,
+    /// One line that names the call and what happened, without the key.
+    pub(crate) message: String,
+    /// What the user does next.
+    pub(crate) advice: String,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+/// The kinds of failure, by consequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Sofy said no: asking again changes nothing.
+    Refused,
+    /// The call certainly did not happen: even a trigger may be sent again.
+    Unsent,
+    /// The call may have happened: worth another look, never another trigger.
+    Unclear,
+}
+
+impl ApiError {
+    /// A failure with the usual advice for its kind.
+    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            advice: match kind {
+                Kind::Refused => {
+                    "Check the inputs api-key, schedule-id and app-hash against Sofy's portal."
+                }
+                Kind::Unsent => {
+                    "Check the network, the proxy and the input api-url, then run the job again."
+                }
+                Kind::Unclear => "Look at the schedule in Sofy's portal, then run the job again.",
+            }
+            .to_owned(),
+            retry_after: None,
+        }
+    }
+
+    /// Replaces the advice by a better one.
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+
+    /// Tells whether asking again may help.
+    pub(crate) const fn is_transient(&self) -> bool {
+        match self.kind {
+            Kind::Refused => false,
+            Kind::Unsent | Kind::Unclear => true,
+        }
+    }
+}

@@ -1,0 +1,828 @@
+//! What does a developer read on the job's page? The summary: what broke, where, and what next.
+//!
+//! Must not know the runner's files. Trusts no text of the report: all of it goes through [`escape`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::report::{PORTAL, Report};
+use crate::test_run::{TestRun, TestStatus};
+use crate::text::{count, span};
+use crate::verdict::Conclusion;
+
+/// The most bytes that the summary takes.
+///
+/// The runner refuses a summary of more than 1,048,576 bytes as a whole and shows nothing: what is
+/// kept below that is room for what earlier words of the same step may have written.
+const BUDGET: usize = 1_000_000;
+
+/// What the closing sentences about what was left out may take of the budget.
+const RESERVE: usize = 2_000;
+
+/// The most characters of a name: enough to tell names apart, few enough to keep a table readable.
+const NAME_CHARS: usize = 200;
+
+/// The most characters of a sentence: an error's text may quote a server's answer.
+const SENTENCE_CHARS: usize = 2_000;
+
+/// The most warnings shown: there is one a status, and a hostile answer may invent thousands.
+const MOST_WARNINGS: usize = 10;
+
+/// The most devices named in one row: more of them say no more than their number does.
+const MOST_DEVICES: usize = 20;
+
+/// Beyond these sizes a matrix is wider, or longer, than a page shows at a glance.
+const MATRIX_DEVICES: std::ops::RangeInclusive<usize> = 2..=8;
+const MATRIX_SCENARIOS: std::ops::RangeInclusive<usize> = 2..=40;
+
+/// Renders the job summary in Markdown.
+pub(crate) fn render(report: &Report) -> String {
+    let mut page = String::new();
+    heading(&mut page, report);
+    facts(&mut page, report);
+    counts(&mut page, report);
+
+    let by_build = builds(report).len() > 1;
+    let unshown = attention(&mut page, &report.test_runs, by_build);
+    // What did not break is shown only where all that did break is: it would push that off the page.
+    let mut unshown_passed = report.tally().passed;
+    if unshown == 0 {
+        append_if_room(&mut page, &matrix(&report.test_runs));
+        if append_if_room(&mut page, &passed(&report.test_runs, by_build)) {
+            unshown_passed = 0;
+        }
+    }
+    left_out(&mut page, unshown, unshown_passed);
+    page
+}
+
+fn heading(page: &mut String, report: &Report) {
+    let verdict = &report.verdict;
+    let word = match verdict.conclusion {
+        Conclusion::Success => "✅ Passed",
+        Conclusion::Failure => "❌ Failed",
+        Conclusion::TimedOut => "⏱ Timed out",
+        Conclusion::Cancelled => "🚫 Cancelled",
+        Conclusion::Error => "⚠️ Error",
+        Conclusion::Detached => "▶️ Started",
+    };
+    page.push_str("## ");
+    page.push_str(word);
+    if !report.schedule_name.trim().is_empty() {
+        add(page, format_args!(": {}", name(&report.schedule_name)));
+    }
+    page.push_str("\n\n");
+    add(page, format_args!("**{}**\n\n", sentence(&verdict.reason)));
+    if !verdict.advice.is_empty() {
+        add(
+            page,
+            format_args!("**Next:** {}\n\n", sentence(&verdict.advice)),
+        );
+    }
+    for warning in verdict.warnings.iter().take(MOST_WARNINGS) {
+        add(page, format_args!("⚠️ {}\n\n", sentence(warning)));
+    }
+    if verdict.warnings.len() > MOST_WARNINGS {
+        let more = count(verdict.warnings.len() - MOST_WARNINGS, "more warning");
+        add(page, format_args!("⚠️ {more} in the log.\n\n"));
+    }
+    if !report.abort.is_empty() {
+        add(
+            page,
+            format_args!("**Abort:** {}\n\n", sentence(&report.abort)),
+        );
+    }
+}
+
+/// Writes one line of what identifies the run, unless nothing was ever sent.
+fn facts(page: &mut String, report: &Report) {
+    let mut facts = Vec::new();
+    for (label, value) in [
+        ("Schedule", &report.schedule_id),
+        ("app hash", &report.app_hash),
+        ("group", &report.group_id),
+    ] {
+        if !value.is_empty() {
+            facts.push(format!("{label} <code>{}</code>", name(value)));
+        }
+    }
+    if facts.is_empty() && report.test_runs.is_empty() {
+        return;
+    }
+    if !report.group_status.is_empty() {
+        facts.push(format!("group status {}", name(&report.group_status)));
+    }
+    let builds = builds(report);
+    match (builds.first(), builds.len()) {
+        (None, _) => {}
+        (Some(build), 1) => facts.push(format!("build <code>{}</code>", name(build))),
+        (Some(_), n) => facts.push(count(n, "build")),
+    }
+    facts.push(format!("took {}", span(report.duration)));
+    if let Some(queued) = report.queued {
+        facts.push(format!("{} of that queued", span(queued)));
+    }
+    facts.push(format!("[open Sofy]({PORTAL})"));
+    add(page, format_args!("{}\n\n", facts.join(" · ")));
+}
+
+fn builds(report: &Report) -> BTreeSet<&str> {
+    report
+        .test_runs
+        .iter()
+        .map(|run| run.build.as_str())
+        .filter(|build| !build.is_empty())
+        .collect()
+}
+
+/// Writes how many test runs stand where; a column that would say 0 is noise, except for passed.
+fn counts(page: &mut String, report: &Report) {
+    if report.test_runs.is_empty() {
+        return;
+    }
+    let tally = report.tally();
+    let columns: Vec<(&str, usize)> = [
+        ("❌ Failed", tally.failed),
+        ("⚠️ Incomplete", tally.incomplete),
+        ("⏭️ Not executed", tally.not_executed),
+        ("⏹️ Stopped", tally.stopped),
+        ("❔ Other", tally.other),
+    ]
+    .into_iter()
+    .filter(|(_, n)| *n > 0)
+    .chain([("✅ Passed", tally.passed), ("Total", tally.total())])
+    .collect();
+    let joined = |cell: &dyn Fn(&(&str, usize)) -> String| {
+        columns.iter().map(cell).collect::<Vec<_>>().join(" | ")
+    };
+    add(
+        page,
+        format_args!(
+            "| {} |\n| {} |\n| {} |\n\n",
+            joined(&|(label, _)| (*label).to_owned()),
+            joined(&|_| "---:".to_owned()),
+            joined(&|(_, n)| n.to_string())
+        ),
+    );
+}
+
+/// Writes what did not pass, worst first, and returns how many test runs found no room.
+fn attention(page: &mut String, test_runs: &[TestRun], by_build: bool) -> usize {
+    let mut groups: BTreeMap<(&TestStatus, &str), Vec<&TestRun>> = BTreeMap::new();
+    for run in test_runs
+        .iter()
+        .filter(|run| run.status != TestStatus::Passed)
+    {
+        groups
+            .entry((&run.status, &run.scenario))
+            .or_default()
+            .push(run);
+    }
+    if groups.is_empty() {
+        return 0;
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    // What is broken on the most devices is the likeliest to be the app's fault. The sort is
+    // stable: scenarios that are alike stay in the order of their names.
+    groups.sort_by(|((status_a, _), a), ((status_b, _), b)| {
+        status_a.cmp(status_b).then(b.len().cmp(&a.len()))
+    });
+
+    page.push_str(
+        "### Needs attention\n\n| Status | Scenario | Devices |\n| :--- | :--- | :--- |\n",
+    );
+    let mut row = String::new();
+    let mut unshown = 0;
+    for ((status, scenario), runs) in groups {
+        // Once a row has no room none after it is shown: "the first N" is what can be explained.
+        if unshown == 0 {
+            row.clear();
+            let icon = icon(status);
+            add(
+                &mut row,
+                format_args!(
+                    "| {icon} {} | {} | ",
+                    name(&status.to_string()),
+                    name(scenario)
+                ),
+            );
+            devices(&mut row, &runs, by_build);
+            row.push_str(" |\n");
+            if page.len() + row.len() + RESERVE <= BUDGET {
+                page.push_str(&row);
+                continue;
+            }
+        }
+        unshown += runs.len();
+    }
+    page.push('\n');
+    unshown
+}
+
+/// Names the devices of one row; one that is there more than once is named once, with its number.
+fn devices(row: &mut String, runs: &[&TestRun], by_build: bool) {
+    let mut times: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    for run in runs {
+        let build = if by_build { run.build.as_str() } else { "" };
+        *times.entry((&run.device, build)).or_insert(0) += 1;
+    }
+    if times.len() > 1 {
+        add(row, format_args!("{}: ", times.len()));
+    }
+    for (i, ((device, build), n)) in times.iter().take(MOST_DEVICES).enumerate() {
+        row.push_str(if i == 0 { "" } else { ", " });
+        row.push_str(&name(device));
+        if !build.is_empty() {
+            add(row, format_args!(" <code>{}</code>", name(build)));
+        }
+        if *n > 1 {
+            add(row, format_args!(" ×{n}"));
+        }
+    }
+    if times.len() > MOST_DEVICES {
+        add(
+            row,
+            format_args!(", and {} more", times.len() - MOST_DEVICES),
+        );
+    }
+}
+
+/// Renders scenarios against devices where that fits a screen; empty where it does not.
+fn matrix(test_runs: &[TestRun]) -> String {
+    let mut cells = BTreeMap::new();
+    let (mut scenarios, mut devices) = (BTreeSet::new(), BTreeSet::new());
+    for run in test_runs {
+        scenarios.insert(run.scenario.as_str());
+        devices.insert(run.device.as_str());
+        let again = cells.insert((run.scenario.as_str(), run.device.as_str()), &run.status);
+        // A cell has room for one status; which of two it is must not depend on their order.
+        if again.is_some()
+            || scenarios.len() > *MATRIX_SCENARIOS.end()
+            || devices.len() > *MATRIX_DEVICES.end()
+        {
+            return String::new();
+        }
+    }
+    if !MATRIX_SCENARIOS.contains(&scenarios.len()) || !MATRIX_DEVICES.contains(&devices.len()) {
+        return String::new();
+    }
+
+    let mut text = String::from("<details><summary>Scenarios by device</summary>\n\n| Scenario |");
+    for device in &devices {
+        add(&mut text, format_args!(" {} |", name(device)));
+    }
+    text.push_str("\n| :--- |");
+    text.push_str(&" :---: |".repeat(devices.len()));
+    for scenario in &scenarios {
+        add(&mut text, format_args!("\n| {} |", name(scenario)));
+        for device in &devices {
+            let cell = cells
+                .get(&(*scenario, *device))
+                .map_or("–", |status| icon(status));
+            add(&mut text, format_args!(" {cell} |"));
+        }
+    }
+    text.push_str("\n\n</details>\n\n");
+    text
+}
+
+/// Renders what passed, folded; stops early where it cannot fit anyhow.
+fn passed(test_runs: &[TestRun], by_build: bool) -> String {
+    let mut groups: BTreeMap<&str, Vec<&TestRun>> = BTreeMap::new();
+    for run in test_runs
+        .iter()
+        .filter(|run| run.status == TestStatus::Passed)
+    {
+        groups.entry(&run.scenario).or_default().push(run);
+    }
+    if groups.is_empty() {
+        return String::new();
+    }
+    let n = groups.values().map(Vec::len).sum();
+    let mut text = format!(
+        "<details><summary>✅ {}</summary>\n\n| Scenario | Devices |\n| :--- | :--- |\n",
+        count(n, "passed test run")
+    );
+    for (scenario, runs) in groups {
+        add(&mut text, format_args!("| {} | ", name(scenario)));
+        devices(&mut text, &runs, by_build);
+        text.push_str(" |\n");
+        if text.len() > BUDGET {
+            break;
+        }
+    }
+    text.push_str("\n</details>\n\n");
+    text
+}
+
+/// Appends the section if it fits the budget, and tells whether it did.
+fn append_if_room(page: &mut String, section: &str) -> bool {
+    let fits = page.len() + section.len() + RESERVE <= BUDGET;
+    if fits {
+        page.push_str(section);
+    }
+    fits
+}
+
+fn left_out(page: &mut String, unshown: usize, unshown_passed: usize) {
+    let mut kinds = Vec::new();
+    if unshown > 0 {
+        kinds.push(format!("{} that did not pass", count(unshown, "test run")));
+    }
+    if unshown_passed > 0 {
+        kinds.push(count(unshown_passed, "passed test run"));
+    }
+    if !kinds.is_empty() {
+        add(
+            page,
+            format_args!(
+                "Left out, since GitHub limits the size of this page: {}. The files of the inputs <code>json-path</code> and <code>junit-path</code> hold them all.\n",
+                kinds.join(", and ")
+            ),
+        );
+    }
+}
+
+const fn icon(status: &TestStatus) -> &'static str {
+    match status {
+        TestStatus::Failed => "❌",
+        TestStatus::Incomplete => "⚠️",
+        TestStatus::NotExecuted => "⏭️",
+        TestStatus::Stopped => "⏹️",
+        TestStatus::Other(_) => "❔",
+        TestStatus::Running => "⏳",
+        TestStatus::Passed => "✅",
+    }
+}
+
+/// Escapes a name, shortened where it is too long; a blank one becomes a dash.
+fn name(text: &str) -> String {
+    let plain = plain(text, NAME_CHARS);
+    if plain.is_empty() {
+        "–".to_owned()
+    } else {
+        escape(&plain)
+    }
+}
+
+/// Escapes a sentence, with a capital at its start and a period at its end.
+fn sentence(text: &str) -> String {
+    let plain = plain(text, SENTENCE_CHARS);
+    let mut chars = plain.chars();
+    let capital = chars.next().map(|c| c.to_ascii_uppercase());
+    let end = if plain.ends_with(['.', '!', '?', '…']) {
+        ""
+    } else {
+        "."
+    };
+    // The period is escaped too: after a lone number it would make a list.
+    let whole: String = capital
+        .into_iter()
+        .chain(chars)
+        .chain(end.chars())
+        .collect();
+    escape(&whole)
+}
+
+/// Reduces a text to one line of visible characters, and shortens it.
+///
+/// White space is folded: several blanks at the start of a cell or a line would be structure.
+fn plain(text: &str, most: usize) -> String {
+    let mut plain = String::new();
+    let mut room = most;
+    for c in text.trim().chars() {
+        if c.is_whitespace() && plain.ends_with(' ') {
+            continue;
+        }
+        if room == 0 {
+            plain.push('…');
+            break;
+        }
+        room -= 1;
+        plain.push(if c.is_whitespace() {
+            ' '
+        } else if c.is_control() || is_directional(c) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
+        });
+    }
+    plain
+}
+
+/// Tells whether the character changes the direction of the text around it.
+const fn is_directional(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Turns one line of text into Markdown that shows just that text.
+///
+/// Every ASCII punctuation mark that may mean something to Markdown, HTML or GitHub becomes a
+/// numeric entity, which cannot start a structure. GitHub looks for mentions (`@team`) and
+/// references (`#1`) after it has decoded the entities, so that these also get a space of no width.
+fn escape(line: &str) -> String {
+    let mut escaped = String::with_capacity(line.len() + line.len() / 4);
+    for c in line.chars() {
+        match c {
+            '@' | '#' => add(&mut escaped, format_args!("&#{};&#8203;", u32::from(c))),
+            ',' | ';' | '\'' | '"' | '/' | '%' | '?' => escaped.push(c),
+            c if c.is_ascii_punctuation() => add(&mut escaped, format_args!("&#{};", u32::from(c))),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+/// Appends formatted text without a string in between.
+fn add(text: &mut String, arguments: std::fmt::Arguments<'_>) {
+    // Writing to a string fails only where a `Display` does, and none of ours do.
+    let _ = text.write_fmt(arguments);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use proptest::prelude::*;
+    use pulldown_cmark::{Event, Options, Parser};
+
+    use super::*;
+    use crate::verdict::Verdict;
+
+    fn run(scenario: &str, device: &str, status: &str) -> TestRun {
+        TestRun {
+            scenario: scenario.into(),
+            device: device.into(),
+            build: "1.0(1)".into(),
+            status: TestStatus::parse(status),
+            scheduled_at: "2024-05-01T10:00:00".into(),
+        }
+    }
+
+    fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
+        Report {
+            schedule_id: "123".into(),
+            schedule_name: "Nightly".into(),
+            group_id: "77".into(),
+            group_status: "Complete".into(),
+            duration: Duration::from_secs(200),
+            test_runs,
+            ..Report::of(Verdict::new(conclusion, "2 of 5 did not pass").advise("Look at them."))
+        }
+    }
+
+    /// A report in which every text that is not ours is the given one.
+    fn filled_with(name: &str) -> Report {
+        let other = format!("{name}2");
+        let mut report = report(
+            Conclusion::Failure,
+            vec![
+                run(name, name, "Failed"),
+                run(&other, name, &format!("x{name}")),
+                run(name, &other, "Passed"),
+                run(&other, &other, "Passed"),
+            ],
+        );
+        for run in &mut report.test_runs {
+            run.build = name.into();
+        }
+        report.test_runs[3].build = other;
+        for text in [
+            &mut report.schedule_id,
+            &mut report.schedule_name,
+            &mut report.app_hash,
+            &mut report.group_id,
+            &mut report.group_status,
+            &mut report.abort,
+            &mut report.verdict.reason,
+            &mut report.verdict.advice,
+        ] {
+            *text = name.into();
+        }
+        report.verdict.warnings = vec![name.into()];
+        report
+    }
+
+    fn events(markdown: &str) -> Vec<Event<'_>> {
+        let options = Options::ENABLE_TABLES
+            | Options::ENABLE_STRIKETHROUGH
+            | Options::ENABLE_FOOTNOTES
+            | Options::ENABLE_TASKLISTS
+            | Options::ENABLE_MATH
+            | Options::ENABLE_GFM
+            | Options::ENABLE_HEADING_ATTRIBUTES
+            | Options::ENABLE_SUPERSCRIPT
+            | Options::ENABLE_SUBSCRIPT
+            | Options::ENABLE_WIKILINKS
+            | Options::ENABLE_DEFINITION_LIST;
+        Parser::new_ext(markdown, options).collect()
+    }
+
+    /// All that is not text; neighbouring texts are one.
+    fn structure(markdown: &str) -> Vec<String> {
+        let mut structure: Vec<String> = events(markdown)
+            .into_iter()
+            .map(|event| match event {
+                Event::Text(_) => "text".to_owned(),
+                event => format!("{event:?}"),
+            })
+            .collect();
+        structure.dedup_by(|a, b| a == "text" && b == "text");
+        structure
+    }
+
+    fn shown(markdown: &str) -> String {
+        events(markdown)
+            .into_iter()
+            .map(|event| match event {
+                Event::Text(text) => text.to_string(),
+                _ => "\n".to_owned(),
+            })
+            .collect::<String>()
+            .replace('\u{200b}', "")
+    }
+
+    fn assert_only_text(hostile: &str, why: &str) {
+        let page = render(&filled_with(hostile));
+
+        assert_eq!(
+            structure(&page),
+            structure(&render(&filled_with("benign"))),
+            "{why}: {page}"
+        );
+        let expected = plain(hostile, NAME_CHARS).replace('\u{200b}', "");
+        assert!(
+            shown(&page).contains(&expected),
+            "{why}: {expected:?} in {page}"
+        );
+    }
+
+    #[test]
+    fn hostile_names_are_shown_as_text() {
+        for (hostile, why) in [
+            ("a|b", "a cell"),
+            ("`a``b", "a code span"),
+            ("a\nb\r\n\r\n# c", "lines"),
+            ("a\r\rb", "lone carriage returns"),
+            ("<b>x", "an element"),
+            ("</details></code>", "the end of our own element"),
+            ("<!-- x -->", "a comment"),
+            ("::error::x", "a command"),
+            ("##[error]x", "an old command"),
+            ("%0A%0a", "an escaped line break"),
+            ("@team, a@b.example", "a mention, an address"),
+            ("[a](http://x) ![a](https://x) www.x.example", "links"),
+            ("[^1] [x] [[x]]", "references"),
+            ("\u{202e}gnp.exe", "an override of direction"),
+            ("a\0b\u{1b}[31m", "control characters"),
+            ("🦀 héllo", "no ASCII"),
+            ("**a** _b_ ~~c~~ $d$ ^e^", "emphasis"),
+            ("    code", "an indented block"),
+            ("1. x", "a list"),
+            ("&amp; &#64;", "entities"),
+            ("\\", "an escape of what follows"),
+            ("x #", "a closing heading mark"),
+            ("{#id}", "an attribute"),
+            ("1", "a number that our period would make a list"),
+            ("--- === |---|", "rules"),
+        ] {
+            assert_only_text(hostile, why);
+        }
+        assert_only_text(&"x|".repeat(5_000), "a long name is cut");
+    }
+
+    #[test]
+    fn no_raw_mention_link_or_bidi_override_remains() {
+        let page = render(&filled_with("@team http://x www.x #12 \u{202e}"));
+
+        for raw in ["@", "http://", "www.", "#12", "\u{202e}"] {
+            assert!(!page.contains(raw), "{raw}: {page}");
+        }
+        assert!(page.contains("&#64;&#8203;team"), "{page}");
+    }
+
+    #[test]
+    fn no_mark_with_a_meaning_stays_raw() {
+        for mark in "\\`*_{}[]<>()+-.!|~:=^$".chars() {
+            let escaped = format!("&#{};", u32::from(mark));
+
+            assert_eq!(
+                escape(&mark.to_string()),
+                escaped,
+                "{mark}: alone, whatever closes it"
+            );
+        }
+        assert_eq!(escape("&"), "&#38;", "the text is not an entity itself");
+    }
+
+    #[test]
+    fn each_conclusion_has_its_word() {
+        for (conclusion, expected) in [
+            (Conclusion::Success, "## ✅ Passed: Nightly\n"),
+            (Conclusion::Failure, "## ❌ Failed: Nightly\n"),
+            (Conclusion::TimedOut, "## ⏱ Timed out: Nightly\n"),
+            (Conclusion::Cancelled, "## 🚫 Cancelled: Nightly\n"),
+            (Conclusion::Error, "## ⚠️ Error: Nightly\n"),
+            (Conclusion::Detached, "## ▶️ Started: Nightly\n"),
+        ] {
+            assert!(
+                render(&report(conclusion, Vec::new())).starts_with(expected),
+                "{expected}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_report_of_which_nothing_is_known_is_short() {
+        let verdict =
+            Verdict::new(Conclusion::Error, "the input schedule-id is missing").advise("Set it");
+
+        let page = render(&Report::of(verdict));
+
+        assert_eq!(
+            page,
+            "## ⚠️ Error\n\n**The input schedule&#45;id is missing&#46;**\n\n**Next:** Set it&#46;\n\n"
+        );
+    }
+
+    #[test]
+    fn the_page_says_what_broke_where() {
+        let mut report = report(
+            Conclusion::Failure,
+            vec![
+                run("Log in", "Pixel 8", "Passed"),
+                run("Pay", "Pixel 8", "Failed"),
+                run("Pay", "iPhone 15", "Failed"),
+                run("Log in", "iPhone 15", "Stopped"),
+            ],
+        );
+        report.queued = Some(Duration::from_secs(65));
+
+        let page = render(&report);
+
+        assert_eq!(
+            page,
+            "## ❌ Failed: Nightly\n\
+             \n\
+             **2 of 5 did not pass&#46;**\n\
+             \n\
+             **Next:** Look at them&#46;\n\
+             \n\
+             Schedule <code>123</code> · group <code>77</code> · group status Complete · build <code>1&#46;0&#40;1&#41;</code> · took 3m20s · 1m5s of that queued · [open Sofy](https://portal.sofy.ai)\n\
+             \n\
+             | ❌ Failed | ⏹️ Stopped | ✅ Passed | Total |\n\
+             | ---: | ---: | ---: | ---: |\n\
+             | 2 | 1 | 1 | 4 |\n\
+             \n\
+             ### Needs attention\n\
+             \n\
+             | Status | Scenario | Devices |\n\
+             | :--- | :--- | :--- |\n\
+             | ❌ Failed | Pay | 2: Pixel 8, iPhone 15 |\n\
+             | ⏹️ Stopped | Log in | iPhone 15 |\n\
+             \n\
+             <details><summary>Scenarios by device</summary>\n\
+             \n\
+             | Scenario | Pixel 8 | iPhone 15 |\n\
+             | :--- | :---: | :---: |\n\
+             | Log in | ✅ | ⏹️ |\n\
+             | Pay | ❌ | ❌ |\n\
+             \n\
+             </details>\n\
+             \n\
+             <details><summary>✅ 1 passed test run</summary>\n\
+             \n\
+             | Scenario | Devices |\n\
+             | :--- | :--- |\n\
+             | Log in | Pixel 8 |\n\
+             \n\
+             </details>\n\
+             \n"
+        );
+    }
+
+    #[test]
+    fn a_matrix_is_drawn_only_where_it_can_be_read() {
+        let grid = |scenarios: usize, devices: usize| {
+            (0..scenarios)
+                .flat_map(|s| {
+                    (0..devices).map(move |d| run(&format!("s{s}"), &format!("d{d}"), "Passed"))
+                })
+                .collect::<Vec<_>>()
+        };
+        let mut twice = grid(2, 2);
+        twice.push(run("s0", "d0", "Failed"));
+        for (test_runs, drawn, why) in [
+            (grid(2, 2), true, "the smallest"),
+            (grid(40, 8), true, "the largest"),
+            (grid(41, 8), false, "too long"),
+            (grid(40, 9), false, "too wide"),
+            (grid(1, 2), false, "a list says it"),
+            (grid(2, 1), false, "a list says it"),
+            (twice, false, "two statuses, one cell"),
+        ] {
+            assert_eq!(
+                render(&report(Conclusion::Success, test_runs)).contains("by device"),
+                drawn,
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn twenty_thousand_test_runs_stay_within_the_budget_and_say_what_is_missing() {
+        let long = "|".repeat(300);
+        for (status, prefix, missing, why) in [
+            ("Passed", "x", None, "all of them fit"),
+            (
+                "Passed",
+                long.as_str(),
+                Some("20000 passed test runs"),
+                "without the passed ones",
+            ),
+            (
+                "Failed",
+                "x",
+                Some("that did not pass"),
+                "the first of those that did not pass",
+            ),
+            (
+                "Failed",
+                long.as_str(),
+                Some("that did not pass"),
+                "hostile names",
+            ),
+        ] {
+            let long_tail = if status == "Failed" && prefix == "x" {
+                "y".repeat(80)
+            } else {
+                String::new()
+            };
+            let mut test_runs: Vec<_> = (0..20_000)
+                .map(|i| run(&format!("{i}{prefix}{long_tail}"), "P", status))
+                .collect();
+            test_runs.push(run("Pay", "Pixel 8", "Failed"));
+            let start = Instant::now();
+
+            let page = render(&report(Conclusion::Failure, test_runs));
+
+            assert!(page.len() <= BUDGET, "{why}: {}", page.len());
+            assert!(start.elapsed() < Duration::from_secs(5), "{why}");
+            match missing {
+                None => assert!(!page.contains("Left out"), "{why}"),
+                Some(words) => {
+                    let end = &page[page.find("Left out").expect(why)..];
+                    assert!(
+                        end.contains(words) && end.contains("json-path"),
+                        "{why}: {end}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn shown_and_left_out_add_up() {
+        let test_runs: Vec<_> = (0..20_000)
+            .map(|i| run(&format!("{i}{}", "y".repeat(80)), "P", "Failed"))
+            .collect();
+
+        let page = render(&report(Conclusion::Failure, test_runs));
+
+        let rows = page.matches("\n| ❌ Failed |").count() - 1;
+        assert!(
+            page.contains(&format!("{} test runs that did not pass", 20_000 - rows)),
+            "{rows}"
+        );
+    }
+
+    #[test]
+    fn one_scenario_on_many_devices_is_one_row() {
+        let mut test_runs: Vec<_> = (0..25)
+            .map(|i| run("Pay", &format!("d{i:02}"), "Failed"))
+            .collect();
+        test_runs.push(run("Pay", "d00", "Failed"));
+
+        let page = render(&report(Conclusion::Failure, test_runs));
+
+        assert!(
+            page.contains("| ❌ Failed | Pay | 25: d00 ×2, d01, "),
+            "{page}"
+        );
+        assert!(page.contains("d19, and 5 more |"), "{page}");
+    }
+
+    proptest! {
+        #[test]
+        fn no_name_is_more_than_text(hostile in "[ -~\\n\\r\\t🦀é\u{202e}\u{0}\u{a0}\u{200b}]{1,60}") {
+            prop_assume!(!plain(&hostile, NAME_CHARS).is_empty());
+            assert_only_text(&hostile, "generated");
+        }
+
+        #[test]
+        fn no_string_at_all_is_more_than_text(hostile in any::<String>()) {
+            prop_assume!(!plain(&hostile, NAME_CHARS).is_empty());
+            assert_only_text(&hostile, "generated");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! Do `action.yml`, README.md and the contract say the same?
+//!
+//! The contract is spelled here once more, on purpose: whoever changes an input or an output for the users must say
+//! so in three places, and the change is a new major version.
+
+use std::fs;
+use std::path::Path;
+
+/// An input as a user sees it. `shown` is what the README has for a default, where there is none to be set.
+struct Input {
+    name: &'static str,
+    required: bool,
+    default: Option<&'static str>,
+    shown: &'static str,
+}
+
+const fn optional(name: &'static str) -> Input {
+    shown(name, "")
+}
+
+const fn shown(name: &'static str, shown: &'static str) -> Input {
+    Input {
+        name,
+        required: false,
+        default: None,
+        shown,
+    }
+}
+
+const fn required(name: &'static str) -> Input {
+    Input {
+        name,
+        required: true,
+        default: None,
+        shown: "",
+    }
+}
+
+const fn with_default(name: &'static str, default: &'static str) -> Input {
+    Input {
+        name,
+        required: false,
+        default: Some(default),
+        shown: "",
+    }
+}
+
+const INPUTS: [Input; 14] = [
+    required("api-key"),
+    required("schedule-id"),
+    shown("app-hash", "latest build"),
+    shown("device-serials", "schedule's own"),
+    optional("test-run-group-id"),
+    optional("results-after"),
+    with_default("wait", "true"),
+    with_default("timeout", "60m"),
+    with_default("poll-interval", "15s"),
+    with_default("fail-on", "failed, incomplete, not-executed, stopped"),
+    with_default("abort-unfinished", "true"),
+    optional("junit-path"),
+    optional("json-path"),
+    shown("api-url", "by generation"),
+];
+
+const OUTPUTS: [&str; 15] = [
+    "test-run-group-id",
+    "conclusion",
+    "reason",
+    "group-status",
+    "total-count",
+    "passed-count",
+    "failed-count",
+    "incomplete-count",
+    "not-executed-count",
+    "stopped-count",
+    "other-count",
+    "results-after",
+    "duration-seconds",
+    "results-json",
+    "results-truncated",
+];
+
+const EXITS: [(&str, &str); 6] = [
+    ("0", "`success`"),
+    ("0", "`detached`"),
+    ("1", "`failure`"),
+    ("2", "`error`"),
+    ("3", "`timed_out`"),
+    ("130", "`cancelled`"),
+];
+
+fn file(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The entries of one section of `action.yml`: each name with its properties. Reads the lay-out that we keep to, two
+/// blanks for a name and four for a property; that it is YAML is checked by `.ci/lint`.
+fn section(yaml: &str, name: &str) -> Vec<(String, Vec<(String, String)>)> {
+    let mut entries: Vec<(String, Vec<(String, String)>)> = Vec::new();
+    let lines = yaml
+        .lines()
+        .skip_while(|line| *line != format!("{name}:"))
+        .skip(1);
+    for line in lines.take_while(|line| line.is_empty() || line.starts_with([' ', '#'])) {
+        let text = line.trim_start();
+        let Some((key, value)) = text.split_once(':') else {
+            continue;
+        };
+        match (line.len() - text.len(), entries.last_mut()) {
+            (2, _) => entries.push((key.to_owned(), Vec::new())),
+            (4, Some((_, properties))) => {
+                properties.push((key.to_owned(), value.trim().trim_matches('"').to_owned()));
+            }
+            _ => {}
+        }
+    }
+    entries
+}
+
+fn property<'a>(properties: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    let found = properties.iter().find(|(key, _)| key == name);
+    found.map(|(_, value)| value.as_str())
+}
+
+/// The cells of the table under a heading of the README, without its head.
+fn table(markdown: &str, heading: &str) -> Vec<Vec<String>> {
+    let under = markdown.lines().skip_while(|line| *line != heading);
+    let rows = under.skip_while(|line| !line.starts_with('|'));
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| {
+        row.trim_matches('|')
+            .split('|')
+            .map(|cell| cell.trim().to_owned())
+            .collect()
+    };
+    rows.map(cells).collect()
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+#[test]
+fn action_yml_has_the_inputs_of_the_contract() {
+    let inputs = section(&file("action.yml"), "inputs");
+
+    let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, INPUTS.map(|input| input.name));
+    for (input, (name, properties)) in INPUTS.iter().zip(&inputs) {
+        let is_required = property(properties, "required") == Some("true");
+        assert_eq!(is_required, input.required, "{name}");
+        assert_eq!(property(properties, "default"), input.default, "{name}");
+        assert!(
+            property(properties, "description").is_some_and(|text| !text.is_empty()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn action_yml_has_the_outputs_of_the_contract() {
+    let outputs = section(&file("action.yml"), "outputs");
+
+    let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, OUTPUTS);
+    for (name, properties) in &outputs {
+        assert!(
+            property(properties, "description").is_some_and(|text| !text.is_empty()),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn action_yml_runs_the_program_of_the_dockerfile() {
+    let entrypoint = file("action.yml")
+        .lines()
+        .find_map(|line| line.strip_prefix("  entrypoint: ").map(str::to_owned));
+
+    let entrypoint = entrypoint.unwrap_or_default();
+    assert_eq!(entrypoint, concat!("/", env!("CARGO_PKG_NAME")));
+    assert!(file("Dockerfile").contains(&format!("ENTRYPOINT [\"{entrypoint}\"]")));
+}
+
+#[test]
+fn the_readme_has_the_inputs_of_the_contract() {
+    let rows = table(&file("README.md"), "## Inputs");
+
+    let expected = INPUTS.map(|input| {
+        let required = if input.required { "yes" } else { "" };
+        let default = input.default.map_or_else(|| input.shown.to_owned(), code);
+        vec![code(input.name), required.to_owned(), default]
+    });
+    let found: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().take(3).cloned().collect())
+        .collect();
+    assert_eq!(found, expected);
+}
+
+#[test]
+fn the_readme_has_the_outputs_of_the_contract() {
+    let rows = table(&file("README.md"), "## Outputs");
+
+    let found: Vec<String> = rows.iter().filter_map(|row| row.first().cloned()).collect();
+    assert_eq!(found, OUTPUTS.map(code));
+}
+
+#[test]
+fn the_readme_has_the_exit_statuses_of_the_contract() {
+    let rows = table(&file("README.md"), "## When the step fails");
+
+    let found: Vec<(&str, &str)> = rows
+        .iter()
+        .map(|row| (row[0].as_str(), row[1].as_str()))
+        .collect();
+    assert_eq!(found, EXITS);
+}
+
+#[test]
+fn the_readme_uses_no_input_or_output_that_does_not_exist() {
+    let readme = file("README.md");
+
+    for found in readme.split("steps.sofy.outputs.").skip(1) {
+        let name: String = found
+            .chars()
+            .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+            .collect();
+        assert!(OUTPUTS.contains(&name.as_str()), "{name}");
+    }
+    for found in readme.split("uses: OWNER/REPO@v1\n").skip(1) {
+        let block = found.split("```").next().unwrap_or_default();
+        let mut lines = block.lines();
+        let with = lines.next().unwrap_or_default();
+        assert_eq!(with.trim(), "with:");
+        let indent = with.len() - with.trim_start().len() + 2;
+        let deeper = |line: &&str| line.len() - line.trim_start().len() >= indent;
+        for line in lines
+            .take_while(deeper)
+            .filter(|line| line.len() - line.trim_start().len() == indent)
+        {
+            let name = line.trim().split(':').next().unwrap_or_default();
+            assert!(INPUTS.iter().any(|input| input.name == name), "{name}");
+        }
+    }
+}

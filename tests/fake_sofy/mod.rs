@@ -1,0 +1,772 @@
+//! What would Sofy say? A stateful double of both API generations on a socket of its own.
+//!
+//! Shared by the black-box tests and the examples. A thread for each connection and nothing but std: an HTTP
+//! mock keeps no connection open past its answer, and half of what matters here is connections that are cut.
+#![allow(
+    dead_code,
+    reason = "each target that includes this file uses its own part of it"
+)]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// The newest `ScheduledAt` before the first trigger, as the classic API spells it.
+pub const YESTERDAY: &str = "2026-01-05T06:14:39.2";
+/// The group of yesterday's execution.
+pub const YESTERDAYS_GROUP: u64 = 70_000;
+/// A schedule of the classic API; every row passes unless the script says otherwise.
+pub const CLASSIC: &str = "1888";
+/// A schedule of the public API.
+pub const PUBLIC: &str = "3f2b8c1e-7a4d-4e5f-9b6a-0c1d2e3f4a5b";
+
+/// A scenario on a device, and how it ends.
+#[derive(Clone, Debug)]
+pub struct Row {
+    pub scenario: String,
+    pub device: String,
+    pub ends: String,
+}
+
+impl Row {
+    pub fn new(scenario: &str, device: &str, ends: &str) -> Self {
+        Self {
+            scenario: scenario.to_owned(),
+            device: device.to_owned(),
+            ends: ends.to_owned(),
+        }
+    }
+}
+
+/// Which executions' rows the classic API lists: documented nowhere, so each is played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listing {
+    /// Only those of the newest execution.
+    NewestOnly,
+    /// Those of every execution.
+    All,
+    /// The previous execution's for this many looks at the rows, then the newest's.
+    Lagging(u32),
+    /// Only the newest execution's, and `ScheduledAt` never changes.
+    SameScheduledAt,
+}
+
+/// How long a run is queued and how long it runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Pace {
+    /// Counted in looks, so that a test takes no longer than it must.
+    Looks { queued: u32, running: u32 },
+    /// Counted in time, for people to watch.
+    Time { queued: Duration, running: Duration },
+    /// Never done.
+    Never,
+}
+
+/// What goes wrong with the trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TriggerFault {
+    None,
+    /// The run starts, the answer is a 500.
+    ErrorAfterTheFact,
+    /// The run starts, the connection ends without an answer.
+    LostAnswer,
+    /// No run starts: 429 this many times.
+    Refused(u32),
+    /// No run starts: 500 with the key and hostile text in its message.
+    EchoedKey,
+}
+
+/// What goes wrong with one look after the trigger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LookFault {
+    BadGateway,
+    Html,
+    Null,
+    /// Closed without an answer.
+    Lost,
+    /// Closed in the middle of the body.
+    Cut,
+}
+
+/// What the abort answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AbortAnswer {
+    Aborted,
+    NothingToAbort,
+    ServerError,
+}
+
+/// Everything that a test may want to be different.
+#[derive(Clone, Debug)]
+pub struct Script {
+    pub listen: String,
+    pub rows: Vec<Row>,
+    /// Rows of single schedules that differ from `rows`.
+    pub rows_of: BTreeMap<String, Vec<Row>>,
+    /// The rows of the execution before; empty for a schedule that never ran.
+    pub yesterday: Vec<Row>,
+    pub listing: Listing,
+    pub pace: Pace,
+    /// The group's last status; `None` for what Sofy documents for such rows.
+    pub group_ends: Option<String>,
+    pub trigger: TriggerFault,
+    pub looks: Vec<LookFault>,
+    pub bad_key: bool,
+    pub abort: AbortAnswer,
+    pub abort_delay: Duration,
+    /// The group's ID as text instead of a number, in the other documented shape.
+    pub id_as_text: bool,
+    /// Whether a classic row carries its group, which is documented nowhere.
+    pub rows_name_group: bool,
+}
+
+impl Default for Script {
+    fn default() -> Self {
+        let rows = vec![
+            Row::new("Log in", "Pixel 8", "Passed"),
+            Row::new("Search", "Pixel 8", "Passed"),
+            Row::new("Check out", "iPhone13,2", "Passed"),
+        ];
+        Self {
+            listen: "127.0.0.1:0".to_owned(),
+            yesterday: rows.clone(),
+            rows,
+            rows_of: BTreeMap::new(),
+            listing: Listing::NewestOnly,
+            pace: Pace::Looks {
+                queued: 1,
+                running: 1,
+            },
+            group_ends: None,
+            trigger: TriggerFault::None,
+            looks: Vec::new(),
+            bad_key: false,
+            abort: AbortAnswer::Aborted,
+            abort_delay: Duration::ZERO,
+            id_as_text: false,
+            rows_name_group: false,
+        }
+    }
+}
+
+/// A request as it arrived.
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub method: String,
+    /// Path and query.
+    pub target: String,
+    pub headers: Vec<(String, String)>,
+    pub body: String,
+    pub at: Instant,
+}
+
+impl Request {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    }
+
+    fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    fn query(&self, name: &str) -> Option<&str> {
+        self.target
+            .split_once('?')?
+            .1
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .find(|(key, _)| *key == name)
+            .map(|(_, value)| value)
+    }
+
+    fn is_trigger(&self) -> bool {
+        self.path().ends_with("/ScheduleAutomatedTestRun") || self.path().ends_with("/execute")
+    }
+}
+
+/// The double; it stops when dropped.
+pub struct FakeSofy {
+    address: SocketAddr,
+    state: Arc<Mutex<State>>,
+    stopped: Arc<AtomicBool>,
+}
+
+impl FakeSofy {
+    pub fn start(script: Script) -> Self {
+        let listen = script.listen.clone();
+        Self::try_start(script).unwrap_or_else(|error| panic!("cannot listen on {listen}: {error}"))
+    }
+
+    pub fn try_start(script: Script) -> std::io::Result<Self> {
+        let listener = TcpListener::bind(&script.listen)?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(Mutex::new(State {
+            script,
+            requests: Vec::new(),
+            runs: Vec::new(),
+            refused: 0,
+        }));
+        let stopped = Arc::new(AtomicBool::new(false));
+        let (shared, stop) = (Arc::clone(&state), Arc::clone(&stopped));
+        thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                if stop.load(Ordering::SeqCst) {
+                    return;
+                }
+                let shared = Arc::clone(&shared);
+                // What the client hangs up on is the client's business.
+                thread::spawn(move || serve(&stream, &shared).ok());
+            }
+        });
+        Ok(Self {
+            address,
+            state,
+            stopped,
+        })
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub fn requests(&self) -> Vec<Request> {
+        lock(&self.state).requests.clone()
+    }
+
+    /// How many triggers were received, refused ones included.
+    pub fn triggers(&self) -> usize {
+        let state = lock(&self.state);
+        state.requests.iter().filter(|r| r.is_trigger()).count()
+    }
+
+    /// How many runs were started.
+    pub fn runs(&self) -> usize {
+        lock(&self.state).runs.len()
+    }
+
+    /// The queries of the aborts that were received.
+    pub fn aborts(&self) -> Vec<String> {
+        self.requests()
+            .iter()
+            .filter(|r| r.path().contains("/abort/"))
+            .map(|r| {
+                r.target
+                    .split_once('?')
+                    .map_or("", |(_, query)| query)
+                    .to_owned()
+            })
+            .collect()
+    }
+
+    /// Starts a run as somebody else would, and tells its group.
+    pub fn start_run(&self, schedule: &str) -> u64 {
+        lock(&self.state).start_run(schedule)
+    }
+}
+
+impl Drop for FakeSofy {
+    fn drop(&mut self) {
+        self.stopped.store(true, Ordering::SeqCst);
+        // Wakes the listener, which then sees that it is over.
+        drop(TcpStream::connect_timeout(
+            &self.address,
+            Duration::from_secs(1),
+        ));
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Run {
+    schedule: String,
+    group: u64,
+    scheduled_at: String,
+    rows: Vec<Row>,
+    started: Instant,
+    looks_at_group: u32,
+    looks_at_rows: u32,
+    aborted: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Queued,
+    /// With the share of test runs that are over, in percent.
+    Running(usize),
+    Done,
+}
+
+impl Run {
+    fn phase(&self, pace: Pace) -> Phase {
+        let (at, queued, running) = match pace {
+            _ if self.aborted => return Phase::Done,
+            Pace::Never => return Phase::Running(0),
+            Pace::Looks { queued, running } => {
+                let looks = self.looks_at_group.max(self.looks_at_rows);
+                (
+                    looks.saturating_sub(1).into(),
+                    u128::from(queued),
+                    u128::from(running),
+                )
+            }
+            Pace::Time { queued, running } => (
+                self.started.elapsed().as_millis(),
+                queued.as_millis(),
+                running.as_millis(),
+            ),
+        };
+        if at < queued {
+            Phase::Queued
+        } else if at < queued + running {
+            Phase::Running(usize::try_from((at - queued) * 100 / running.max(1)).unwrap_or(0))
+        } else {
+            Phase::Done
+        }
+    }
+
+    /// Rows with their status now; none while the group is queued.
+    fn rows_now(&self, pace: Pace) -> Vec<(&Row, String)> {
+        let over = match self.phase(pace) {
+            Phase::Queued => return Vec::new(),
+            Phase::Running(percent) => self.rows.len() * percent / 100,
+            Phase::Done => self.rows.len(),
+        };
+        let status = |(i, row): (usize, &Row)| match () {
+            () if self.aborted => "Stopped".to_owned(),
+            () if i < over => row.ends.clone(),
+            () => "Running".to_owned(),
+        };
+        self.rows
+            .iter()
+            .enumerate()
+            .map(|(i, row)| (row, status((i, row))))
+            .collect()
+    }
+
+    fn status(&self, script: &Script) -> String {
+        match self.phase(script.pace) {
+            Phase::Queued => "Queued".to_owned(),
+            Phase::Running(_) => "Running".to_owned(),
+            Phase::Done if self.aborted => "Complete with errors".to_owned(),
+            Phase::Done => script.group_ends.clone().unwrap_or_else(|| {
+                let plain = |row: &Row| matches!(row.ends.as_str(), "Passed" | "Failed");
+                if self.rows.iter().all(plain) {
+                    "Complete"
+                } else {
+                    "Complete with errors"
+                }
+                .to_owned()
+            }),
+        }
+    }
+}
+
+struct State {
+    script: Script,
+    requests: Vec<Request>,
+    runs: Vec<Run>,
+    refused: u32,
+}
+
+enum Answer {
+    Whole(u16, &'static str, String),
+    /// Closed in the middle of this body.
+    Cut(String),
+    Nothing,
+}
+
+impl Answer {
+    fn json(status: u16, body: &Value) -> Self {
+        Self::Whole(status, "application/json", body.to_string())
+    }
+
+    fn error(status: u16, message: &str) -> Self {
+        Self::json(
+            status,
+            &json!({"error": {"message": message, "details": message, "timestamp": "2026-01-06T20:39:00.000Z"}}),
+        )
+    }
+}
+
+impl State {
+    fn start_run(&mut self, schedule: &str) -> u64 {
+        let n = self.runs.len() as u64 + 1;
+        let group = YESTERDAYS_GROUP + n;
+        let scheduled_at = match self.script.listing {
+            Listing::SameScheduledAt => YESTERDAY.to_owned(),
+            _ => format!("2026-01-06T20:{n:02}:26.02"),
+        };
+        let rows = self
+            .script
+            .rows_of
+            .get(schedule)
+            .unwrap_or(&self.script.rows)
+            .clone();
+        self.runs.push(Run {
+            schedule: schedule.to_owned(),
+            group,
+            scheduled_at,
+            rows,
+            started: Instant::now(),
+            looks_at_group: 0,
+            looks_at_rows: 0,
+            aborted: false,
+        });
+        group
+    }
+
+    fn id(&self, group: u64) -> Value {
+        if self.script.id_as_text {
+            json!(group.to_string())
+        } else {
+            json!(group)
+        }
+    }
+
+    fn answer(&mut self, request: &Request) -> Answer {
+        let path = request.path().trim_matches('/').to_owned();
+        let parts: Vec<&str> = path.split('/').collect();
+        let body: Value = serde_json::from_str(&request.body).unwrap_or(Value::Null);
+        let classic = matches!(parts.as_slice(), ["api", "CICD", _]);
+        let key = if classic {
+            body["APIKey"].as_str().unwrap_or_default().to_owned()
+        } else {
+            request
+                .header("x-sofy-auth-key")
+                .unwrap_or_default()
+                .to_owned()
+        };
+        if key.is_empty() {
+            return Answer::error(400, "Missing required headers.");
+        }
+        if self.script.bad_key {
+            return Answer::error(401, "Invalid Auth Key.");
+        }
+        let schedule = match body["ScheduledID"].as_u64() {
+            Some(number) => number.to_string(),
+            None if classic => return Answer::error(400, "ScheduledID must be a number."),
+            None => String::new(),
+        };
+        match (request.method.as_str(), parts.as_slice()) {
+            ("POST", ["api", "CICD", "ScheduleAutomatedTestRun"]) => {
+                self.trigger(&schedule, &key, classic)
+            }
+            ("POST", ["api", "CICD", "ScheduleAutomatedTestRunStatus"]) => {
+                match request.query("ScheduleTestRunsGroupID") {
+                    Some(group) => self.classic_group(&schedule, group),
+                    None => self.classic_rows(&schedule),
+                }
+            }
+            ("POST", ["scheduler-microservice", "scheduled-runs", guid, "execute"]) => {
+                self.trigger(guid, &key, classic)
+            }
+            (
+                "GET",
+                [
+                    "scheduler-microservice",
+                    "scheduled-runs",
+                    guid,
+                    "status",
+                    group,
+                ],
+            ) => self.public_rows(guid, group),
+            (
+                "GET",
+                [
+                    "scheduler-microservice",
+                    "scheduled-runs",
+                    guid,
+                    "test-run-groups",
+                ],
+            ) => self.public_groups(guid),
+            (
+                "PUT",
+                [
+                    "scheduler-microservice",
+                    "public",
+                    "test-run",
+                    "abort",
+                    guid,
+                ],
+            ) => self.abort(guid, request.query("testRunGroupId")),
+            _ => Answer::Whole(
+                404,
+                "text/html",
+                "<html><body>404 Not Found</body></html>".to_owned(),
+            ),
+        }
+    }
+
+    fn trigger(&mut self, schedule: &str, key: &str, classic: bool) -> Answer {
+        match self.script.trigger {
+            TriggerFault::Refused(times) if self.refused < times => {
+                self.refused += 1;
+                return Answer::error(429, "Too many requests.");
+            }
+            TriggerFault::EchoedKey => {
+                return Answer::error(
+                    500,
+                    &format!(
+                        "Validation failed for parameter 'subscriptionAuth' ({key}).\n::error::pwned ##[error]pwned"
+                    ),
+                );
+            }
+            _ => {}
+        }
+        let group = self.start_run(schedule);
+        match self.script.trigger {
+            TriggerFault::ErrorAfterTheFact => return Answer::error(500, "Internal Server Error."),
+            TriggerFault::LostAnswer => return Answer::Nothing,
+            _ => {}
+        }
+        let id = self.id(group);
+        let message =
+            "Test runs are scheduled and in queue, Login to https://portal.sofy.ai for more info.";
+        Answer::json(
+            200,
+            &match (classic, self.script.id_as_text) {
+                (true, _) => json!({"Message": message, "ScheduleTestRunsGroupID": id}),
+                (false, false) => {
+                    json!({"data": [{"scheduleTestRunsGroupID": id}], "message": message})
+                }
+                (false, true) => json!({"testGroupsRunId": id, "message": message}),
+            },
+        )
+    }
+
+    /// The next fault of a look, once a run is there to be looked at.
+    fn fault(&mut self) -> Option<Answer> {
+        if self.runs.is_empty() || self.script.looks.is_empty() {
+            return None;
+        }
+        let html = "<html><body><h1>We'll be right back</h1></body></html>".to_owned();
+        Some(match self.script.looks.remove(0) {
+            LookFault::BadGateway => Answer::Whole(502, "text/html", html),
+            LookFault::Html => Answer::Whole(200, "text/html", html),
+            LookFault::Null => Answer::json(200, &Value::Null),
+            LookFault::Lost => Answer::Nothing,
+            LookFault::Cut => Answer::Cut("[{\"ScheduleTestRunsGroupStatus\":\"Comp".to_owned()),
+        })
+    }
+
+    fn classic_group(&mut self, schedule: &str, group: &str) -> Answer {
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        let found = self
+            .runs
+            .iter_mut()
+            .find(|run| run.schedule == schedule && run.group.to_string() == group);
+        let Some(run) = found else {
+            return Answer::json(200, &json!([]));
+        };
+        run.looks_at_group += 1;
+        let (group, status) = (run.group, run.status(&self.script));
+        Answer::json(
+            200,
+            &json!([{"ScheduleTestRunsGroupID": self.id(group), "ScheduleTestRunsGroupStatus": status}]),
+        )
+    }
+
+    fn classic_rows(&mut self, schedule: &str) -> Answer {
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        let (listing, pace) = (self.script.listing, self.script.pace);
+        let named = self.script.rows_name_group;
+        let row = |row: &Row, status: &str, at: &str, group: u64| {
+            let mut value = json!({
+                "Scheduled_Name": format!("Nightly {schedule}"), "ScenarioName": row.scenario, "ScheduledAt": at,
+                "Version": "1.43.0", "CodeName": "", "BuildNumber": "5768", "Manufacturer": "Acme",
+                "Model": row.device, "Statusvalue": status,
+            });
+            if named {
+                value["ScheduleTestRunsGroupID"] = json!(group);
+            }
+            value
+        };
+        let older = self
+            .script
+            .yesterday
+            .iter()
+            .map(|r| row(r, &r.ends, YESTERDAY, YESTERDAYS_GROUP));
+        let mut ours = self
+            .runs
+            .iter_mut()
+            .filter(|run| run.schedule == schedule)
+            .collect::<Vec<_>>();
+        let Some(newest) = ours.last_mut() else {
+            return Answer::json(200, &older.collect());
+        };
+        newest.looks_at_rows += 1;
+        let lags = matches!(listing, Listing::Lagging(n) if newest.looks_at_rows <= n);
+        let rows_of = |run: &Run| -> Vec<Value> {
+            run.rows_now(pace)
+                .iter()
+                .map(|(r, status)| row(r, status, &run.scheduled_at, run.group))
+                .collect()
+        };
+        let rows: Vec<Value> = match (listing, ours.as_slice()) {
+            (Listing::All, runs) => runs
+                .iter()
+                .flat_map(|run| rows_of(run))
+                .chain(older)
+                .collect(),
+            (_, [.., previous, _]) if lags => rows_of(previous),
+            (_, _) if lags => older.collect(),
+            (_, [.., newest]) => rows_of(newest),
+            (_, []) => Vec::new(),
+        };
+        Answer::json(200, &Value::Array(rows))
+    }
+
+    fn public_rows(&mut self, guid: &str, group: &str) -> Answer {
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        let found = self
+            .runs
+            .iter_mut()
+            .find(|run| run.schedule == guid && run.group.to_string() == group);
+        let Some(run) = found else {
+            return Answer::json(200, &json!({"data": [], "message": "OK"}));
+        };
+        run.looks_at_rows += 1;
+        let rows: Vec<Value> = run
+            .rows_now(self.script.pace)
+            .iter()
+            .map(|(row, status)| {
+                let status = if status == "Stopped" {
+                    "Run Stopped"
+                } else {
+                    status
+                };
+                json!({
+                    "scheduledRunName": format!("Nightly {guid}"), "testRunGroupId": run.group,
+                    "scenarioName": row.scenario, "scheduledAt": format!("{}Z", run.scheduled_at),
+                    "build": "1.43.0(5768)", "device": row.device, "status": status,
+                })
+            })
+            .collect();
+        Answer::json(200, &json!({"data": rows, "message": "OK"}))
+    }
+
+    fn public_groups(&mut self, guid: &str) -> Answer {
+        if let Some(fault) = self.fault() {
+            return fault;
+        }
+        let mut groups = Vec::new();
+        for run in self.runs.iter_mut().filter(|run| run.schedule == guid) {
+            run.looks_at_group += 1;
+            let executed_at = format!("{}Z", run.scheduled_at);
+            groups.push((run.group, executed_at, run.status(&self.script)));
+        }
+        if !self.script.yesterday.is_empty() {
+            groups.push((
+                YESTERDAYS_GROUP,
+                format!("{YESTERDAY}Z"),
+                "Complete".to_owned(),
+            ));
+        }
+        let groups: Vec<Value> = groups
+            .into_iter()
+            .map(|(group, at, status)| json!({"testRunGroupId": self.id(group), "executedAt": at, "status": status}))
+            .collect();
+        Answer::json(200, &json!({"data": groups, "message": "OK"}))
+    }
+
+    fn abort(&mut self, guid: &str, group: Option<&str>) -> Answer {
+        match self.script.abort {
+            AbortAnswer::Aborted => {}
+            AbortAnswer::NothingToAbort => {
+                return Answer::json(
+                    200,
+                    &json!({"message": "No test runs could be aborted for this scheduled run. They may have already completed or are in a non-abortable state."}),
+                );
+            }
+            AbortAnswer::ServerError => return Answer::error(500, "Internal Server Error."),
+        }
+        for run in self.runs.iter_mut().filter(|run| run.schedule == guid) {
+            // Unscoped it aborts other people's runs too: as Sofy does.
+            run.aborted |= group.is_none_or(|group| group == run.group.to_string());
+        }
+        Answer::json(
+            200,
+            &json!({"message": format!("Scheduled run {guid} aborted by user ci@example.com successfully.")}),
+        )
+    }
+}
+
+fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
+    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+    let mut reader = BufReader::new(stream);
+    let mut line = String::new();
+    reader.read_line(&mut line)?;
+    let mut words = line.split_whitespace();
+    let (Some(method), Some(target)) = (words.next(), words.next()) else {
+        return Ok(());
+    };
+    let (method, target) = (method.to_owned(), target.to_owned());
+    let mut headers = Vec::new();
+    loop {
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(());
+        }
+        match line.trim_end().split_once(':') {
+            Some((key, value)) => headers.push((key.to_owned(), value.trim().to_owned())),
+            None => break,
+        }
+    }
+    let length = headers
+        .iter()
+        .find(|(key, _)| key.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.parse().ok())
+        .unwrap_or(0);
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body)?;
+    let request = Request {
+        method,
+        target,
+        headers,
+        body: String::from_utf8_lossy(&body).into_owned(),
+        at: Instant::now(),
+    };
+    let delay = {
+        let mut state = lock(state);
+        state.requests.push(request.clone());
+        if request.path().contains("/abort/") {
+            state.script.abort_delay
+        } else {
+            Duration::ZERO
+        }
+    };
+    thread::sleep(delay);
+    let answer = lock(state).answer(&request);
+    let (status, kind, body, length) = match answer {
+        Answer::Nothing => return Ok(()),
+        Answer::Cut(body) => (200, "application/json", body.clone(), body.len() + 100),
+        Answer::Whole(status, kind, body) => (status, kind, body.clone(), body.len()),
+    };
+    let mut stream = stream;
+    write!(
+        stream,
+        "HTTP/1.1 {status} Fake\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )?;
+    stream.flush()
+}

@@ -1,0 +1,117 @@
+//! Does a cancelled step still report, and free the devices that are ours?
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::fake_sofy::{AbortAnswer, CLASSIC, FakeSofy, PUBLIC, Pace, Script};
+use crate::step::{Gate, Started, each};
+
+/// Starts the step and waits until it watches its run.
+fn watching(fake: &FakeSofy, schedule: &str) -> Started {
+    let step = Gate::new(fake).input("schedule-id", schedule).start();
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let looked = || {
+        let requests = fake.requests();
+        let trigger = requests
+            .iter()
+            .position(|r| r.target.contains("/execute") || r.target.ends_with("TestRun"));
+        trigger.is_some_and(|at| requests.len() > at + 1)
+    };
+    while !looked() {
+        assert!(Instant::now() < deadline, "the step never looked");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // Let it read the answer.
+    thread::sleep(Duration::from_millis(500));
+    step
+}
+
+#[test]
+fn a_signal_ends_the_step_with_its_reports() {
+    let cases = [
+        (CLASSIC, "INT"),
+        (CLASSIC, "TERM"),
+        (PUBLIC, "INT"),
+        (PUBLIC, "TERM"),
+    ];
+    each(&cases, |&(schedule, signal)| {
+        let fake = FakeSofy::start(Script {
+            pace: Pace::Never,
+            ..Script::default()
+        });
+        let step = watching(&fake, schedule);
+
+        let since = Instant::now();
+        step.signal(signal);
+        let step = step.end();
+
+        let took = since.elapsed();
+        step.expect(130, "cancelled");
+        assert!(
+            took < Duration::from_secs(2),
+            "{schedule}, {signal}: {took:?}"
+        );
+        assert_eq!(step.output("test-run-group-id"), "70001");
+        assert_eq!(step.count("total"), 3);
+        assert!(!step.summary.is_empty());
+        let aborts: &[&str] = if schedule == PUBLIC {
+            &["testRunGroupId=70001"]
+        } else {
+            &[]
+        };
+        assert_eq!(fake.aborts(), aborts, "{schedule}, {signal}");
+    });
+}
+
+#[test]
+fn a_second_signal_does_not_break_the_abort() {
+    let fake = FakeSofy::start(Script {
+        pace: Pace::Never,
+        abort_delay: Duration::from_secs(1),
+        ..Script::default()
+    });
+    let step = watching(&fake, PUBLIC);
+
+    step.signal("INT");
+    thread::sleep(Duration::from_millis(300));
+    step.signal("TERM");
+    let step = step.end();
+
+    step.expect(130, "cancelled");
+    assert_eq!(fake.aborts(), ["testRunGroupId=70001"]);
+    assert!(step.summary.contains("abort"), "{}", step.summary);
+}
+
+#[test]
+fn an_abort_that_fails_or_hangs_leaves_time_for_the_reports() {
+    let cases = [
+        (AbortAnswer::ServerError, 0),
+        (AbortAnswer::NothingToAbort, 0),
+        (AbortAnswer::Aborted, 20),
+    ];
+    each(&cases, |&(abort, delay)| {
+        let fake = FakeSofy::start(Script {
+            pace: Pace::Never,
+            abort,
+            abort_delay: Duration::from_secs(delay),
+            ..Script::default()
+        });
+        let step = watching(&fake, PUBLIC);
+
+        let since = Instant::now();
+        step.signal("INT");
+        let step = step.end();
+
+        step.expect(130, "cancelled");
+        assert!(
+            since.elapsed() < Duration::from_secs(7),
+            "{abort:?}: {:?}",
+            since.elapsed()
+        );
+        assert!(
+            fake.aborts()
+                .iter()
+                .all(|query| query == "testRunGroupId=70001")
+        );
+    });
+}

@@ -1,0 +1,13 @@
+//! Does the step do what `contract.md` promises? The compiled binary as the runner starts it, against a fake Sofy.
+#![cfg(unix)]
+
+#[path = "../fake_sofy/mod.rs"]
+mod fake_sofy;
+mod hostile;
+mod inputs;
+mod interrupted;
+mod reports;
+mod step;
+mod trigger;
+mod verdict;
+mod weather;

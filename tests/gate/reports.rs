@@ -1,0 +1,69 @@
+//! Do the reports arrive, and does their absence change nothing but the log?
+
+use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Row, Script, TriggerFault};
+use crate::step::{Gate, KEY, each};
+
+#[test]
+fn a_runner_without_writable_files_gets_a_warning_and_the_same_verdict() {
+    each(&["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"], |&variable| {
+        let fake = FakeSofy::start(Script::default());
+        let missing = Gate::new(&fake).without_env(variable).run();
+        let unwritable = Gate::new(&fake).env(variable, "/nowhere/at/all").run();
+
+        for step in [missing, unwritable] {
+            assert_eq!(step.status, Some(0), "{variable}:\n{}", step.stdout);
+        }
+        let red = Gate::new(&fake)
+            .env(variable, "/nowhere/at/all")
+            .input("schedule-id", "abc")
+            .run();
+        assert_eq!(red.status, Some(2), "{variable}:\n{}", red.stdout);
+    });
+}
+
+#[test]
+fn an_unwritable_file_is_warned_of() {
+    let fake = FakeSofy::start(Script::default());
+
+    let step = Gate::new(&fake)
+        .env("GITHUB_OUTPUT", "/nowhere/at/all")
+        .run();
+
+    assert_eq!(step.status, Some(0), "{}", step.stdout);
+    assert!(
+        step.annotations("warning")
+            .join("\n")
+            .contains("GITHUB_OUTPUT"),
+        "{}",
+        step.stdout
+    );
+}
+
+#[test]
+fn the_key_is_masked_first_and_shown_nowhere() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        for trigger in [TriggerFault::None, TriggerFault::EchoedKey] {
+            let fake = FakeSofy::start(Script {
+                rows: vec![
+                    Row::new(&format!("Log in with {KEY}"), KEY, "Failed"),
+                    Row::new("Search", "Pixel 8", KEY),
+                ],
+                trigger,
+                ..Script::default()
+            });
+
+            let step = Gate::new(&fake).input("schedule-id", schedule).run();
+
+            assert!(matches!(step.status, Some(1 | 2)), "{step:#?}");
+            assert_eq!(
+                step.stdout.lines().next(),
+                Some(format!("::add-mask::{KEY}").as_str())
+            );
+            assert!(
+                !step.shown().contains(KEY),
+                "{schedule}, {trigger:?}:\n{}",
+                step.shown()
+            );
+        }
+    });
+}

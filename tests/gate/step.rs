@@ -1,0 +1,373 @@
+//! One step of a workflow: the binary as the runner starts it, and what the runner would make of it.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+use std::{fs, process, thread};
+
+use serde_json::Value;
+
+use crate::fake_sofy::FakeSofy;
+
+/// No real key looks like this, and nothing else contains it.
+pub const KEY: &str = "k3y-0f-the-tests-9d41c7";
+
+/// No test waits longer than this for the step to end.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+static COUNTER: AtomicU32 = AtomicU32::new(0);
+
+/// A step about to be run.
+pub struct Gate {
+    folder: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+impl Gate {
+    /// A classic schedule with a valid key, looked at each second.
+    pub fn new(fake: &FakeSofy) -> Self {
+        let number = COUNTER.fetch_add(1, Ordering::SeqCst);
+        let folder =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gate-{}-{number}", process::id()));
+        fs::create_dir_all(folder.join("workspace")).unwrap();
+        for file in ["output", "summary"] {
+            fs::write(folder.join(file), "").unwrap();
+        }
+        let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
+        let environment = [
+            ("GITHUB_ACTIONS", "true".to_owned()),
+            ("GITHUB_OUTPUT", file("output")),
+            ("GITHUB_STEP_SUMMARY", file("summary")),
+            ("GITHUB_WORKSPACE", file("workspace")),
+        ];
+        let environment = environment
+            .map(|(name, value)| (name.to_owned(), value))
+            .into();
+        Self {
+            folder,
+            environment,
+        }
+        .input("api-key", KEY)
+        .input("schedule-id", crate::fake_sofy::CLASSIC)
+        .input("poll-interval", "1s")
+        .input("timeout", "30s")
+        .input("api-url", &fake.url())
+    }
+
+    /// Sets an input as the runner does.
+    pub fn input(self, name: &str, value: &str) -> Self {
+        self.env(&format!("INPUT_{}", name.to_uppercase()), value)
+    }
+
+    pub fn without_input(self, name: &str) -> Self {
+        self.without_env(&format!("INPUT_{}", name.to_uppercase()))
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.environment.remove(name);
+        self
+    }
+
+    pub fn run(self) -> Step {
+        self.start().end()
+    }
+
+    pub fn start(self) -> Started {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_sofy-schedule-run"))
+            .env_clear()
+            .envs(&self.environment)
+            .current_dir(self.folder.join("workspace"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
+        let stdout = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        let stderr = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stderr.read_to_end(&mut bytes).unwrap();
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Started {
+            child,
+            folder: self.folder,
+            stdout,
+            stderr,
+            since: Instant::now(),
+        }
+    }
+}
+
+/// A step that runs.
+pub struct Started {
+    child: Child,
+    folder: PathBuf,
+    stdout: thread::JoinHandle<String>,
+    stderr: thread::JoinHandle<String>,
+    since: Instant,
+}
+
+impl Started {
+    /// Sends a signal by its name, such as `INT`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("/bin/kill")
+            .arg(format!("-{name}"))
+            .arg(self.child.id().to_string())
+            .status();
+        let sent = sent.or_else(|_| {
+            let line = format!("kill -{name} {}", self.child.id());
+            Command::new("/bin/sh").args(["-c", &line]).status()
+        });
+        assert!(sent.unwrap().success());
+    }
+
+    pub fn end(mut self) -> Step {
+        let deadline = Instant::now() + PATIENCE;
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            if Instant::now() > deadline {
+                self.child.kill().unwrap();
+                panic!("the step did not end:\n{}", self.stdout.join().unwrap());
+            }
+            thread::sleep(Duration::from_millis(10));
+        };
+        let took = self.since.elapsed();
+        let outputs = fs::read_to_string(self.folder.join("output")).unwrap();
+        let summary = fs::read_to_string(self.folder.join("summary")).unwrap();
+        fs::remove_dir_all(&self.folder).ok();
+        Step {
+            status: status.code(),
+            stdout: self.stdout.join().unwrap(),
+            stderr: self.stderr.join().unwrap(),
+            outputs: read_file_command(&outputs).unwrap(),
+            raw_outputs: outputs,
+            summary,
+            took,
+        }
+    }
+}
+
+/// A step that ended, as the runner sees it.
+#[derive(Debug)]
+pub struct Step {
+    pub status: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    pub outputs: BTreeMap<String, String>,
+    pub raw_outputs: String,
+    pub summary: String,
+    pub took: Duration,
+}
+
+impl Step {
+    /// Fails with the whole log unless the step ended so.
+    #[track_caller]
+    pub fn expect(&self, status: i32, conclusion: &str) -> &Self {
+        assert_eq!(
+            (self.status, self.output("conclusion")),
+            (Some(status), conclusion),
+            "log:\n{}\nstderr:\n{}\noutputs: {:#?}",
+            self.stdout,
+            self.stderr,
+            self.outputs
+        );
+        if status != 0 {
+            assert!(
+                !self.annotations("error").is_empty(),
+                "no ::error in:\n{}",
+                self.stdout
+            );
+        }
+        self
+    }
+
+    /// An output; an absent one is empty, as in an expression.
+    pub fn output(&self, name: &str) -> &str {
+        self.outputs.get(name).map_or("", String::as_str)
+    }
+
+    #[track_caller]
+    pub fn count(&self, name: &str) -> u64 {
+        let output = self.output(&format!("{name}-count"));
+        output
+            .parse()
+            .unwrap_or_else(|_| panic!("{name}-count is {output:?}"))
+    }
+
+    #[track_caller]
+    pub fn results(&self) -> Vec<Value> {
+        serde_json::from_str(self.output("results-json")).unwrap()
+    }
+
+    pub fn annotations(&self, kind: &str) -> Vec<String> {
+        let commands = commands(&self.stdout).into_iter();
+        commands
+            .filter(|c| c.name == kind)
+            .map(|c| c.data)
+            .collect()
+    }
+
+    /// Everything that people or later steps get to see, without the command that masks the key.
+    pub fn shown(&self) -> String {
+        let masked = format!("::add-mask::{KEY}");
+        let log: Vec<&str> = self.stdout.lines().filter(|line| *line != masked).collect();
+        [
+            &log.join("\n"),
+            &self.stderr,
+            &self.raw_outputs,
+            &self.summary,
+        ]
+        .map(String::as_str)
+        .join("\n")
+    }
+}
+
+/// Reads `GITHUB_OUTPUT` by the runner's grammar (runner-contract.md §2.1).
+pub fn read_file_command(text: &str) -> Result<BTreeMap<String, String>, String> {
+    let mut pairs = BTreeMap::new();
+    let mut lines = text
+        .strip_prefix('\u{feff}')
+        .unwrap_or(text)
+        .split_inclusive('\n');
+    while let Some(line) = lines.next() {
+        let line = line.strip_suffix('\n').unwrap_or(line);
+        if line.is_empty() {
+            continue;
+        }
+        let equals = line.find('=').unwrap_or(usize::MAX);
+        let heredoc = line.find("<<").unwrap_or(usize::MAX);
+        let (name, value) = if equals < heredoc {
+            (&line[..equals], line[equals + 1..].to_owned())
+        } else if heredoc < equals {
+            let delimiter = &line[heredoc + 2..];
+            if delimiter.is_empty() {
+                return Err(format!("no delimiter: {line}"));
+            }
+            let mut value = String::new();
+            loop {
+                let line = lines.next().ok_or("Matching delimiter not found")?;
+                if line.strip_suffix('\n').unwrap_or(line) == delimiter {
+                    break;
+                }
+                if !line.ends_with('\n') {
+                    return Err("EOF marker missing new line".to_owned());
+                }
+                value.push_str(line);
+            }
+            value.pop();
+            (&line[..heredoc], value)
+        } else {
+            return Err(format!("invalid format: {line}"));
+        };
+        if name.is_empty() {
+            return Err(format!("no name: {line}"));
+        }
+        pairs.insert(name.to_owned(), value);
+    }
+    Ok(pairs)
+}
+
+/// Makes the same claim of each case, all at once: most of a step's time is waiting.
+pub fn each<T: Sync>(cases: &[T], claim: impl Fn(&T) + Sync) {
+    thread::scope(|scope| {
+        let claim = &claim;
+        let claims: Vec<_> = cases
+            .iter()
+            .map(|case| scope.spawn(move || claim(case)))
+            .collect();
+        for claim in claims {
+            if let Err(panic) = claim.join() {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    });
+}
+
+/// A workflow command.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parsed {
+    pub name: String,
+    pub data: String,
+}
+
+/// Finds workflow commands as the runner does (runner-contract.md §3): lines end at a lone CR too, white space
+/// of any kind may come before `::`, and `##[` counts anywhere.
+pub fn commands(log: &str) -> Vec<Parsed> {
+    log.split(['\n', '\r']).filter_map(command).collect()
+}
+
+fn command(line: &str) -> Option<Parsed> {
+    let (head, data) = match line
+        .trim_start()
+        .strip_prefix("::")
+        .and_then(|rest| rest.split_once("::"))
+    {
+        Some(parts) => parts,
+        None => line.split_once("##[")?.1.split_once(']')?,
+    };
+    let unescaped = data
+        .replace("%0D", "\r")
+        .replace("%0A", "\n")
+        .replace("%25", "%");
+    let name = head.split(' ').next().unwrap_or_default().to_lowercase();
+    (!name.is_empty()).then_some(Parsed {
+        name,
+        data: unescaped,
+    })
+}
+
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_commands_are_read_as_the_runner_reads_them() {
+        for (text, expected) in [
+            ("a=1", Some(("a", "1"))),
+            ("a<<E\nx\ny\nE", Some(("a", "x\ny"))),
+            ("a<<E\nE\n", Some(("a", ""))),
+            ("a<<E\n\nE\n", Some(("a", ""))),
+            ("a<<E\nx\n", None),
+            ("a<<E\nx", None),
+            ("a=b<<c", Some(("a", "b<<c"))),
+            ("a<<b=c\nv\nb=c\n", Some(("a", "v"))),
+            ("=x", None),
+            ("noeq", None),
+        ] {
+            let read = read_file_command(text).ok();
+
+            let expected =
+                expected.map(|(name, value)| BTreeMap::from([(name.to_owned(), value.to_owned())]));
+            assert_eq!(read, expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn commands_are_found_where_the_runner_finds_them() {
+        for (line, found) in [
+            ("  ::error::x", true),
+            ("\u{2028}::error::x", true),
+            ("ok\r::error::x", true),
+            ("some test ##[error]x", true),
+            ("text ::error::x", false),
+            ("| ::error::x", false),
+        ] {
+            assert_eq!(!commands(line).is_empty(), found, "{line:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Is a run started at most once, and found again, left alone or picked up as asked?
+
+use std::time::Duration;
+
+use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Script, TriggerFault, YESTERDAY};
+use crate::step::{Gate, each};
+
+fn faulty(trigger: TriggerFault) -> FakeSofy {
+    FakeSofy::start(Script {
+        trigger,
+        ..Script::default()
+    })
+}
+
+#[test]
+fn a_detached_run_is_started_and_left_alone() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = FakeSofy::start(Script {
+            pace: Pace::Never,
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake)
+            .input("schedule-id", schedule)
+            .input("wait", "false")
+            .run();
+
+        step.expect(0, "detached");
+        assert_eq!(step.output("test-run-group-id"), "70001");
+        if schedule == CLASSIC {
+            assert_eq!(step.output("results-after"), YESTERDAY);
+        }
+        assert_eq!((fake.triggers(), fake.aborts().len()), (1, 0));
+    });
+}
+
+#[test]
+fn a_run_of_an_earlier_step_is_judged_without_a_trigger() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = FakeSofy::start(Script::default());
+        let detached = Gate::new(&fake)
+            .input("schedule-id", schedule)
+            .input("wait", "false")
+            .run();
+
+        let mut gate = Gate::new(&fake)
+            .input("schedule-id", schedule)
+            .input("test-run-group-id", detached.output("test-run-group-id"));
+        if schedule == CLASSIC {
+            gate = gate.input("results-after", detached.output("results-after"));
+        }
+        let step = gate.run();
+
+        step.expect(0, "success");
+        assert_eq!(step.count("total"), 3);
+        assert_eq!(step.output("test-run-group-id"), "70001");
+        assert_eq!(fake.triggers(), 1);
+    });
+}
+
+#[test]
+fn a_group_that_the_schedule_does_not_have_is_an_error() {
+    let fake = FakeSofy::start(Script::default());
+
+    let step = Gate::new(&fake)
+        .input("schedule-id", PUBLIC)
+        .input("test-run-group-id", "123")
+        .run();
+
+    step.expect(2, "error");
+    assert_eq!((fake.triggers(), fake.aborts().len()), (0, 0));
+}
+
+#[test]
+fn a_group_id_is_read_as_number_and_as_text() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = FakeSofy::start(Script {
+            id_as_text: true,
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake).input("schedule-id", schedule).run();
+
+        step.expect(0, "success");
+        assert_eq!(step.output("test-run-group-id"), "70001");
+    });
+}
+
+#[test]
+fn a_lost_answer_of_the_classic_api_stops_without_a_second_trigger() {
+    each(
+        &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],
+        |&fault| {
+            let fake = faulty(fault);
+
+            let step = Gate::new(&fake).run();
+
+            step.expect(2, "error");
+            assert_eq!(fake.triggers(), 1, "{fault:?}");
+            let said = step.annotations("error").join("\n");
+            assert!(said.contains("may have"), "{fault:?}: {said}");
+        },
+    );
+}
+
+#[test]
+fn a_lost_run_of_the_public_api_is_adopted() {
+    each(
+        &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],
+        |&fault| {
+            let fake = faulty(fault);
+
+            let step = Gate::new(&fake).input("schedule-id", PUBLIC).run();
+
+            step.expect(0, "success");
+            assert_eq!(fake.triggers(), 1, "{fault:?}");
+            assert_eq!(step.output("test-run-group-id"), "70001", "{fault:?}");
+        },
+    );
+}
+
+#[test]
+fn a_refused_trigger_is_sent_again() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = faulty(TriggerFault::Refused(1));
+
+        let step = Gate::new(&fake).input("schedule-id", schedule).run();
+
+        step.expect(0, "success");
+        assert_eq!((fake.triggers(), fake.runs()), (2, 1), "{schedule}");
+    });
+}
+
+#[test]
+fn a_bad_key_stops_at_once() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = FakeSofy::start(Script {
+            bad_key: true,
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake).input("schedule-id", schedule).run();
+
+        step.expect(2, "error");
+        assert!(
+            step.took < Duration::from_secs(2),
+            "{schedule}: {:?}",
+            step.took
+        );
+        assert_eq!(fake.runs(), 0);
+        assert!(
+            step.annotations("error").join("\n").contains("api-key"),
+            "{schedule}: {}",
+            step.stdout
+        );
+    });
+}

@@ -1,0 +1,92 @@
+//! Does the watch outlive Sofy's bad minutes, and end when its time is up?
+
+use std::net::TcpListener;
+
+use crate::fake_sofy::{CLASSIC, FakeSofy, LookFault, PUBLIC, Pace, Script};
+use crate::step::{Gate, each};
+
+#[test]
+fn bad_minutes_are_survived() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        for fault in [
+            LookFault::BadGateway,
+            LookFault::Html,
+            LookFault::Null,
+            LookFault::Lost,
+            LookFault::Cut,
+        ] {
+            let fake = FakeSofy::start(Script {
+                looks: vec![fault; 2],
+                ..Script::default()
+            });
+
+            let step = Gate::new(&fake).input("schedule-id", schedule).run();
+
+            assert_eq!(
+                step.status,
+                Some(0),
+                "{schedule}, {fault:?}:\n{}",
+                step.stdout
+            );
+            assert_eq!(fake.triggers(), 1, "{schedule}, {fault:?}");
+        }
+    });
+}
+
+#[test]
+fn the_deadline_is_told_from_a_failure_and_aborts_our_group_alone() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = FakeSofy::start(Script {
+            pace: Pace::Never,
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake)
+            .input("schedule-id", schedule)
+            .input("timeout", "3s")
+            .run();
+
+        step.expect(3, "timed_out");
+        let aborts: &[&str] = if schedule == PUBLIC {
+            &["testRunGroupId=70001"]
+        } else {
+            &[]
+        };
+        assert_eq!(fake.aborts(), aborts);
+        assert_eq!(step.count("total"), 3);
+    });
+}
+
+#[test]
+fn nothing_is_aborted_where_that_is_switched_off() {
+    let fake = FakeSofy::start(Script {
+        pace: Pace::Never,
+        ..Script::default()
+    });
+
+    let step = Gate::new(&fake)
+        .input("schedule-id", PUBLIC)
+        .input("timeout", "3s")
+        .input("abort-unfinished", "false")
+        .run();
+
+    step.expect(3, "timed_out");
+    assert_eq!(fake.aborts(), [""; 0]);
+}
+
+#[test]
+fn a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests() {
+    let fake = FakeSofy::start(Script::default());
+    let nobody = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+
+    let step = Gate::new(&fake)
+        .input("api-url", &format!("http://{nobody}"))
+        .input("timeout", "3s")
+        .run();
+
+    assert!(matches!(step.status, Some(2 | 3)), "{step:#?}");
+    assert!(!step.annotations("error").is_empty());
+}
