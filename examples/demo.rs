@@ -2,6 +2,12 @@
 //!
 //! `cargo run --example demo` for the classic API, `cargo run --example demo -- public` for the public one.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what it prints is its purpose"
+)]
+
 use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -108,7 +114,15 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
         Some(profile) => profile,
     };
     let binary = folder.join(format!("sofy-schedule-run{}", env::consts::EXE_SUFFIX));
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // `cargo run` sets these, and build scripts that watch them would compile all of TLS again.
+    for (name, _) in env::vars_os() {
+        let told = |prefix: &&str| name.to_string_lossy().starts_with(prefix);
+        if ["CARGO_PKG_", "CARGO_MANIFEST_"].iter().any(told) {
+            cargo.env_remove(&name);
+        }
+    }
+    let status = cargo
         .args(["build", "--bin", "sofy-schedule-run", "--profile", profile])
         .args([
             "--manifest-path",

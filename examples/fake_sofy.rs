@@ -2,7 +2,13 @@
 //!
 //! Classic schedule 1888 and any GUID pass; classic schedule 1889 has failures.
 
-use std::io::Write;
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "what it prints is its purpose"
+)]
+
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;

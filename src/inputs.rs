@@ -14,7 +14,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use crate::secret::ApiKey;
-use crate::test_run::TestStatus;
+use crate::test_run::{TestStatus, is_group_id};
 use crate::text::span;
 use crate::verdict::Policy;
 
@@ -283,7 +283,7 @@ fn schedule(raw: Option<String>) -> Found<ScheduleId> {
     if guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok() {
         return Ok(ScheduleId::Public(guid.to_lowercase()));
     }
-    let quote = if text.parse::<f64>().is_ok() {
+    let quote = if text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic) {
         "; YAML read it as a number, so quote it: schedule-id: \"…\""
     } else {
         ""
@@ -323,10 +323,7 @@ fn start(
             Start::Detach(order)
         };
     };
-    if !group_id
-        .chars()
-        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-    {
+    if !is_group_id(&group_id) {
         problems.add("test-run-group-id", &format!("{:?} is not the ID of a group; use the output test-run-group-id of the step that triggered, quoted", shortened(&group_id)));
     }
     if !wait {

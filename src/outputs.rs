@@ -2,7 +2,7 @@
 //!
 //! Must not know the runner's files, nor how an output gets into them.
 
-use serde::ser::SerializeMap;
+use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
 use crate::report::Report;

@@ -110,6 +110,14 @@ impl Group {
     }
 }
 
+/// Tells whether a text can be the ID of a group: it becomes part of addresses and outputs.
+pub(crate) fn is_group_id(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
 /// What one look at our run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -122,6 +130,26 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
+    /// Passes every text that came from Sofy through a filter.
+    pub(crate) fn filtered(mut self, filter: impl Fn(String) -> String) -> Self {
+        self.schedule_name = filter(self.schedule_name);
+        self.group.verbatim = filter(self.group.verbatim);
+        for run in &mut self.test_runs {
+            for text in [
+                &mut run.scenario,
+                &mut run.device,
+                &mut run.build,
+                &mut run.scheduled_at,
+            ] {
+                *text = filter(std::mem::take(text));
+            }
+            if let TestStatus::Other(text) = &mut run.status {
+                *text = filter(std::mem::take(text));
+            }
+        }
+        self
+    }
+
     /// Tells whether every test run that is ours has a final status.
     pub(crate) fn all_final(&self) -> bool {
         self.test_runs.iter().all(|run| run.status.is_final())

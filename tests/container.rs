@@ -8,6 +8,7 @@
 //! SOFY_TEST_IMAGE=sofy-schedule-run:test cargo test --locked --test container -- --ignored
 //! ```
 #![cfg(target_os = "linux")]
+#![expect(clippy::print_stdout, reason = "a failed test shows the step's log")]
 
 #[path = "fake_sofy/mod.rs"]
 mod fake_sofy;
@@ -15,9 +16,9 @@ mod fake_sofy;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs::{self, File, Permissions};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -27,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script, YESTERDAYS_GROUP};
 use rustix::process::{Pid, Signal, kill_process};
-use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 

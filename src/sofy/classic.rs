@@ -11,7 +11,7 @@ use super::ours::{Ours, Row, newest_scheduled_at};
 use super::{RunHandle, SofyApi, wire};
 use crate::inputs::Order;
 use crate::secret::ApiKey;
-use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
+use crate::test_run::{Group, Snapshot, TestRun, TestStatus, is_group_id};
 
 const BASE_URL: &str = "https://api.sofy.ai";
 const TRIGGER: &str = "/api/CICD/ScheduleAutomatedTestRun";
@@ -179,7 +179,7 @@ impl SofyApi for Classic {
         let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
         let ids: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
         match ids.as_slice() {
-            [group] if !group.id.is_empty() => Ok(RunHandle {
+            [group] if is_group_id(&group.id) => Ok(RunHandle {
                 ours: Ours::unlike(group.id.clone(), baseline),
                 results_after: newest_scheduled_at(baseline),
                 group_id: group.id.clone(),
@@ -210,7 +210,8 @@ impl SofyApi for Classic {
             group,
             test_runs: picked.test_runs,
             indistinct: picked.indistinct,
-        })
+        }
+        .filtered(|text| self.http.key().strike(text)))
     }
 
     async fn abort(&self, _run: &RunHandle) -> Result<String, ApiError> {

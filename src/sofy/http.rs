@@ -123,7 +123,9 @@ impl Http {
                 )),
             };
         }
-        let said = said(&self.key.strike(body.unwrap_or_default()));
+        let said = self
+            .key
+            .strike(said(&self.key.strike(body.unwrap_or_default())));
         Err(self.classified(call, status, retry_after, &said))
     }
 
@@ -131,7 +133,10 @@ impl Http {
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
         ApiError::new(
             Kind::Unclear,
-            format!("{call}: {why}; Sofy answered {}", said(body)),
+            format!(
+                "{call}: {why}; Sofy answered {}",
+                self.key.strike(said(body))
+            ),
         )
     }
 

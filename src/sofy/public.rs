@@ -15,7 +15,7 @@ use super::ours::{Ours, Row};
 use super::{RunHandle, SofyApi, wire};
 use crate::inputs::Order;
 use crate::secret::ApiKey;
-use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
+use crate::test_run::{Group, Snapshot, TestRun, TestStatus, is_group_id};
 
 const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
@@ -37,19 +37,31 @@ pub(crate) struct Public {
     schedule: String,
 }
 
+/// A group; the documentation spells its ID in three ways.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireGroup {
-    #[serde(
-        alias = "testGroupsRunId",
-        alias = "scheduleTestRunsGroupID",
-        alias = "scheduleTestRunsGroupId",
-        alias = "ScheduleTestRunsGroupID",
-        deserialize_with = "wire::text"
-    )]
+    #[serde(deserialize_with = "wire::text")]
     test_run_group_id: String,
     #[serde(deserialize_with = "wire::text")]
+    test_groups_run_id: String,
+    #[serde(rename = "scheduleTestRunsGroupID", deserialize_with = "wire::text")]
+    schedule_test_runs_group_id: String,
+    #[serde(deserialize_with = "wire::text")]
     status: String,
+}
+
+impl WireGroup {
+    fn id(&self) -> &str {
+        [
+            &self.test_run_group_id,
+            &self.test_groups_run_id,
+            &self.schedule_test_runs_group_id,
+        ]
+        .into_iter()
+        .find(|id| !id.is_empty())
+        .map_or("", |id| id)
+    }
 }
 
 #[derive(Default, Deserialize)]
@@ -118,10 +130,7 @@ impl Public {
                 &format!("the list of groups cannot be read ({error})"),
             )
         })?;
-        if groups
-            .iter()
-            .any(|group| group.test_run_group_id.is_empty())
-        {
+        if groups.iter().any(|group| !is_group_id(group.id())) {
             return Err(self.http.unreadable(
                 &format!("GET {path}"),
                 &body,
@@ -178,7 +187,7 @@ impl Public {
             new.extend(
                 groups
                     .into_iter()
-                    .map(|group| group.test_run_group_id)
+                    .map(|group| group.id().to_owned())
                     .filter(|id| !before.contains(id)),
             );
             looks += 1;
@@ -223,7 +232,7 @@ impl SofyApi for Public {
         let groups = self.groups().await?;
         Ok(groups
             .into_iter()
-            .map(|group| group.test_run_group_id)
+            .map(|group| group.id().to_owned())
             .collect())
     }
 
@@ -249,8 +258,8 @@ impl SofyApi for Public {
         let named: BTreeSet<String> = wire::list::<WireGroup>(&body)
             .unwrap_or_default()
             .into_iter()
-            .map(|group| group.test_run_group_id)
-            .filter(|id| !id.is_empty())
+            .map(|group| group.id().to_owned())
+            .filter(|id| is_group_id(id))
             .collect();
         let unreadable = |why: &str| self.http.unreadable(&format!("POST {path}"), &body, why);
         match (named.first(), named.len()) {
@@ -270,7 +279,7 @@ impl SofyApi for Public {
             .groups()
             .await?
             .iter()
-            .any(|group| group.test_run_group_id == group_id)
+            .any(|group| group.id() == group_id)
         {
             return Ok(handle(group_id.to_owned()));
         }
@@ -290,7 +299,7 @@ impl SofyApi for Public {
             .groups()
             .await?
             .into_iter()
-            .find(|group| group.test_run_group_id == run.group_id)
+            .find(|group| group.id() == run.group_id)
             .map(|group| Group::parse(&group.status))
             .ok_or_else(|| {
                 ApiError::new(
@@ -308,7 +317,8 @@ impl SofyApi for Public {
             group,
             test_runs: picked.test_runs,
             indistinct: picked.indistinct,
-        })
+        }
+        .filtered(|text| self.http.key().strike(text)))
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.
@@ -325,7 +335,7 @@ impl SofyApi for Public {
                 "the answer has no message",
             ));
         }
-        Ok(answer.message)
+        Ok(self.http.key().strike(answer.message))
     }
 }
 

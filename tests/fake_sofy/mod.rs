@@ -8,7 +8,7 @@
 )]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,24 +18,24 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 /// The newest `ScheduledAt` before the first trigger, as the classic API spells it.
-pub const YESTERDAY: &str = "2026-01-05T06:14:39.2";
+pub(crate) const YESTERDAY: &str = "2026-01-05T06:14:39.2";
 /// The group of yesterday's execution.
-pub const YESTERDAYS_GROUP: u64 = 70_000;
+pub(crate) const YESTERDAYS_GROUP: u64 = 70_000;
 /// A schedule of the classic API; every row passes unless the script says otherwise.
-pub const CLASSIC: &str = "1888";
+pub(crate) const CLASSIC: &str = "1888";
 /// A schedule of the public API.
-pub const PUBLIC: &str = "3f2b8c1e-7a4d-4e5f-9b6a-0c1d2e3f4a5b";
+pub(crate) const PUBLIC: &str = "3f2b8c1e-7a4d-4e5f-9b6a-0c1d2e3f4a5b";
 
 /// A scenario on a device, and how it ends.
 #[derive(Clone, Debug)]
-pub struct Row {
-    pub scenario: String,
-    pub device: String,
-    pub ends: String,
+pub(crate) struct Row {
+    pub(crate) scenario: String,
+    pub(crate) device: String,
+    pub(crate) ends: String,
 }
 
 impl Row {
-    pub fn new(scenario: &str, device: &str, ends: &str) -> Self {
+    pub(crate) fn new(scenario: &str, device: &str, ends: &str) -> Self {
         Self {
             scenario: scenario.to_owned(),
             device: device.to_owned(),
@@ -46,7 +46,7 @@ impl Row {
 
 /// Which executions' rows the classic API lists: documented nowhere, so each is played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Listing {
+pub(crate) enum Listing {
     /// Only those of the newest execution.
     NewestOnly,
     /// Those of every execution.
@@ -59,7 +59,7 @@ pub enum Listing {
 
 /// How long a run is queued and how long it runs.
 #[derive(Clone, Copy, Debug)]
-pub enum Pace {
+pub(crate) enum Pace {
     /// Counted in looks, so that a test takes no longer than it must.
     Looks { queued: u32, running: u32 },
     /// Counted in time, for people to watch.
@@ -70,7 +70,7 @@ pub enum Pace {
 
 /// What goes wrong with the trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TriggerFault {
+pub(crate) enum TriggerFault {
     None,
     /// The run starts, the answer is a 500.
     ErrorAfterTheFact,
@@ -84,7 +84,7 @@ pub enum TriggerFault {
 
 /// What goes wrong with one look after the trigger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LookFault {
+pub(crate) enum LookFault {
     BadGateway,
     Html,
     Null,
@@ -96,7 +96,7 @@ pub enum LookFault {
 
 /// What the abort answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AbortAnswer {
+pub(crate) enum AbortAnswer {
     Aborted,
     NothingToAbort,
     ServerError,
@@ -104,26 +104,26 @@ pub enum AbortAnswer {
 
 /// Everything that a test may want to be different.
 #[derive(Clone, Debug)]
-pub struct Script {
-    pub listen: String,
-    pub rows: Vec<Row>,
+pub(crate) struct Script {
+    pub(crate) listen: String,
+    pub(crate) rows: Vec<Row>,
     /// Rows of single schedules that differ from `rows`.
-    pub rows_of: BTreeMap<String, Vec<Row>>,
+    pub(crate) rows_of: BTreeMap<String, Vec<Row>>,
     /// The rows of the execution before; empty for a schedule that never ran.
-    pub yesterday: Vec<Row>,
-    pub listing: Listing,
-    pub pace: Pace,
+    pub(crate) yesterday: Vec<Row>,
+    pub(crate) listing: Listing,
+    pub(crate) pace: Pace,
     /// The group's last status; `None` for what Sofy documents for such rows.
-    pub group_ends: Option<String>,
-    pub trigger: TriggerFault,
-    pub looks: Vec<LookFault>,
-    pub bad_key: bool,
-    pub abort: AbortAnswer,
-    pub abort_delay: Duration,
+    pub(crate) group_ends: Option<String>,
+    pub(crate) trigger: TriggerFault,
+    pub(crate) looks: Vec<LookFault>,
+    pub(crate) bad_key: bool,
+    pub(crate) abort: AbortAnswer,
+    pub(crate) abort_delay: Duration,
     /// The group's ID as text instead of a number, in the other documented shape.
-    pub id_as_text: bool,
+    pub(crate) id_as_text: bool,
     /// Whether a classic row carries its group, which is documented nowhere.
-    pub rows_name_group: bool,
+    pub(crate) rows_name_group: bool,
 }
 
 impl Default for Script {
@@ -157,17 +157,17 @@ impl Default for Script {
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
-pub struct Request {
-    pub method: String,
+pub(crate) struct Request {
+    pub(crate) method: String,
     /// Path and query.
-    pub target: String,
-    pub headers: Vec<(String, String)>,
-    pub body: String,
-    pub at: Instant,
+    pub(crate) target: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) at: Instant,
 }
 
 impl Request {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers
             .iter()
             .find(|(key, _)| key.eq_ignore_ascii_case(name))
@@ -194,19 +194,19 @@ impl Request {
 }
 
 /// The double; it stops when dropped.
-pub struct FakeSofy {
+pub(crate) struct FakeSofy {
     address: SocketAddr,
     state: Arc<Mutex<State>>,
     stopped: Arc<AtomicBool>,
 }
 
 impl FakeSofy {
-    pub fn start(script: Script) -> Self {
+    pub(crate) fn start(script: Script) -> Self {
         let listen = script.listen.clone();
         Self::try_start(script).unwrap_or_else(|error| panic!("cannot listen on {listen}: {error}"))
     }
 
-    pub fn try_start(script: Script) -> std::io::Result<Self> {
+    pub(crate) fn try_start(script: Script) -> std::io::Result<Self> {
         let listener = TcpListener::bind(&script.listen)?;
         let address = listener.local_addr()?;
         let state = Arc::new(Mutex::new(State {
@@ -234,31 +234,31 @@ impl FakeSofy {
         })
     }
 
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         lock(&self.state).requests.clone()
     }
 
     /// How many triggers were received, refused ones included.
-    pub fn triggers(&self) -> usize {
+    pub(crate) fn triggers(&self) -> usize {
         let state = lock(&self.state);
         state.requests.iter().filter(|r| r.is_trigger()).count()
     }
 
     /// How many runs were started.
-    pub fn runs(&self) -> usize {
+    pub(crate) fn runs(&self) -> usize {
         lock(&self.state).runs.len()
     }
 
     /// The queries of the aborts that were received.
-    pub fn aborts(&self) -> Vec<String> {
+    pub(crate) fn aborts(&self) -> Vec<String> {
         self.requests()
             .iter()
             .filter(|r| r.path().contains("/abort/"))
@@ -272,7 +272,7 @@ impl FakeSofy {
     }
 
     /// Starts a run as somebody else would, and tells its group.
-    pub fn start_run(&self, schedule: &str) -> u64 {
+    pub(crate) fn start_run(&self, schedule: &str) -> u64 {
         lock(&self.state).start_run(schedule)
     }
 }

@@ -1,7 +1,7 @@
 //! One step of a workflow: the binary as the runner starts it, and what the runner would make of it.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::fake_sofy::FakeSofy;
 
 /// No real key looks like this, and nothing else contains it.
-pub const KEY: &str = "k3y-0f-the-tests-9d41c7";
+pub(crate) const KEY: &str = "k3y-0f-the-tests-9d41c7";
 
 /// No test waits longer than this for the step to end.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -21,14 +21,14 @@ const PATIENCE: Duration = Duration::from_secs(40);
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// A step about to be run.
-pub struct Gate {
+pub(crate) struct Gate {
     folder: PathBuf,
     environment: BTreeMap<String, String>,
 }
 
 impl Gate {
     /// A classic schedule with a valid key, looked at each second.
-    pub fn new(fake: &FakeSofy) -> Self {
+    pub(crate) fn new(fake: &FakeSofy) -> Self {
         let number = COUNTER.fetch_add(1, Ordering::SeqCst);
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gate-{}-{number}", process::id()));
@@ -58,29 +58,29 @@ impl Gate {
     }
 
     /// Sets an input as the runner does.
-    pub fn input(self, name: &str, value: &str) -> Self {
+    pub(crate) fn input(self, name: &str, value: &str) -> Self {
         self.env(&format!("INPUT_{}", name.to_uppercase()), value)
     }
 
-    pub fn without_input(self, name: &str) -> Self {
+    pub(crate) fn without_input(self, name: &str) -> Self {
         self.without_env(&format!("INPUT_{}", name.to_uppercase()))
     }
 
-    pub fn env(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
     }
 
-    pub fn without_env(mut self, name: &str) -> Self {
+    pub(crate) fn without_env(mut self, name: &str) -> Self {
         self.environment.remove(name);
         self
     }
 
-    pub fn run(self) -> Step {
+    pub(crate) fn run(self) -> Step {
         self.start().end()
     }
 
-    pub fn start(self) -> Started {
+    pub(crate) fn start(self) -> Started {
         let mut child = Command::new(env!("CARGO_BIN_EXE_sofy-schedule-run"))
             .env_clear()
             .envs(&self.environment)
@@ -113,7 +113,7 @@ impl Gate {
 }
 
 /// A step that runs.
-pub struct Started {
+pub(crate) struct Started {
     child: Child,
     folder: PathBuf,
     stdout: thread::JoinHandle<String>,
@@ -123,7 +123,7 @@ pub struct Started {
 
 impl Started {
     /// Sends a signal by its name, such as `INT`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("/bin/kill")
             .arg(format!("-{name}"))
             .arg(self.child.id().to_string())
@@ -135,7 +135,7 @@ impl Started {
         assert!(sent.unwrap().success());
     }
 
-    pub fn end(mut self) -> Step {
+    pub(crate) fn end(mut self) -> Step {
         let deadline = Instant::now() + PATIENCE;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -165,20 +165,20 @@ impl Started {
 
 /// A step that ended, as the runner sees it.
 #[derive(Debug)]
-pub struct Step {
-    pub status: Option<i32>,
-    pub stdout: String,
-    pub stderr: String,
-    pub outputs: BTreeMap<String, String>,
-    pub raw_outputs: String,
-    pub summary: String,
-    pub took: Duration,
+pub(crate) struct Step {
+    pub(crate) status: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) outputs: BTreeMap<String, String>,
+    pub(crate) raw_outputs: String,
+    pub(crate) summary: String,
+    pub(crate) took: Duration,
 }
 
 impl Step {
     /// Fails with the whole log unless the step ended so.
     #[track_caller]
-    pub fn expect(&self, status: i32, conclusion: &str) -> &Self {
+    pub(crate) fn expect(&self, status: i32, conclusion: &str) -> &Self {
         assert_eq!(
             (self.status, self.output("conclusion")),
             (Some(status), conclusion),
@@ -198,12 +198,12 @@ impl Step {
     }
 
     /// An output; an absent one is empty, as in an expression.
-    pub fn output(&self, name: &str) -> &str {
+    pub(crate) fn output(&self, name: &str) -> &str {
         self.outputs.get(name).map_or("", String::as_str)
     }
 
     #[track_caller]
-    pub fn count(&self, name: &str) -> u64 {
+    pub(crate) fn count(&self, name: &str) -> u64 {
         let output = self.output(&format!("{name}-count"));
         output
             .parse()
@@ -211,11 +211,11 @@ impl Step {
     }
 
     #[track_caller]
-    pub fn results(&self) -> Vec<Value> {
+    pub(crate) fn results(&self) -> Vec<Value> {
         serde_json::from_str(self.output("results-json")).unwrap()
     }
 
-    pub fn annotations(&self, kind: &str) -> Vec<String> {
+    pub(crate) fn annotations(&self, kind: &str) -> Vec<String> {
         let commands = commands(&self.stdout).into_iter();
         commands
             .filter(|c| c.name == kind)
@@ -224,7 +224,7 @@ impl Step {
     }
 
     /// Everything that people or later steps get to see, without the command that masks the key.
-    pub fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         let masked = format!("::add-mask::{KEY}");
         let log: Vec<&str> = self.stdout.lines().filter(|line| *line != masked).collect();
         [
@@ -239,7 +239,7 @@ impl Step {
 }
 
 /// Reads `GITHUB_OUTPUT` by the runner's grammar (runner-contract.md §2.1).
-pub fn read_file_command(text: &str) -> Result<BTreeMap<String, String>, String> {
+pub(crate) fn read_file_command(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut pairs = BTreeMap::new();
     let mut lines = text
         .strip_prefix('\u{feff}')
@@ -284,7 +284,7 @@ pub fn read_file_command(text: &str) -> Result<BTreeMap<String, String>, String>
 }
 
 /// Makes the same claim of each case, all at once: most of a step's time is waiting.
-pub fn each<T: Sync>(cases: &[T], claim: impl Fn(&T) + Sync) {
+pub(crate) fn each<T: Sync>(cases: &[T], claim: impl Fn(&T) + Sync) {
     thread::scope(|scope| {
         let claim = &claim;
         let claims: Vec<_> = cases
@@ -301,14 +301,14 @@ pub fn each<T: Sync>(cases: &[T], claim: impl Fn(&T) + Sync) {
 
 /// A workflow command.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Parsed {
-    pub name: String,
-    pub data: String,
+pub(crate) struct Parsed {
+    pub(crate) name: String,
+    pub(crate) data: String,
 }
 
 /// Finds workflow commands as the runner does (runner-contract.md §3): lines end at a lone CR too, white space
 /// of any kind may come before `::`, and `##[` counts anywhere.
-pub fn commands(log: &str) -> Vec<Parsed> {
+pub(crate) fn commands(log: &str) -> Vec<Parsed> {
     log.split(['\n', '\r']).filter_map(command).collect()
 }
 
