@@ -288,11 +288,8 @@ mod tests {
 
     #[test]
     fn an_answer_is_classified_by_what_may_have_happened() {
-        let http = Http {
-            client: Client::default(),
-            base: String::new(),
-            key: ApiKey::new("secret-key".into()),
-        };
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let http = Http::new("http://sofy", ApiKey::new("secret-key".into())).expect("a client");
         for (status, retry_after, said, kind, why) in [
             (401, None, "", Kind::Refused, "a bad key"),
             (404, None, "", Kind::Refused, "no such schedule"),
