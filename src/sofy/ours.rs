@@ -25,6 +25,8 @@ pub(crate) struct Row {
 pub(crate) struct Ours {
     group_id: String,
     rule: Rule,
+    /// The `ScheduledAt` of every row that was ours so far, where the rule is about times.
+    scheduled: BTreeSet<String>,
 }
 
 #[derive(Debug)]
@@ -55,8 +57,6 @@ struct Changes {
     earlier: BTreeMap<Slot, Vec<State>>,
     /// Slots whose rows were seen to be replaced rather than joined by new ones.
     replaced: BTreeSet<Slot>,
-    /// The `ScheduledAt` of every row that was ours so far.
-    scheduled: BTreeSet<String>,
 }
 
 impl Ours {
@@ -65,6 +65,7 @@ impl Ours {
         Self {
             group_id,
             rule: Rule::Listed,
+            scheduled: BTreeSet::new(),
         }
     }
 
@@ -73,6 +74,7 @@ impl Ours {
         Self {
             group_id,
             rule: Rule::NewerThan(instant(scheduled_at).unwrap_or(DateTime::MAX)),
+            scheduled: BTreeSet::new(),
         }
     }
 
@@ -90,8 +92,8 @@ impl Ours {
             rule: Rule::Changed(Changes {
                 earlier,
                 replaced: BTreeSet::new(),
-                scheduled: BTreeSet::new(),
             }),
+            scheduled: BTreeSet::new(),
         }
     }
 
@@ -105,13 +107,15 @@ impl Ours {
             .map(|row| row.test_run)
             .collect();
         let unnamed: Vec<TestRun> = unnamed.into_iter().map(|row| row.test_run).collect();
+        let listed = unnamed.len();
         let mut picked = match &mut self.rule {
-            Rule::Listed => Picked {
-                test_runs: unnamed,
-                indistinct: 0,
-            },
+            Rule::Listed => {
+                return Picked {
+                    test_runs: [named, unnamed].concat(),
+                    indistinct: 0,
+                };
+            }
             Rule::NewerThan(time) => {
-                let listed = unnamed.len();
                 let test_runs: Vec<TestRun> = unnamed
                     .into_iter()
                     .filter(|run| instant(&run.scheduled_at).is_some_and(|at| at > *time))
@@ -124,6 +128,16 @@ impl Ours {
             }
             Rule::Changed(changes) => changes.pick(unnamed),
         };
+        let scheduled = scheduled(&picked.test_runs);
+        if self.scheduled.is_subset(&scheduled) {
+            self.scheduled = scheduled;
+        } else {
+            // Rows that were ours are gone: a later execution may have taken their place.
+            picked = Picked {
+                test_runs: Vec::new(),
+                indistinct: listed,
+            };
+        }
         picked.test_runs.extend(named);
         picked
     }
@@ -155,22 +169,13 @@ impl Changes {
                 unchanged.push((slot.2, listed));
             }
         }
-        let scheduled: BTreeSet<String> = ours.iter().map(|run| run.scheduled_at.clone()).collect();
-        let listed: usize = unchanged.iter().map(|(_, n)| n).sum();
-        if !self.scheduled.is_subset(&scheduled) {
-            // Rows that were ours are gone and others are here: a later execution took their place.
-            return Picked {
-                indistinct: listed + ours.len(),
-                test_runs: Vec::new(),
-            };
-        }
+        let scheduled = scheduled(&ours);
         // Unchanged rows are known to be old only where their time sets them apart from ours.
         let indistinct = unchanged
             .iter()
             .filter(|(at, _)| ours.is_empty() || scheduled.contains(at))
             .map(|(_, n)| n)
             .sum();
-        self.scheduled = scheduled;
         Picked {
             test_runs: ours,
             indistinct,
@@ -224,6 +229,13 @@ fn instant(text: &str) -> Option<DateTime> {
         .map(|at| jiff::tz::Offset::UTC.to_datetime(at))
         .or_else(|_| DateTime::from_str(text))
         .ok()
+}
+
+fn scheduled(test_runs: &[TestRun]) -> BTreeSet<String> {
+    test_runs
+        .iter()
+        .map(|run| run.scheduled_at.clone())
+        .collect()
 }
 
 fn slot(run: &TestRun) -> Slot {
@@ -413,6 +425,16 @@ mod tests {
             (statuses(&both), both.indistinct),
             (vec!["Passed".to_owned()], 0)
         );
+    }
+
+    #[test]
+    fn after_an_attach_another_execution_never_takes_our_rows_place() {
+        let mut ours = Ours::newer_than("77".into(), YESTERDAY);
+        ours.pick(rows(TODAY, &["Running"]));
+
+        let replaced = ours.pick(rows(LATER, &["Passed"]));
+
+        assert_eq!((replaced.test_runs.len(), replaced.indistinct), (0, 1));
     }
 
     #[test]
