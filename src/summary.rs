@@ -449,6 +449,162 @@ mod tests {
     use super::*;
     use crate::verdict::Verdict;
 
+    /// Compares the page of each ending with the one that was last looked at.
+    ///
+    /// `UPDATE_GOLDEN=1 cargo test golden` writes the pages anew; look at them before committing.
+    #[test]
+    fn the_page_of_each_ending_is_the_golden_one() {
+        use crate::test_run::{Group, Snapshot};
+        use crate::verdict::{Ending, Observation, Policy, Unrest, judge};
+
+        let strict = [
+            TestStatus::Failed,
+            TestStatus::Incomplete,
+            TestStatus::NotExecuted,
+            TestStatus::Stopped,
+        ];
+        let lost = Ending::LostContact {
+            reason: "lost contact after 20 failed looks in a row".into(),
+            advice: "Look at the schedule in Sofy's portal, then run the job again.".into(),
+        };
+        let hour = Ending::Deadline(Duration::from_secs(3600));
+        let indistinct = Ending::Unsettled(Unrest::Indistinct);
+        let vanished = Ending::Unsettled(Unrest::Vanished { most: 3 });
+        for (name, group, statuses, ending, fail_on) in [
+            (
+                "passed",
+                "Complete",
+                &["Passed", "Passed"][..],
+                Ending::Settled,
+                &strict[..],
+            ),
+            (
+                "failed",
+                "Complete",
+                &["Passed", "Failed", "Failed"],
+                Ending::Settled,
+                &strict,
+            ),
+            (
+                "mixed",
+                "Complete with errors",
+                &[
+                    "Failed",
+                    "Incomplete",
+                    "Not Executed",
+                    "Run Stopped",
+                    "Passed",
+                ],
+                Ending::Settled,
+                &strict,
+            ),
+            (
+                "tolerated",
+                "Complete with errors",
+                &["Passed", "Stopped"],
+                Ending::Settled,
+                &strict[..1],
+            ),
+            (
+                "nothing-passed",
+                "Complete with errors",
+                &["Stopped"],
+                Ending::Settled,
+                &strict[..1],
+            ),
+            (
+                "hidden-errors",
+                "Complete with errors",
+                &["Passed"],
+                Ending::Settled,
+                &strict,
+            ),
+            ("no-test-runs", "Complete", &[], Ending::Settled, &strict),
+            (
+                "unknown-status",
+                "Complete",
+                &["Passed", "Flaky|<b>"],
+                Ending::Unsettled(Unrest::Unfinished),
+                &strict,
+            ),
+            (
+                "never-finished",
+                "Complete",
+                &["Passed", "Running"],
+                Ending::Unsettled(Unrest::Unfinished),
+                &strict,
+            ),
+            ("indistinct", "Complete", &[], indistinct, &strict),
+            (
+                "vanished",
+                "Complete",
+                &["Passed", "Passed"],
+                vanished,
+                &strict,
+            ),
+            (
+                "timed-out",
+                "Running",
+                &["Passed", "Running"],
+                hour,
+                &strict,
+            ),
+            (
+                "cancelled",
+                "Running",
+                &["Passed", "Running"],
+                Ending::Cancelled("SIGINT"),
+                &strict,
+            ),
+            (
+                "lost-contact",
+                "Running",
+                &["Passed", "Running"],
+                lost,
+                &strict,
+            ),
+        ] {
+            let test_runs: Vec<TestRun> = statuses
+                .iter()
+                .zip([
+                    "Pixel 8",
+                    "Galaxy S24",
+                    "iPhone13,2",
+                    "iPad 7th Gen",
+                    "Pixel 6",
+                ])
+                .map(|(status, device)| run("Check out as guest", device, status))
+                .collect();
+            let observation = Observation {
+                snapshot: Some(Snapshot {
+                    schedule_name: "Nightly".into(),
+                    group: Group::parse(group),
+                    test_runs: test_runs.clone(),
+                    indistinct: 2,
+                }),
+                ending,
+            };
+            let policy = Policy {
+                fail_on: fail_on.iter().cloned().collect(),
+            };
+            let mut report = report(Conclusion::Success, test_runs);
+            report.group_status = group.into();
+            report.verdict = judge(&observation, &policy);
+            let path = format!("{}/tests/golden/{name}.md", env!("CARGO_MANIFEST_DIR"));
+
+            let page = render(&report);
+
+            if std::env::var_os("UPDATE_GOLDEN").is_some() {
+                std::fs::write(&path, &page).expect("a golden page");
+            }
+            assert_eq!(
+                page,
+                std::fs::read_to_string(&path).expect("a golden page"),
+                "{name}"
+            );
+        }
+    }
+
     fn run(scenario: &str, device: &str, status: &str) -> TestRun {
         TestRun {
             scenario: scenario.into(),
