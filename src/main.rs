@@ -32,7 +32,7 @@ use std::process::ExitCode;
 
 use github::Runner;
 use github::command::{self, Level};
-use github::log::{self, Style};
+use github::log::{self, Style, tone};
 use inputs::Inputs;
 use report::Report;
 use test_run::{TestRun, TestStatus};
@@ -145,11 +145,13 @@ fn publish(report: &Report, runner: &mut Runner, junit: Option<&Path>, json: Opt
             Err(error) => tracing::warn!("input junit-path: the report cannot be written: {error}"),
         }
     }
-    tracing::info!(
-        "{}: {}",
-        report.verdict.conclusion.as_str(),
-        report.verdict.reason
-    );
+    let verdict = &report.verdict;
+    let tone = if verdict.conclusion.is_green() {
+        tone::GREEN
+    } else {
+        tone::RED
+    };
+    tracing::info!(tone, "{}: {}", verdict.conclusion.as_str(), verdict.reason);
 }
 
 /// Annotates the verdict first, then the worst test runs.
@@ -195,9 +197,18 @@ fn print_table(test_runs: &[TestRun]) {
     }
     log::print(&command::group(&text::count(test_runs.len(), "test run")));
     for run in test_runs {
+        let tone = match run.status {
+            TestStatus::Passed => tone::GREEN,
+            TestStatus::Running | TestStatus::Other(_) => tone::YELLOW,
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped => tone::RED,
+        };
+        let status = run.status.to_string();
         tracing::info!(
-            "{:<12} {} | {} | {}",
-            run.status.to_string(),
+            tone,
+            "{status:<12} {} | {} | {}",
             run.scenario,
             run.device,
             run.build

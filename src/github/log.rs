@@ -69,34 +69,73 @@ impl<S: Subscriber> Layer<S> for Lines {
         {
             return;
         }
-        let mut message = Message(String::new());
+        let mut message = Message::default();
         event.record(&mut message);
-        let text = message.0;
+        let text = message.text;
         print(&match *event.metadata().level() {
             Severity::ERROR => command::message(Level::Error, "", &text),
             Severity::WARN => command::message(Level::Warning, "", &text),
-            Severity::INFO => coloured(&text, self.style.colour),
+            Severity::INFO => coloured(&text, self.style.colour.then_some(message.tone)),
             Severity::DEBUG | Severity::TRACE => command::message(Level::Debug, "", &text),
         });
     }
 }
 
-/// Dims our prefix, which also keeps what follows from ever starting a line.
-fn coloured(text: &str, colour: bool) -> String {
-    let (dim, reset) = if colour {
-        ("\u{1b}[36m", "\u{1b}[0m")
-    } else {
-        ("", "")
+/// Colours our prefix, which also keeps what follows from ever starting a line.
+fn coloured(text: &str, tone: Option<u64>) -> String {
+    let (colour, reset) = match tone {
+        Some(tone) => (format!("\u{1b}[{tone}m"), "\u{1b}[0m"),
+        None => (String::new(), ""),
     };
-    format!("{dim}sofy |{reset} {}", plain(text))
+    format!("{colour}sofy |{reset} {}", plain(text))
 }
 
-struct Message(String);
+/// The colour of a line, as the number that ANSI gives it; the field `tone` of an event.
+pub(crate) mod tone {
+    pub(crate) const RED: u64 = 31;
+    pub(crate) const GREEN: u64 = 32;
+    pub(crate) const YELLOW: u64 = 33;
+    pub(crate) const NEUTRAL: u64 = 36;
+}
+
+struct Message {
+    text: String,
+    tone: u64,
+}
+
+impl Default for Message {
+    fn default() -> Self {
+        Self {
+            text: String::new(),
+            tone: tone::NEUTRAL,
+        }
+    }
+}
 
 impl Visit for Message {
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        if field.name() == "tone" {
+            self.tone = value;
+        }
+    }
+
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.0 = format!("{value:?}");
+            self.text = format!("{value:?}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_begins_with_our_prefix_in_colour_or_not() {
+        assert_eq!(coloured("::error::x", None), "sofy | : :error: :x");
+        assert_eq!(
+            coloured("fine", Some(tone::GREEN)),
+            "\u{1b}[32msofy |\u{1b}[0m fine"
+        );
     }
 }
