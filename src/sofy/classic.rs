@@ -204,14 +204,9 @@ impl SofyApi for Classic {
     async fn observe(&self, run: &mut RunHandle) -> Result<Snapshot, ApiError> {
         let group = self.group(&run.group_id).await?;
         let (schedule_name, rows) = self.rows().await?;
-        let picked = run.ours.pick(rows);
-        Ok(Snapshot {
-            schedule_name,
-            group,
-            test_runs: picked.test_runs,
-            indistinct: picked.indistinct,
-        }
-        .filtered(|text| self.http.key().strike(text)))
+        Ok(run
+            .snapshot(schedule_name, group, rows)
+            .filtered(|text| self.http.key().strike(text)))
     }
 
     async fn abort(&self, _run: &RunHandle) -> Result<String, ApiError> {

@@ -15,7 +15,8 @@ pub(crate) use ours::Ours;
 pub(crate) use public::Public;
 
 use crate::inputs::Order;
-use crate::test_run::Snapshot;
+use crate::test_run::{Group, Snapshot};
+use ours::Row;
 
 /// One generation of Sofy's API, for one schedule.
 pub(crate) trait SofyApi {
@@ -52,4 +53,17 @@ pub(crate) struct RunHandle {
     /// The newest `ScheduledAt` before the trigger; empty where there was none.
     pub(crate) results_after: String,
     pub(crate) ours: Ours,
+}
+
+impl RunHandle {
+    /// Makes a snapshot of a group and the rows that are ours.
+    fn snapshot(&mut self, schedule_name: String, group: Group, rows: Vec<Row>) -> Snapshot {
+        let picked = self.ours.pick(rows);
+        Snapshot {
+            schedule_name,
+            group,
+            test_runs: picked.test_runs,
+            indistinct: picked.indistinct,
+        }
+    }
 }

@@ -311,14 +311,9 @@ impl SofyApi for Public {
                 )
             })?;
         let (schedule_name, rows) = self.rows(&run.group_id).await?;
-        let picked = run.ours.pick(rows);
-        Ok(Snapshot {
-            schedule_name,
-            group,
-            test_runs: picked.test_runs,
-            indistinct: picked.indistinct,
-        }
-        .filtered(|text| self.http.key().strike(text)))
+        Ok(run
+            .snapshot(schedule_name, group, rows)
+            .filtered(|text| self.http.key().strike(text)))
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.
