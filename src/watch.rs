@@ -16,6 +16,9 @@ use crate::verdict::{Ending, Observation, Unrest};
 /// The last look may outlast the deadline by this much, and no more.
 const LAST_LOOK: Duration = Duration::from_secs(15);
 
+/// An empty list is looked at again for some seconds: rows may lag behind their group.
+const LOOKS_AT_NOTHING: u32 = 3;
+
 /// The signal that the runner sent, once it did.
 pub(crate) type Signal = Receiver<Option<&'static str>>;
 
@@ -184,7 +187,7 @@ impl Seen {
             Some(Unrest::Vanished { most: self.most })
         } else if !snapshot.all_final() {
             Some(Unrest::Unfinished)
-        } else if before != Some(now) {
+        } else if before != Some(now) || (now == 0 && self.settling < LOOKS_AT_NOTHING) {
             Some(Unrest::Growing)
         } else if !snapshot.group.is_terminal() {
             Some(Unrest::UnknownGroup)
@@ -363,6 +366,17 @@ mod tests {
                 Ending::Unsettled(Unrest::Vanished { most: 2 }),
                 2 * minute,
                 "a failed row goes missing",
+            ),
+            (
+                vec![
+                    scene("Complete", &[]),
+                    scene("Complete", &[]),
+                    scene("Complete", &[]),
+                    scene("Complete", &["Passed", "Running"]),
+                ],
+                Ending::Unsettled(Unrest::Unfinished),
+                2 * minute,
+                "rows that lag some seconds behind the group are waited for",
             ),
             (
                 vec![scene("Aborted", &["Passed"])],

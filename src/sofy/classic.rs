@@ -11,7 +11,7 @@ use super::ours::{Ours, Row, newest_scheduled_at};
 use super::{RunHandle, SofyApi, wire};
 use crate::inputs::Order;
 use crate::secret::ApiKey;
-use crate::test_run::{Group, Snapshot, TestRun, TestStatus, is_group_id};
+use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
 
 const BASE_URL: &str = "https://api.sofy.ai";
 const TRIGGER: &str = "/api/CICD/ScheduleAutomatedTestRun";
@@ -179,7 +179,7 @@ impl SofyApi for Classic {
         let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
         let ids: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
         match ids.as_slice() {
-            [group] if is_group_id(&group.id) => Ok(RunHandle {
+            [group] if self.http.is_group_id(&group.id) => Ok(RunHandle {
                 ours: Ours::unlike(group.id.clone(), baseline),
                 results_after: newest_scheduled_at(baseline),
                 group_id: group.id.clone(),

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 use super::error::{ApiError, Kind};
 use super::wire;
 use crate::secret::ApiKey;
+use crate::test_run::is_group_id;
 
 /// A slow connection is as good as none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -123,21 +124,24 @@ impl Http {
                 )),
             };
         }
-        let said = self
-            .key
-            .strike(said(&self.key.strike(body.unwrap_or_default())));
+        let said = said(&body.unwrap_or_default(), &self.key);
         Err(self.classified(call, status, retry_after, &said))
     }
 
     /// An answer that arrived but cannot be understood.
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
+        let said = said(body, &self.key);
+        // The reason may quote what a parser decoded, so it is struck as a whole.
         ApiError::new(
             Kind::Unclear,
-            format!(
-                "{call}: {why}; Sofy answered {}",
-                self.key.strike(said(body))
-            ),
+            self.key
+                .strike(format!("{call}: {why}; Sofy answered {said}")),
         )
+    }
+
+    /// Tells whether Sofy's text can be the ID of a group; one that holds the key is none.
+    pub(crate) fn is_group_id(&self, text: &str) -> bool {
+        is_group_id(text) && self.key.strike(text.to_owned()) == text
     }
 
     fn classified(
@@ -165,7 +169,9 @@ impl Http {
             _ if said.contains("subscriptionAuth") => {
                 refused("Check the input api-key: copy it again from Account > API Key in Sofy.")
             }
-            _ if said.contains("expired") => refused("Renew the subscription in Sofy."),
+            StatusCode::BAD_REQUEST if said.contains("expired") => {
+                refused("Renew the subscription in Sofy.")
+            }
             _ if status.is_client_error() => ApiError::new(Kind::Refused, message),
             // Server errors, and redirects, which are not followed: perhaps a gateway's bad minute.
             _ => ApiError::new(Kind::Unclear, message),
@@ -220,7 +226,7 @@ fn causes(error: &reqwest::Error) -> String {
 }
 
 /// Finds Sofy's own words in an answer, or quotes its beginning.
-fn said(body: &str) -> String {
+fn said(body: &str, key: &ApiKey) -> String {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Words {
@@ -251,6 +257,8 @@ fn said(body: &str) -> String {
     } else {
         words.join(" ")
     };
+    // Before it is cut short, for the rest of a key is a secret too.
+    let text = key.strike(text);
     match text.chars().count() {
         0 => "with an empty body".to_owned(),
         n if n > SNIPPET => format!("\"{}…\"", text.chars().take(SNIPPET).collect::<String>()),
@@ -282,7 +290,11 @@ mod tests {
             ),
             ("", "with an empty body", "nothing"),
         ] {
-            assert_eq!(said(body), expected, "{why}");
+            assert_eq!(
+                said(body, &ApiKey::new("secret-key".into())),
+                expected,
+                "{why}"
+            );
         }
     }
 
@@ -318,6 +330,20 @@ mod tests {
                 "a bad key as a 500",
             ),
             (408, None, "", Kind::Unclear, "it may have happened"),
+            (
+                502,
+                None,
+                "the certificate has expired",
+                Kind::Unclear,
+                "a gateway's page, not Sofy's word",
+            ),
+            (
+                400,
+                None,
+                "The subscription has expired.",
+                Kind::Refused,
+                "as documented",
+            ),
             (302, None, "", Kind::Unclear, "a gateway's maintenance page"),
         ] {
             let status = StatusCode::from_u16(status).expect("a status");

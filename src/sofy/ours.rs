@@ -55,6 +55,8 @@ type State = (String, TestStatus);
 #[derive(Debug)]
 struct Changes {
     earlier: BTreeMap<Slot, Vec<State>>,
+    /// Every `ScheduledAt` that was listed before the trigger.
+    before: BTreeSet<String>,
     /// Slots whose rows were seen to be replaced rather than joined by new ones.
     replaced: BTreeSet<Slot>,
 }
@@ -90,6 +92,7 @@ impl Ours {
         Self {
             group_id,
             rule: Rule::Changed(Changes {
+                before: earlier.keys().map(|(_, _, at)| at.clone()).collect(),
                 earlier,
                 replaced: BTreeSet::new(),
             }),
@@ -116,11 +119,19 @@ impl Ours {
                 };
             }
             Rule::NewerThan(time) => {
+                let timeless = unnamed
+                    .iter()
+                    .filter(|run| instant(&run.scheduled_at).is_none())
+                    .count();
                 let test_runs: Vec<TestRun> = unnamed
                     .into_iter()
                     .filter(|run| instant(&run.scheduled_at).is_some_and(|at| at > *time))
                     .collect();
-                let indistinct = if test_runs.is_empty() { listed } else { 0 };
+                let indistinct = if test_runs.is_empty() {
+                    listed
+                } else {
+                    timeless
+                };
                 Picked {
                     test_runs,
                     indistinct,
@@ -137,6 +148,10 @@ impl Ours {
                 test_runs: Vec::new(),
                 indistinct: listed,
             };
+        }
+        if !named.is_empty() {
+            // Sofy names groups, so what names none is not ours.
+            picked.indistinct = 0;
         }
         picked.test_runs.extend(named);
         picked
@@ -169,11 +184,14 @@ impl Changes {
                 unchanged.push((slot.2, listed));
             }
         }
-        let scheduled = scheduled(&ours);
-        // Unchanged rows are known to be old only where their time sets them apart from ours.
+        // Times set executions apart only where none of ours was listed before the trigger.
+        let times_tell = !ours.is_empty()
+            && ours
+                .iter()
+                .all(|run| !self.before.contains(&run.scheduled_at));
         let indistinct = unchanged
             .iter()
-            .filter(|(at, _)| ours.is_empty() || scheduled.contains(at))
+            .filter(|(at, _)| !times_tell || instant(at).is_none())
             .map(|(_, n)| n)
             .sum();
         Picked {
@@ -435,6 +453,53 @@ mod tests {
         let replaced = ours.pick(rows(LATER, &["Passed"]));
 
         assert_eq!((replaced.test_runs.len(), replaced.indistinct), (0, 1));
+    }
+
+    #[test]
+    fn a_row_without_a_time_is_never_taken_for_an_old_one() {
+        let mut attached = Ours::newer_than("77".into(), YESTERDAY);
+        let mut triggered = Ours::unlike(
+            "77".into(),
+            &[row("A", YESTERDAY, "Passed"), row("B", "", "Not Executed")],
+        );
+        let listed = vec![row("A", TODAY, "Passed"), row("B", "", "Not Executed")];
+
+        assert_eq!(attached.pick(listed.clone()).indistinct, 1);
+        assert_eq!(triggered.pick(listed).indistinct, 1);
+    }
+
+    #[test]
+    fn where_times_do_not_set_executions_apart_an_unchanged_failure_is_not_old() {
+        let mut ours = Ours::unlike(
+            "77".into(),
+            &[row("A", YESTERDAY, "Passed"), row("B", TODAY, "Failed")],
+        );
+        ours.pick(vec![
+            row("A", YESTERDAY, "Running"),
+            row("B", TODAY, "Failed"),
+        ]);
+
+        let picked = ours.pick(vec![
+            row("A", YESTERDAY, "Passed"),
+            row("B", TODAY, "Failed"),
+        ]);
+
+        assert_eq!(picked.indistinct, 1);
+    }
+
+    #[test]
+    fn older_rows_without_a_group_do_not_veil_ours_that_name_it() {
+        let old = rows(YESTERDAY, &["Failed"]);
+        let mut new = rows(TODAY, &["Passed"]);
+        new[0].group_id = "77".into();
+        let mut ours = Ours::unlike("77".into(), &old);
+
+        let picked = ours.pick([old, new].concat());
+
+        assert_eq!(
+            (statuses(&picked), picked.indistinct),
+            (vec!["Passed".to_owned()], 0)
+        );
     }
 
     #[test]

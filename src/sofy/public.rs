@@ -15,7 +15,7 @@ use super::ours::{Ours, Row};
 use super::{RunHandle, SofyApi, wire};
 use crate::inputs::Order;
 use crate::secret::ApiKey;
-use crate::test_run::{Group, Snapshot, TestRun, TestStatus, is_group_id};
+use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
 
 const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
@@ -130,7 +130,10 @@ impl Public {
                 &format!("the list of groups cannot be read ({error})"),
             )
         })?;
-        if groups.iter().any(|group| !is_group_id(group.id())) {
+        if groups
+            .iter()
+            .any(|group| !self.http.is_group_id(group.id()))
+        {
             return Err(self.http.unreadable(
                 &format!("GET {path}"),
                 &body,
@@ -259,7 +262,7 @@ impl SofyApi for Public {
             .unwrap_or_default()
             .into_iter()
             .map(|group| group.id().to_owned())
-            .filter(|id| is_group_id(id))
+            .filter(|id| self.http.is_group_id(id))
             .collect();
         let unreadable = |why: &str| self.http.unreadable(&format!("POST {path}"), &body, why);
         match (named.first(), named.len()) {
@@ -451,6 +454,39 @@ mod tests {
 
         assert_eq!(error.kind, Kind::Refused);
         assert!(error.advice.contains("api-key"), "{error:?}");
+    }
+
+    #[tokio::test]
+    async fn a_key_that_an_answer_spells_with_escapes_is_not_repeated() {
+        let long = format!(r#"{{"message":"{}0f3\u0065-public-key"}}"#, "x".repeat(190));
+        for (body, why) in [
+            (
+                r#""0f3\u0065-public-key""#,
+                "a parser quotes what it did not expect",
+            ),
+            (long.as_str(), "a snippet ends within the key"),
+            (
+                r#"[{"testRunGroupId":"0f3\u0065-public-key","status":"Complete"}]"#,
+                "as the ID of a group",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", path("test-run-groups").as_str())
+                .with_body(body)
+                .create_async()
+                .await;
+
+            let error = client(&server)
+                .groups()
+                .await
+                .err()
+                .map(|error| error.message)
+                .unwrap_or_default();
+
+            assert!(!error.is_empty(), "{why}");
+            assert!(!error.contains("0f3e-publi"), "{why}: {error}");
+        }
     }
 
     #[tokio::test]
