@@ -189,7 +189,14 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
             junit_path,
             json_path,
         }),
-        _ => Err(problems.0),
+        _ => {
+            let key = self::api_key(env);
+            let strike = |problem| match &key {
+                Some(key) => key.strike(problem),
+                None => problem,
+            };
+            Err(problems.0.into_iter().map(strike).collect())
+        }
     }
 }
 
@@ -496,12 +503,11 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-/// Keeps a pasted novel out of an error message.
+/// Keeps a pasted novel out of an error message, and with it the beginning of a misplaced secret.
 fn shortened(text: &str) -> String {
-    if text.chars().count() > 60 {
-        text.chars().take(60).chain(['…']).collect()
-    } else {
-        text.to_owned()
+    match text.chars().count() {
+        n if n > 60 => format!("a text of {n} characters"),
+        _ => text.to_owned(),
     }
 }
 
@@ -722,6 +728,16 @@ mod tests {
             .expect(why);
 
             assert_eq!(inputs.schedule, ScheduleId::Classic(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_key_in_the_wrong_input_is_not_repeated_not_even_in_part() {
+        for key in ["a-key-of-sofy-that-is-short", &"long-key-".repeat(12)] {
+            let problems = parsed(&[("INPUT_API-KEY", key), ("INPUT_SCHEDULE-ID", key)])
+                .expect_err("not a schedule");
+
+            assert!(!problems[0].contains(&key[..12]), "{problems:?}");
         }
     }
 

@@ -61,21 +61,14 @@ fn main() -> ExitCode {
             annotate(&report);
             (report, (inputs.junit_path, inputs.json_path))
         }
-        Err(problems) => {
-            let key = inputs::api_key(&env);
-            let problems = problems.into_iter().map(|problem| match &key {
-                Some(key) => key.strike(problem),
-                None => problem,
-            });
-            (Report::of(bad_inputs(problems.collect())), (None, None))
-        }
+        Err(problems) => (Report::of(bad_inputs(&problems)), (None, None)),
     };
     publish(&report, &mut runner, paths.0.as_deref(), paths.1.as_deref());
     ExitCode::from(report.verdict.conclusion.exit_status())
 }
 
-fn bad_inputs(problems: Vec<String>) -> Verdict {
-    for problem in &problems {
+fn bad_inputs(problems: &[String]) -> Verdict {
+    for problem in problems {
         tracing::error!("{problem}");
     }
     Verdict::new(Conclusion::Error, problems.join("; "))

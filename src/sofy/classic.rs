@@ -112,13 +112,7 @@ impl Classic {
     async fn rows(&self) -> Result<(String, Vec<Row>), ApiError> {
         let call = format!("POST {STATUS} (test runs)");
         let body = self.post(STATUS, &[], None).await?;
-        let wire: Vec<WireTestRun> = wire::list(&body).map_err(|error| {
-            self.http.unreadable(
-                &call,
-                &body,
-                &format!("the list of test runs cannot be read ({error})"),
-            )
-        })?;
+        let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
         if wire
             .iter()
             .any(|row| row.scenario_name.is_empty() && row.status.is_empty())
@@ -141,13 +135,7 @@ impl Classic {
         let body = self
             .post(STATUS, &[("ScheduleTestRunsGroupID", id)], None)
             .await?;
-        let groups: Vec<WireGroup> = wire::list(&body).map_err(|error| {
-            self.http.unreadable(
-                &call,
-                &body,
-                &format!("the group's status cannot be read ({error})"),
-            )
-        })?;
+        let groups: Vec<WireGroup> = self.http.list(&call, &body, "the group's status")?;
         let alone = groups.len() == 1;
         groups
             .iter()

@@ -128,6 +128,18 @@ impl Http {
         Err(self.classified(call, status, retry_after, &said))
     }
 
+    /// Reads a list leniently; `what` names it for people.
+    pub(crate) fn list<T: for<'de> Deserialize<'de>>(
+        &self,
+        call: &str,
+        body: &str,
+        what: &str,
+    ) -> Result<Vec<T>, ApiError> {
+        wire::list(body).map_err(|error| {
+            self.unreadable(call, body, &format!("{what} cannot be read ({error})"))
+        })
+    }
+
     /// An answer that arrived but cannot be understood.
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
         let said = said(body, &self.key);

@@ -123,13 +123,9 @@ impl Public {
     async fn groups(&self) -> Result<Vec<WireGroup>, ApiError> {
         let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
         let body = self.call(Method::GET, &path, &[]).await?;
-        let groups: Vec<WireGroup> = wire::list(&body).map_err(|error| {
-            self.http.unreadable(
-                &format!("GET {path}"),
-                &body,
-                &format!("the list of groups cannot be read ({error})"),
-            )
-        })?;
+        let groups: Vec<WireGroup> =
+            self.http
+                .list(&format!("GET {path}"), &body, "the list of groups")?;
         if groups
             .iter()
             .any(|group| !self.http.is_group_id(group.id()))
@@ -146,13 +142,9 @@ impl Public {
     async fn rows(&self, group_id: &str) -> Result<(String, Vec<Row>), ApiError> {
         let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
         let body = self.call(Method::GET, &path, &[]).await?;
-        let wire: Vec<WireTestRun> = wire::list(&body).map_err(|error| {
-            self.http.unreadable(
-                &format!("GET {path}"),
-                &body,
-                &format!("the list of test runs cannot be read ({error})"),
-            )
-        })?;
+        let wire: Vec<WireTestRun> =
+            self.http
+                .list(&format!("GET {path}"), &body, "the list of test runs")?;
         if wire
             .iter()
             .any(|row| row.scenario_name.is_empty() && row.status.is_empty())
