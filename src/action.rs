@@ -6,11 +6,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::github::Runner;
 use crate::inputs::{AbortUnfinished, Inputs, Order, ScheduleId, Start};
+use crate::limits::Limits;
 use crate::pace::Pace;
 use crate::report::{PORTAL, Report};
 use crate::sofy::{ApiError, Classic, Kind, Public, RunHandle, SofyApi};
 use crate::verdict::{Conclusion, Ending, Verdict, judge};
-use crate::watch::{Deadline, Signal, signalled, watch};
+use crate::watch::watch;
+use tokio::sync::watch::Receiver;
 
 /// With the abort it stays below the 7.5 s that the runner waits before it insists.
 const ABORT_BUDGET: Duration = Duration::from_secs(3);
@@ -20,7 +22,11 @@ const TRIGGER_GRACE: Duration = Duration::from_secs(3);
 const TRIGGER_GRACE_WITHOUT_ABORT: Duration = Duration::from_secs(1);
 
 /// Runs the step with the API generation that the schedule's ID selects.
-pub(crate) async fn run(inputs: &Inputs, runner: &mut Runner, signal: Signal) -> Report {
+pub(crate) async fn run(
+    inputs: &Inputs,
+    runner: &mut Runner,
+    signal: Receiver<Option<&'static str>>,
+) -> Report {
     let (url, key) = (inputs.api_url.as_deref(), inputs.api_key.clone());
     match &inputs.schedule {
         ScheduleId::Classic(number) => {
@@ -36,17 +42,14 @@ async fn conduct<A: SofyApi>(
     api: Result<A, ApiError>,
     inputs: &Inputs,
     runner: &mut Runner,
-    mut signal: Signal,
+    signal: Receiver<Option<&'static str>>,
 ) -> Report {
     let mut report = Report::of(Verdict::new(
         Conclusion::Error,
         "the step did not come to its end",
     ));
     report.schedule_id = inputs.schedule.to_string();
-    let deadline = Deadline {
-        at: Instant::now() + inputs.timeout,
-        timeout: inputs.timeout,
-    };
+    let mut limits = Limits::new(inputs.timeout, signal);
     let api = match api {
         Ok(api) => api,
         Err(error) => {
@@ -60,15 +63,14 @@ async fn conduct<A: SofyApi>(
     let begun = Beginning {
         api: &api,
         pace: Pace::of_trigger(inputs.poll_interval),
-        deadline,
-        signal: &mut signal,
+        limits: &mut limits,
     }
     .begin(&inputs.start)
     .await;
     let started_at = Instant::now();
     let mut run = match begun {
         Ok(run) => run,
-        Err(stop) => return report.ended(stop.verdict(deadline)),
+        Err(stop) => return report.ended(stop.verdict(inputs.timeout)),
     };
     report.group_id.clone_from(&run.group_id);
     report.results_after.clone_from(&run.results_after);
@@ -96,7 +98,7 @@ async fn conduct<A: SofyApi>(
     );
 
     let pace = Pace::of_watch(inputs.poll_interval);
-    let watched = watch(&api, &mut run, pace, deadline, &mut signal, jitter).await;
+    let watched = watch(&api, &mut run, pace, &mut limits, jitter).await;
 
     report.queued = watched.queued;
     let unfinished = match watched.observation.ending {
@@ -135,8 +137,7 @@ impl Report {
 struct Beginning<'step, A> {
     api: &'step A,
     pace: Pace,
-    deadline: Deadline,
-    signal: &'step mut Signal,
+    limits: &'step mut Limits,
 }
 
 /// Why there is no run to watch.
@@ -185,10 +186,11 @@ impl<A: SofyApi> Beginning<'_, A> {
     ) -> Result<T, Stop> {
         let mut failures = 0;
         loop {
+            let deadline = self.limits.deadline();
             let answer = tokio::select! {
                 biased;
-                signal = signalled(self.signal) => return Err(Stop::Cancelled { signal, triggered: Triggered::No }),
-                () = sleep_until(self.deadline.at) => return Err(Stop::Deadline { last: None }),
+                signal = self.limits.signal() => return Err(Stop::Cancelled { signal, triggered: Triggered::No }),
+                () = sleep_until(deadline) => return Err(Stop::Deadline { last: None }),
                 answer = call() => answer,
             };
             match answer {
@@ -207,7 +209,7 @@ impl<A: SofyApi> Beginning<'_, A> {
             tokio::pin!(trigger);
             let answer = tokio::select! {
                 biased;
-                signal = signalled(self.signal) => {
+                signal = self.limits.signal() => {
                     // The run may be starting just now. Its ID is needed to abort it.
                     let grace = if A::CAN_ABORT { TRIGGER_GRACE } else { TRIGGER_GRACE_WITHOUT_ABORT };
                     match timeout(grace, trigger).await {
@@ -242,20 +244,20 @@ impl<A: SofyApi> Beginning<'_, A> {
         tracing::debug!("{}; asking again", error.message);
         let wake = Instant::now()
             .checked_add(pause)
-            .unwrap_or(self.deadline.at);
-        if wake >= self.deadline.at {
+            .unwrap_or(self.limits.deadline());
+        if wake >= self.limits.deadline() {
             return Err(Stop::Deadline { last: Some(error) });
         }
         tokio::select! {
             biased;
-            signal = signalled(self.signal) => Err(Stop::Cancelled { signal, triggered: Triggered::No }),
+            signal = self.limits.signal() => Err(Stop::Cancelled { signal, triggered: Triggered::No }),
             () = sleep_until(wake) => Ok(()),
         }
     }
 }
 
 impl Stop {
-    fn verdict(self, deadline: Deadline) -> Verdict {
+    fn verdict(self, timeout: Duration) -> Verdict {
         match self {
             Self::Cancelled { signal, triggered: Triggered::No } => Verdict::new(
                 Conclusion::Cancelled,
@@ -271,7 +273,7 @@ impl Stop {
                 let last = last.map(|error| format!("; {}", error.message)).unwrap_or_default();
                 Verdict::new(
                     Conclusion::TimedOut,
-                    format!("the timeout of {} was reached before there was a run to watch{last}", crate::text::span(deadline.timeout)),
+                    format!("the timeout of {} was reached before there was a run to watch{last}", crate::text::span(timeout)),
                 )
                 .advise("Nothing was started. Raise the input timeout, or run the job again when Sofy answers.")
             }

@@ -1,4 +1,4 @@
-//! How are counts and durations said to people? Small words that every text shares.
+//! How are counts and durations said to people, and which characters can they not see?
 
 use std::time::Duration;
 
@@ -28,6 +28,12 @@ pub(crate) fn span(duration: Duration) -> String {
     } else {
         text
     }
+}
+
+/// Tells whether people cannot see the character, though it breaks, hides or reorders what they see.
+pub(crate) fn is_invisible(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::limits::Limits;
 use crate::pace::Pace;
-use crate::progress::Progress;
+use crate::report::progress::Progress;
 use crate::sofy::{ApiError, RunHandle, SofyApi};
 use crate::test_run::{GroupStatus, Snapshot};
 use crate::verdict::{Ending, Observation, Unrest};
@@ -18,30 +18,6 @@ const LAST_LOOK: Duration = Duration::from_secs(15);
 
 /// An empty list is looked at again for some seconds: rows may lag behind their group.
 const LOOKS_AT_NOTHING: u32 = 3;
-
-/// The signal that the runner sent, once it did.
-pub(crate) type Signal = Receiver<Option<&'static str>>;
-
-/// Comes back when the runner sends a signal; never, if it never does.
-pub(crate) async fn signalled(signal: &mut Signal) -> &'static str {
-    let name = signal
-        .wait_for(Option::is_some)
-        .await
-        .ok()
-        .and_then(|name| *name);
-    match name {
-        Some(name) => name,
-        None => std::future::pending().await,
-    }
-}
-
-/// The one deadline of the step.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Deadline {
-    pub(crate) at: Instant,
-    /// The input that it comes from.
-    pub(crate) timeout: Duration,
-}
 
 /// A random share from 0 to 1.
 pub(crate) type Jitter = fn() -> f64;
@@ -59,11 +35,11 @@ pub(crate) async fn watch<A: SofyApi>(
     api: &A,
     run: &mut RunHandle,
     pace: Pace,
-    deadline: Deadline,
-    signal: &mut Signal,
+    limits: &mut Limits,
     jitter: Jitter,
 ) -> Watched {
     let start = Instant::now();
+    let deadline = limits.deadline();
     let mut seen = Seen::default();
     let mut progress = Progress::default();
     let mut failures = 0;
@@ -71,11 +47,11 @@ pub(crate) async fn watch<A: SofyApi>(
     let ending = loop {
         let look = tokio::select! {
             biased;
-            name = signalled(signal) => break Ending::Cancelled(name),
-            look = timeout_at(deadline.at + LAST_LOOK, api.observe(run)) => look,
+            name = limits.signal() => break Ending::Cancelled(name),
+            look = timeout_at(deadline + LAST_LOOK, api.observe(run)) => look,
         };
         let pause = match look {
-            Err(_) => break Ending::Deadline(deadline.timeout),
+            Err(_) => break Ending::Deadline(limits.timeout()),
             Ok(Ok(snapshot)) => {
                 failures = 0;
                 if queued.is_none() && has_begun(&snapshot) {
@@ -100,16 +76,16 @@ pub(crate) async fn watch<A: SofyApi>(
                 }
             }
         };
-        if Instant::now() >= deadline.at {
-            break Ending::Deadline(deadline.timeout);
+        if Instant::now() >= deadline {
+            break Ending::Deadline(limits.timeout());
         }
         // Clamped, so that the last look falls on the deadline.
         let wake = Instant::now()
             .checked_add(pause)
-            .map_or(deadline.at, |at| at.min(deadline.at));
+            .map_or(deadline, |at| at.min(deadline));
         tokio::select! {
             biased;
-            name = signalled(signal) => break Ending::Cancelled(name),
+            name = limits.signal() => break Ending::Cancelled(name),
             () = sleep_until(wake) => {}
         }
     };
@@ -300,13 +276,10 @@ mod tests {
     async fn ending(api: &Scripted, timeout_minutes: u64) -> (Ending, Duration) {
         let start = Instant::now();
         let timeout = Duration::from_secs(timeout_minutes * 60);
-        let (_sender, mut signal) = tokio::sync::watch::channel(None);
-        let deadline = Deadline {
-            at: start + timeout,
-            timeout,
-        };
+        let (_sender, signal) = tokio::sync::watch::channel(None);
+        let mut limits = Limits::new(timeout, signal);
         let pace = Pace::of_watch(Duration::from_secs(15));
-        let watched = watch(api, &mut handle(), pace, deadline, &mut signal, || 0.0).await;
+        let watched = watch(api, &mut handle(), pace, &mut limits, || 0.0).await;
         (watched.observation.ending, start.elapsed())
     }
 
@@ -449,20 +422,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_signal_ends_the_watch_at_once() {
         let api = Scripted::new([scene("Running", &["Running"])]);
-        let (sender, mut signal) = tokio::sync::watch::channel(None);
+        let (sender, signal) = tokio::sync::watch::channel(None);
         let start = Instant::now();
         let timeout = Duration::from_secs(3600);
-        let deadline = Deadline {
-            at: start + timeout,
-            timeout,
-        };
+        let mut limits = Limits::new(timeout, signal);
         let mut run = handle();
         let watching = watch(
             &api,
             &mut run,
             Pace::of_watch(timeout / 6),
-            deadline,
-            &mut signal,
+            &mut limits,
             || 0.0,
         );
         let signalling = async {

@@ -2,13 +2,15 @@
 //!
 //! The runner takes `::name::` at the start of a line and `##[name]` anywhere in it as a command.
 
+use crate::text::is_invisible;
+
 /// Makes one harmless line of a text: no line breaks, no control characters, no `##[`, no `::`.
 pub(crate) fn plain(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\u{1b}' => line.push('␛'),
-            c if breaks_or_hides(c) => line.push(' '),
+            c if is_invisible(c) => line.push(' '),
             c => {
                 // A space in between suffices, and people can still read it.
                 if (c == '[' && line.ends_with("##")) || (c == ':' && line.ends_with(':')) {
@@ -19,12 +21,6 @@ pub(crate) fn plain(text: &str) -> String {
         }
     }
     line
-}
-
-/// Line breaks of every kind, controls, and the marks that reorder what people see.
-fn breaks_or_hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{2028}' | '\u{2029}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// An annotation's severity, as the runner names it.

@@ -2,6 +2,7 @@
 
 pub(crate) mod command;
 pub(crate) mod log;
+pub(crate) mod signal;
 pub(crate) mod user;
 
 use std::fs::{File, OpenOptions};

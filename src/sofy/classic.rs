@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::{ApiError, Kind};
 use super::http::Http;
-use super::ours::{Ours, Row, newest_scheduled_at};
 use super::{RunHandle, SofyApi, wire};
+use crate::attribution::{Ours, Row, newest_scheduled_at};
 use crate::inputs::Order;
 use crate::secret::ApiKey;
 use crate::test_run::{Group, Snapshot, TestRun, TestStatus};

@@ -5,18 +5,17 @@
 mod classic;
 mod error;
 mod http;
-mod ours;
 mod public;
 mod wire;
 
+pub(crate) use crate::attribution::Ours;
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, Kind};
-pub(crate) use ours::Ours;
 pub(crate) use public::Public;
 
+use crate::attribution::Row;
 use crate::inputs::Order;
 use crate::test_run::{Group, Snapshot};
-use ours::Row;
 
 /// One generation of Sofy's API, for one schedule.
 pub(crate) trait SofyApi {

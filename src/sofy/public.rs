@@ -11,8 +11,8 @@ use serde::Deserialize;
 
 use super::error::{ApiError, Kind};
 use super::http::Http;
-use super::ours::{Ours, Row};
 use super::{RunHandle, SofyApi, wire};
+use crate::attribution::{Ours, Row};
 use crate::inputs::Order;
 use crate::secret::ApiKey;
 use crate::test_run::{Group, Snapshot, TestRun, TestStatus};

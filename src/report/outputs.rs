@@ -177,16 +177,11 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fixtures::test_run;
     use crate::verdict::{Conclusion, Verdict};
 
     fn run(scenario: &str, status: &str) -> TestRun {
-        TestRun {
-            scenario: scenario.into(),
-            device: "Pixel 8".into(),
-            build: "1.0(1)".into(),
-            status: TestStatus::parse(status),
-            scheduled_at: "2024-05-01T10:00:00".into(),
-        }
+        test_run(scenario, "Pixel 8", status)
     }
 
     fn report(test_runs: Vec<TestRun>) -> Report {

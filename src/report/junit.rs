@@ -112,17 +112,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::fixtures::test_run as run;
     use crate::verdict::{Conclusion, Verdict};
-
-    fn run(scenario: &str, device: &str, status: &str) -> TestRun {
-        TestRun {
-            scenario: scenario.into(),
-            device: device.into(),
-            build: "1.0(1)".into(),
-            status: TestStatus::parse(status),
-            scheduled_at: "2024-05-01T10:00:00".into(),
-        }
-    }
 
     fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
         Report {

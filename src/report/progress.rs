@@ -66,20 +66,17 @@ fn state(seen: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_run::{Group, TestRun, TestStatus};
+    use crate::fixtures::test_run;
+    use crate::test_run::Group;
 
     fn seen(statuses: &[&str]) -> Snapshot {
-        let run = |status: &&str| TestRun {
-            scenario: "S".into(),
-            device: "D".into(),
-            build: String::new(),
-            status: TestStatus::parse(status),
-            scheduled_at: String::new(),
-        };
         Snapshot {
             schedule_name: String::new(),
             group: Group::parse("Running"),
-            test_runs: statuses.iter().map(run).collect(),
+            test_runs: statuses
+                .iter()
+                .map(|status| test_run("S", "D", status))
+                .collect(),
             indistinct: 0,
         }
     }

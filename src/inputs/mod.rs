@@ -13,6 +13,7 @@ use jiff::civil::DateTime;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::publish::Paths;
 use crate::secret::ApiKey;
 use crate::test_run::{TestStatus, is_group_id};
 use crate::text::span;
@@ -36,8 +37,7 @@ pub(crate) struct Inputs {
     pub(crate) poll_interval: Duration,
     pub(crate) policy: Policy,
     pub(crate) abort_unfinished: AbortUnfinished,
-    pub(crate) junit_path: Option<PathBuf>,
-    pub(crate) json_path: Option<PathBuf>,
+    pub(crate) paths: Paths,
 }
 
 /// Identifies the schedule and thereby chooses the generation of the API.
@@ -186,8 +186,10 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
             } else {
                 AbortUnfinished::No
             },
-            junit_path,
-            json_path,
+            paths: Paths {
+                junit: junit_path,
+                json: json_path,
+            },
         }),
         _ => {
             let key = self::api_key(env);
@@ -711,7 +713,7 @@ mod tests {
             inputs.api_url.as_deref(),
             Some("http://172.17.0.1:8080/sofy")
         );
-        assert_eq!(inputs.junit_path.as_deref(), Some(Path::new("b.xml")));
+        assert_eq!(inputs.paths.junit.as_deref(), Some(Path::new("b.xml")));
         let Start::Trigger(order) = inputs.start else {
             panic!("a trigger")
         };

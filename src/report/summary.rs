@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use crate::report::{PORTAL, Report};
 use crate::test_run::{TestRun, TestStatus};
-use crate::text::{count, span};
+use crate::text::{count, is_invisible, span};
 use crate::verdict::Conclusion;
 
 /// The most bytes that the summary takes.
@@ -401,18 +401,13 @@ fn plain(text: &str, most: usize) -> String {
         room -= 1;
         plain.push(if c.is_whitespace() {
             ' '
-        } else if c.is_control() || is_directional(c) {
+        } else if is_invisible(c) {
             char::REPLACEMENT_CHARACTER
         } else {
             c
         });
     }
     plain
-}
-
-/// Tells whether the character changes the direction of the text around it.
-const fn is_directional(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// Turns one line of text into Markdown that shows just that text.
@@ -447,6 +442,7 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser};
 
     use super::*;
+    use crate::fixtures::test_run as run;
     use crate::verdict::Verdict;
 
     /// Compares the page of each ending with the one that was last looked at.
@@ -602,16 +598,6 @@ mod tests {
                 std::fs::read_to_string(&path).expect("a golden page"),
                 "{name}"
             );
-        }
-    }
-
-    fn run(scenario: &str, device: &str, status: &str) -> TestRun {
-        TestRun {
-            scenario: scenario.into(),
-            device: device.into(),
-            build: "1.0(1)".into(),
-            status: TestStatus::parse(status),
-            scheduled_at: "2024-05-01T10:00:00".into(),
         }
     }
 

@@ -1,6 +1,12 @@
-//! What is there to report? The one value that every renderer sees.
+//! The border with those who read: the one value that every renderer sees.
 //!
-//! Must not know Markdown, XML, nor the runner's files.
+//! All of it is pure; nothing in here may know the runner's files.
+
+pub(crate) mod annotations;
+pub(crate) mod junit;
+pub(crate) mod outputs;
+pub(crate) mod progress;
+pub(crate) mod summary;
 
 use std::time::Duration;
 

@@ -1,0 +1,85 @@
+//! Until when may the step go on? Its deadline and the runner's signal, as one thing to wait for.
+//!
+//! Knows time only through tokio's clock, and must not know what is being waited for.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, sleep_until};
+
+/// What ends the step before its own end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// The deadline, which the input `timeout` set.
+    Deadline,
+    /// The runner sent this signal.
+    Signal(&'static str),
+}
+
+/// The deadline and the signal of one step.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    deadline: Instant,
+    timeout: Duration,
+    signal: Receiver<Option<&'static str>>,
+}
+
+impl Limits {
+    /// Starts the clock.
+    pub(crate) fn new(timeout: Duration, signal: Receiver<Option<&'static str>>) -> Self {
+        Self {
+            deadline: Instant::now() + timeout,
+            timeout,
+            signal,
+        }
+    }
+
+    /// The instant after which only what was begun is finished.
+    pub(crate) const fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    /// The input that the deadline comes from.
+    pub(crate) const fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Tells the signal that was sent already.
+    pub(crate) fn signalled(&self) -> Option<&'static str> {
+        *self.signal.borrow()
+    }
+
+    /// Waits for a signal; for ever, if there is none.
+    pub(crate) async fn signal(&mut self) -> &'static str {
+        let name = self
+            .signal
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|name| *name);
+        match name {
+            Some(name) => name,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Waits for a limit.
+    pub(crate) async fn reached(&mut self) -> Limit {
+        let deadline = self.deadline;
+        tokio::select! {
+            biased;
+            name = self.signal() => Limit::Signal(name),
+            () = sleep_until(deadline) => Limit::Deadline,
+        }
+    }
+
+    /// Lets a call run to its end, or to a limit.
+    pub(crate) async fn within<T>(&mut self, call: impl Future<Output = T>) -> Result<T, Limit> {
+        tokio::select! {
+            biased;
+            limit = self.reached() => Err(limit),
+            value = call => Ok(value),
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Who is told, and where? Log, annotations, outputs, job summary and report files.
+
+use std::path::{Path, PathBuf};
+
+use crate::github::Runner;
+use crate::github::command::{self, Level};
+use crate::github::log::{self, tone};
+use crate::report::annotations::{Severity, annotations};
+use crate::report::{Report, junit, outputs, summary};
+use crate::test_run::{TestRun, TestStatus};
+use crate::text;
+
+/// Where the report files go, relative to the workspace.
+#[derive(Debug, Default)]
+pub(crate) struct Paths {
+    pub(crate) junit: Option<PathBuf>,
+    pub(crate) json: Option<PathBuf>,
+}
+
+/// Tells everybody how the step ended.
+pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
+    for annotation in annotations(report) {
+        let level = match annotation.severity {
+            Severity::Error => Level::Error,
+            Severity::Warning => Level::Warning,
+        };
+        log::print(&command::message(
+            level,
+            &annotation.title,
+            &annotation.text,
+        ));
+    }
+    print_table(&report.test_runs);
+    write_outputs_and_summary(report, runner);
+    write_files(report, paths, runner);
+    let verdict = &report.verdict;
+    let tone = if verdict.conclusion.is_green() {
+        tone::GREEN
+    } else {
+        tone::RED
+    };
+    tracing::info!(tone, "{}: {}", verdict.conclusion.as_str(), verdict.reason);
+}
+
+/// Tells everybody that the inputs are wrong: an annotation for each problem.
+pub(crate) fn problems(problems: &[String], report: &Report, runner: &mut Runner) {
+    for problem in problems {
+        tracing::error!("{problem}");
+    }
+    write_outputs_and_summary(report, runner);
+    let tone = tone::RED;
+    tracing::info!(tone, "{}", report.verdict.advice);
+}
+
+fn write_outputs_and_summary(report: &Report, runner: &mut Runner) {
+    runner.set_outputs(&outputs::pairs(report));
+    runner.add_summary(&summary::render(report));
+}
+
+fn write_files(report: &Report, paths: &Paths, runner: &Runner) {
+    let write = |input: &str, path: &Path, text: &str| {
+        if let Err(error) = runner.write_report(path, text) {
+            tracing::warn!("input {input}: {} is not written: {error}", path.display());
+        }
+    };
+    if let Some(path) = &paths.json {
+        write("json-path", path, &outputs::json(report));
+    }
+    if let Some(path) = &paths.junit {
+        match junit::render(report) {
+            Ok(xml) => write("junit-path", path, &xml),
+            Err(error) => tracing::warn!("input junit-path: the report cannot be written: {error}"),
+        }
+    }
+}
+
+/// Prints every test run, in a fold of the log.
+fn print_table(test_runs: &[TestRun]) {
+    if test_runs.is_empty() {
+        return;
+    }
+    log::print(&command::group(&text::count(test_runs.len(), "test run")));
+    for run in test_runs {
+        let tone = match run.status {
+            TestStatus::Passed => tone::GREEN,
+            TestStatus::Running | TestStatus::Other(_) => tone::YELLOW,
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped => tone::RED,
+        };
+        let status = run.status.to_string();
+        tracing::info!(
+            tone,
+            "{status:<12} {} | {} | {}",
+            run.scenario,
+            run.device,
+            run.build
+        );
+    }
+    log::print(command::END_GROUP);
+}

@@ -1,0 +1,136 @@
+//! What is worth an annotation? The verdict first, then the worst test runs.
+//!
+//! Must not know how the runner spells an annotation.
+
+use super::Report;
+use crate::test_run::{TestRun, TestStatus};
+
+/// The runner shows ten annotations of a kind; the verdict takes one, "and more" another.
+const ANNOTATED_TEST_RUNS: usize = 8;
+
+/// One annotation, before it is a workflow command.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Annotation {
+    pub(crate) severity: Severity,
+    /// Empty for none.
+    pub(crate) title: String,
+    pub(crate) text: String,
+}
+
+/// How grave it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Severity {
+    Error,
+    Warning,
+}
+
+/// Lists the annotations of a step, the most important error first.
+pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
+    let verdict = &report.verdict;
+    let mut all: Vec<Annotation> = verdict
+        .warnings
+        .iter()
+        .map(|warning| Annotation {
+            severity: Severity::Warning,
+            title: String::new(),
+            text: warning.clone(),
+        })
+        .collect();
+    if verdict.conclusion.is_green() {
+        return all;
+    }
+    let error = |title: String, text: String| Annotation {
+        severity: Severity::Error,
+        title,
+        text,
+    };
+    all.push(error(
+        match report.schedule_id.as_str() {
+            "" => String::new(),
+            id => format!("Sofy schedule {id}"),
+        },
+        format!("{}\n{}", verdict.reason, verdict.advice),
+    ));
+    let mut bad: Vec<&TestRun> = report
+        .test_runs
+        .iter()
+        .filter(|run| run.status != TestStatus::Passed)
+        .collect();
+    bad.sort_by(|a, b| a.status.cmp(&b.status));
+    all.extend(bad.iter().take(ANNOTATED_TEST_RUNS).map(|run| {
+        let place = format!("{} on {}", run.scenario, run.device);
+        let text = format!("{place}: {}", run.status);
+        error(place, text)
+    }));
+    if let Some(more @ 1..) = bad.len().checked_sub(ANNOTATED_TEST_RUNS) {
+        all.push(error(
+            String::new(),
+            format!("and {more} more; see the job summary"),
+        ));
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::test_run;
+    use crate::verdict::{Conclusion, Verdict};
+
+    fn of(conclusion: Conclusion, statuses: &[&str]) -> Vec<Annotation> {
+        let mut report = Report::of(Verdict::new(conclusion, "why").advise("what next"));
+        report.schedule_id = "1888".into();
+        report.verdict.warnings = vec!["tolerated".into()];
+        report.test_runs = statuses
+            .iter()
+            .enumerate()
+            .map(|(n, status)| test_run(&format!("S{n}"), "Pixel 8", status))
+            .collect();
+        annotations(&report)
+    }
+
+    fn errors(all: &[Annotation]) -> Vec<&str> {
+        all.iter()
+            .filter(|one| one.severity == Severity::Error)
+            .map(|one| one.text.as_str())
+            .collect()
+    }
+
+    #[test]
+    fn a_green_step_has_its_warnings_and_no_error() {
+        let all = of(Conclusion::Success, &["Passed", "Stopped"]);
+
+        assert_eq!(errors(&all), [""; 0]);
+        assert_eq!(all.len(), 1);
+        assert_eq!(all[0].severity, Severity::Warning);
+    }
+
+    #[test]
+    fn the_verdict_comes_first_then_the_worst_test_runs() {
+        let all = of(Conclusion::Failure, &["Stopped", "Passed", "Failed"]);
+
+        assert_eq!(
+            errors(&all),
+            [
+                "why\nwhat next",
+                "S2 on Pixel 8: Failed",
+                "S0 on Pixel 8: Stopped"
+            ]
+        );
+        assert_eq!(all[1].title, "Sofy schedule 1888");
+    }
+
+    #[test]
+    fn there_are_never_more_errors_than_the_runner_shows() {
+        for (failed, last, why) in [
+            (8, "S7 on Pixel 8: Failed", "all of them fit"),
+            (9, "and 1 more; see the job summary", "one too many"),
+            (99, "and 91 more; see the job summary", "many"),
+        ] {
+            let all = of(Conclusion::Failure, &vec!["Failed"; failed]);
+
+            assert!(errors(&all).len() <= 10, "{why}");
+            assert_eq!(errors(&all).last(), Some(&last), "{why}");
+        }
+    }
+}
