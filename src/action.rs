@@ -2,24 +2,20 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout};
-
-use crate::github::Runner;
-use crate::inputs::{AbortUnfinished, Inputs, Order, ScheduleId, Start};
-use crate::limits::Limits;
-use crate::pace::Pace;
-use crate::report::{PORTAL, Report};
-use crate::sofy::{ApiError, Classic, Kind, Public, RunHandle, SofyApi};
-use crate::verdict::{Conclusion, Ending, Verdict, judge};
-use crate::watch::watch;
 use tokio::sync::watch::Receiver;
+use tokio::time::Instant;
 
-/// With the abort it stays below the 7.5 s that the runner waits before it insists.
-const ABORT_BUDGET: Duration = Duration::from_secs(3);
-/// Long enough to learn the group of a trigger under way, so that it can be aborted.
-const TRIGGER_GRACE: Duration = Duration::from_secs(3);
-/// Where nothing can be aborted, the answer is worth less than a quick end.
-const TRIGGER_GRACE_WITHOUT_ABORT: Duration = Duration::from_secs(1);
+use crate::abort::{End, STATE, State, abort_unfinished};
+use crate::attribution::{Attribution, Newest, ResultsAfter};
+use crate::github::Runner;
+use crate::inputs::{Inputs, ScheduleId, Start};
+use crate::limits::{Limit, Limits};
+use crate::report::{PORTAL, Report};
+use crate::sofy::{ApiError, Baseline, Classic, Public, RunHandle, SofyApi};
+use crate::text::span;
+use crate::trigger::{NoRun, Origin, Sent, Triggered, trigger};
+use crate::verdict::{Conclusion, Ending, Observation, Verdict, judge};
+use crate::watch::{Watched, watch};
 
 /// Runs the step with the API generation that the schedule's ID selects.
 pub(crate) async fn run(
@@ -27,98 +23,83 @@ pub(crate) async fn run(
     runner: &mut Runner,
     signal: Receiver<Option<&'static str>>,
 ) -> Report {
-    let (url, key) = (inputs.api_url.as_deref(), inputs.api_key.clone());
+    let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
+    let limits = Limits::new(inputs.timeout, signal);
     match &inputs.schedule {
-        ScheduleId::Classic(number) => {
-            conduct(Classic::new(url, key, *number), inputs, runner, signal).await
-        }
-        ScheduleId::Public(guid) => {
-            conduct(Public::new(url, key, guid.clone()), inputs, runner, signal).await
-        }
+        ScheduleId::Classic(number) => match Classic::new(url, key, *number) {
+            Ok(api) => conduct(&api, inputs, runner, limits).await,
+            Err(error) => before_a_run(inputs, error.into()),
+        },
+        ScheduleId::Public(guid) => match Public::new(url, key, guid.clone()) {
+            Ok(api) => conduct(&api, inputs, runner, limits).await,
+            Err(error) => before_a_run(inputs, error.into()),
+        },
     }
 }
 
+/// What is known of the run once there is one.
+struct Run {
+    handle: RunHandle,
+    origin: Origin,
+    /// Blank on the public API, which ties rows to their group itself.
+    results_after: String,
+}
+
 async fn conduct<A: SofyApi>(
-    api: Result<A, ApiError>,
+    api: &A,
     inputs: &Inputs,
     runner: &mut Runner,
-    signal: Receiver<Option<&'static str>>,
+    mut limits: Limits,
 ) -> Report {
-    let mut report = Report::of(Verdict::new(
-        Conclusion::Error,
-        "the step did not come to its end",
-    ));
-    report.schedule_id = inputs.schedule.to_string();
-    let mut limits = Limits::new(inputs.timeout, signal);
-    let api = match api {
-        Ok(api) => api,
-        Err(error) => {
-            return report
-                .ended(Verdict::new(Conclusion::Error, error.message).advise(error.advice));
-        }
-    };
-    if let Start::Trigger(order) | Start::Detach(order) = &inputs.start {
-        report.app_hash = order.app_hash.clone().unwrap_or_default();
-    }
-    let begun = Beginning {
-        api: &api,
-        pace: Pace::of_trigger(inputs.poll_interval),
-        limits: &mut limits,
-    }
-    .begin(&inputs.start)
-    .await;
-    let started_at = Instant::now();
-    let mut run = match begun {
+    let mut run = match start::<A>(api, inputs, &mut limits).await {
         Ok(run) => run,
-        Err(stop) => return report.ended(stop.verdict(inputs.timeout)),
+        Err(no_run) => return before_a_run(inputs, no_run.verdict(inputs.timeout)),
     };
-    report.group_id.clone_from(&run.group_id);
-    report.results_after.clone_from(&run.results_after);
-    runner.set_outputs(&[("test-run-group-id", run.group_id.clone())]);
-    if let Start::Detach(_) = inputs.start {
-        tracing::info!(
-            "test run group {} is started and left alone; see {PORTAL}",
-            run.group_id
-        );
-        return report.ended(
-            Verdict::new(
-                Conclusion::Detached,
-                format!(
-                    "test run group {} was started; this step does not wait for it",
-                    run.group_id
-                ),
-            )
-            .advise("Judge it in a later step or job with the input test-run-group-id."),
-        );
+    let started_at = Instant::now();
+    let group_id = run.handle.group_id.clone();
+    runner.set_outputs(&[("test-run-group-id", group_id.clone())]);
+    if let (Start::Detach(_), None) = (&inputs.start, limits.signalled()) {
+        tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
+        return run.report(inputs, detached(&group_id));
+    }
+    if inputs.abort_unfinished && run.origin != Origin::Adopted {
+        let state = State::unfinished(inputs.schedule.clone(), group_id.clone());
+        runner.save_state(STATE, &state.to_string());
     }
     tracing::info!(
-        "watching test run group {} of schedule {}; see {PORTAL}",
-        run.group_id,
+        "watching test run group {group_id} of schedule {}; see {PORTAL}",
         inputs.schedule
     );
 
-    let pace = Pace::of_watch(inputs.poll_interval);
-    let watched = watch(&api, &mut run, pace, &mut limits, jitter).await;
+    let Watched {
+        observation,
+        queued,
+    } = watch(
+        api,
+        &mut run.handle,
+        run.origin,
+        inputs.poll_interval,
+        &mut limits,
+        jitter,
+    )
+    .await;
 
-    report.queued = watched.queued;
-    let unfinished = match watched.observation.ending {
-        Ending::Deadline(_) | Ending::Cancelled(_) => watched
-            .observation
-            .snapshot
-            .as_ref()
-            .is_none_or(|seen| !seen.group.is_terminal()),
-        Ending::Settled | Ending::Unsettled(_) | Ending::LostContact { .. } => false,
-    };
-    if unfinished {
-        report.abort = match inputs.abort_unfinished {
-            AbortUnfinished::Yes => abort(&api, &run).await,
-            AbortUnfinished::No => "The run goes on at Sofy: abort-unfinished is false.".to_owned(),
-        };
-        tracing::info!("{}", report.abort);
+    let end = end_of_run(api, inputs, &run, &observation, &mut limits).await;
+    match end {
+        End::Over | End::Aborted(_) | End::LeftAlone(_) => runner.save_state(STATE, ""),
+        End::NotAborted(_) => {}
     }
-    report.verdict = judge(&watched.observation, &inputs.policy);
-    report.duration = started_at.elapsed();
-    if let Some(seen) = watched.observation.snapshot {
+    let mut verdict = judge(&observation, &inputs.policy);
+    if end.goes_on() {
+        verdict.advice = format!("{} {}", attach(&run), verdict.advice);
+    }
+    let mut report = Report {
+        duration: started_at.elapsed(),
+        queued,
+        abort: end.said().to_owned(),
+        ..run.report(inputs, verdict)
+    };
+    if let Some(seen) = observation.snapshot {
         report.schedule_name = seen.schedule_name;
         report.group_status = seen.group.verbatim;
         report.test_runs = seen.test_runs;
@@ -126,203 +107,436 @@ async fn conduct<A: SofyApi>(
     report
 }
 
-impl Report {
-    fn ended(mut self, verdict: Verdict) -> Self {
-        self.verdict = verdict;
-        self
-    }
-}
-
-/// Everything up to a run handle.
-struct Beginning<'step, A> {
-    api: &'step A,
-    pace: Pace,
-    limits: &'step mut Limits,
-}
-
-/// Why there is no run to watch.
-enum Stop {
-    Cancelled {
-        signal: &'static str,
-        triggered: Triggered,
-    },
-    Deadline {
-        last: Option<ApiError>,
-    },
-    Failed(ApiError),
-    /// The trigger may have started a run.
-    Ambiguous(ApiError),
-}
-
-/// Whether a trigger was under way.
-enum Triggered {
-    No,
-    Perhaps,
-}
-
-impl<A: SofyApi> Beginning<'_, A> {
-    async fn begin(mut self, start: &Start) -> Result<RunHandle, Stop> {
-        match start {
-            Start::Trigger(order) | Start::Detach(order) => {
-                let api = self.api;
-                let baseline = self.patiently(async || api.baseline().await).await?;
-                self.trigger(order, &baseline).await
-            }
-            Start::Attach {
-                group_id,
-                results_after,
-            } => {
-                let api = self.api;
-                self.patiently(async || api.attach(group_id, results_after).await)
-                    .await
-            }
+/// Aborts what is unfinished, where that is wanted and possible.
+async fn end_of_run<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    run: &Run,
+    observation: &Observation,
+    limits: &mut Limits,
+) -> End {
+    let over = observation
+        .snapshot
+        .as_ref()
+        .is_some_and(|seen| seen.group.is_terminal());
+    match &observation.ending {
+        Ending::Settled | Ending::Stuck(_) => End::Over,
+        Ending::Deadline(_) | Ending::Cancelled(_) | Ending::LostContact { .. } if over => {
+            End::Over
+        }
+        Ending::Refused(_) => End::LeftAlone(String::new()),
+        Ending::Deadline(_) | Ending::Cancelled(_) | Ending::LostContact { .. } => {
+            let end = abort_unfinished(
+                api,
+                inputs.abort_unfinished,
+                run.origin,
+                &run.handle.group_id,
+                limits,
+            )
+            .await;
+            tracing::info!("{}", end.said());
+            end
         }
     }
+}
 
-    /// Asks until there is an answer; only for calls that change nothing.
-    async fn patiently<T>(
-        &mut self,
-        call: impl AsyncFn() -> Result<T, ApiError>,
-    ) -> Result<T, Stop> {
-        let mut failures = 0;
-        loop {
-            let deadline = self.limits.deadline();
-            let answer = tokio::select! {
-                biased;
-                signal = self.limits.signal() => return Err(Stop::Cancelled { signal, triggered: Triggered::No }),
-                () = sleep_until(deadline) => return Err(Stop::Deadline { last: None }),
-                answer = call() => answer,
-            };
-            match answer {
-                Ok(value) => return Ok(value),
-                Err(error) if error.is_transient() => self.pause(error, &mut failures).await?,
-                Err(error) => return Err(Stop::Failed(error)),
-            }
+/// Triggers a run, or takes up the one that the inputs name.
+async fn start<A: SofyApi>(api: &A, inputs: &Inputs, limits: &mut Limits) -> Result<Run, NoRun> {
+    match &inputs.start {
+        Start::Trigger(order) | Start::Detach(order) => {
+            let triggered = trigger(api, order, limits, jitter).await?;
+            Ok(Run::of(triggered, inputs.attempt))
         }
-    }
-
-    /// Triggers once; again only where it certainly did not happen.
-    async fn trigger(&mut self, order: &Order, baseline: &A::Baseline) -> Result<RunHandle, Stop> {
-        let mut failures = 0;
-        loop {
-            let trigger = self.api.trigger(order, baseline);
-            tokio::pin!(trigger);
-            let answer = tokio::select! {
-                biased;
-                signal = self.limits.signal() => {
-                    // The run may be starting just now. Its ID is needed to abort it.
-                    let grace = if A::CAN_ABORT { TRIGGER_GRACE } else { TRIGGER_GRACE_WITHOUT_ABORT };
-                    match timeout(grace, trigger).await {
-                        Ok(Ok(run)) => return Ok(run),
-                        Ok(Err(error)) if error.kind != Kind::Unclear => {
-                            return Err(Stop::Cancelled { signal, triggered: Triggered::No });
-                        }
-                        Ok(Err(_)) | Err(_) => return Err(Stop::Cancelled { signal, triggered: Triggered::Perhaps }),
+        Start::Attach {
+            group_id,
+            results_after,
+        } => Ok(Run {
+            handle: RunHandle {
+                group_id: group_id.clone(),
+                attribution: match results_after {
+                    Some(after) => {
+                        Attribution::after(group_id.clone(), after.clone(), inputs.attempt)
                     }
-                }
-                answer = &mut trigger => answer,
-            };
-            match answer {
-                Ok(run) => return Ok(run),
-                Err(error) => match error.kind {
-                    Kind::Unsent => self.pause(error, &mut failures).await?,
-                    Kind::Unclear => return Err(Stop::Ambiguous(error)),
-                    Kind::Refused => return Err(Stop::Failed(error)),
+                    None => Attribution::listed_by_group(group_id.clone()),
                 },
+            },
+            origin: Origin::Attached,
+            results_after: results_after
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+        }),
+    }
+}
+
+impl Run {
+    fn of(triggered: Triggered, attempt: Option<u32>) -> Self {
+        let group_id = triggered.group_id;
+        let (attribution, results_after) = match triggered.baseline {
+            Baseline::Rows(rows) => {
+                let newest = Newest::of(&rows);
+                (
+                    Attribution::since(group_id.clone(), &rows),
+                    ResultsAfter { newest, attempt }.to_string(),
+                )
             }
+            Baseline::Groups(_) => (
+                Attribution::listed_by_group(group_id.clone()),
+                String::new(),
+            ),
+        };
+        Self {
+            handle: RunHandle {
+                group_id,
+                attribution,
+            },
+            origin: triggered.origin,
+            results_after,
         }
     }
 
-    async fn pause(&mut self, error: ApiError, failures: &mut u32) -> Result<(), Stop> {
-        *failures += 1;
-        let Some(pause) = self
-            .pace
-            .after_failure(*failures, error.retry_after, jitter())
-        else {
-            return Err(Stop::Failed(error));
-        };
-        tracing::debug!("{}; asking again", error.message);
-        let wake = Instant::now()
-            .checked_add(pause)
-            .unwrap_or(self.limits.deadline());
-        if wake >= self.limits.deadline() {
-            return Err(Stop::Deadline { last: Some(error) });
-        }
-        tokio::select! {
-            biased;
-            signal = self.limits.signal() => Err(Stop::Cancelled { signal, triggered: Triggered::No }),
-            () = sleep_until(wake) => Ok(()),
+    /// The report of what is known of the run itself.
+    fn report(&self, inputs: &Inputs, verdict: Verdict) -> Report {
+        Report {
+            group_id: self.handle.group_id.clone(),
+            results_after: self.results_after.clone(),
+            ..before_a_run(inputs, verdict)
         }
     }
 }
 
-impl Stop {
+/// Says how a later step takes up a run that goes on.
+fn attach(run: &Run) -> String {
+    let after = match run.results_after.as_str() {
+        "" => String::new(),
+        after => format!(" and results-after: \"{after}\""),
+    };
+    format!(
+        "The run goes on at Sofy. To judge it without another trigger, use test-run-group-id: \"{}\"{after}.",
+        run.handle.group_id
+    )
+}
+
+/// The report of what the inputs say, before anything is known of a run.
+fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
+    Report {
+        schedule_id: inputs.schedule.to_string(),
+        app_hash: inputs.app_hash.clone().unwrap_or_default(),
+        ..Report::of(verdict)
+    }
+}
+
+fn detached(group_id: &str) -> Verdict {
+    Verdict::new(
+        Conclusion::Detached,
+        format!("test run group {group_id} was started; this step does not wait for it"),
+    )
+    .advise("Judge it in a later step or job with the input test-run-group-id.")
+}
+
+impl From<ApiError> for Verdict {
+    fn from(error: ApiError) -> Self {
+        Self::new(Conclusion::Error, error.message).advise(error.advice)
+    }
+}
+
+impl NoRun {
+    /// Says why there is nothing to judge.
     fn verdict(self, timeout: Duration) -> Verdict {
+        let look = format!(
+            "Look at the schedule in {PORTAL}: if a run has started, stop it there or wait for it, then run the job again."
+        );
         match self {
-            Self::Cancelled { signal, triggered: Triggered::No } => Verdict::new(
-                Conclusion::Cancelled,
-                format!("the workflow was cancelled ({signal}) before anything was triggered"),
-            )
-            .advise("Nothing was started. Run the job again for a result."),
-            Self::Cancelled { signal, triggered: Triggered::Perhaps } => Verdict::new(
-                Conclusion::Cancelled,
-                format!("the workflow was cancelled ({signal}) while the trigger was under way; a run may have started"),
-            )
-            .advise(format!("Look at the schedule in {PORTAL} and stop the run there if there is one.")),
-            Self::Deadline { last } => {
-                let last = last.map(|error| format!("; {}", error.message)).unwrap_or_default();
-                Verdict::new(
-                    Conclusion::TimedOut,
-                    format!("the timeout of {} was reached before there was a run to watch{last}", crate::text::span(timeout)),
-                )
-                .advise("Nothing was started. Raise the input timeout, or run the job again when Sofy answers.")
+            Self::Limited { limit, sent } => {
+                let (conclusion, what) = match limit {
+                    Limit::Signal(signal) => (
+                        Conclusion::Cancelled,
+                        format!("the workflow was cancelled ({signal})"),
+                    ),
+                    Limit::Deadline => (
+                        Conclusion::TimedOut,
+                        format!("the timeout of {} was reached", span(timeout)),
+                    ),
+                };
+                match sent {
+                    Sent::No => {
+                        Verdict::new(conclusion, format!("{what} before anything was triggered"))
+                            .advise("Nothing was started. Run the job again for a result.")
+                    }
+                    Sent::Perhaps => Verdict::new(
+                        conclusion,
+                        format!("{what} while the trigger was under way; a run may have started"),
+                    )
+                    .advise(look),
+                }
             }
-            Self::Failed(error) => Verdict::new(Conclusion::Error, error.message).advise(error.advice),
+            Self::TooLate { error, pause } => Verdict::new(
+                Conclusion::TimedOut,
+                format!(
+                    "nothing was triggered: the next attempt would be in {}, after the timeout of {}; {}",
+                    span(pause),
+                    span(timeout),
+                    error.message
+                ),
+            )
+            .advise("Nothing was started. Raise the input timeout, or run the job again when Sofy answers."),
+            Self::Failed(error) => error.into(),
             Self::Ambiguous(error) => Verdict::new(
                 Conclusion::Error,
-                format!("the trigger ended unclearly and is not sent again; a run may have started: {}", error.message),
+                format!(
+                    "the trigger ended unclearly and is not sent again; a run may have started: {}",
+                    error.message
+                ),
             )
-            .advise(format!("Look at the schedule in {PORTAL}: if a run has started, stop it there or wait for it, then run the job again.")),
+            .advise(look),
         }
-    }
-}
-
-/// Asks Sofy to stop our group, best effort, and says what came of it.
-async fn abort<A: SofyApi>(api: &A, run: &RunHandle) -> String {
-    if !A::CAN_ABORT {
-        return format!(
-            "The run goes on at Sofy: the classic API has no call to abort test run group {}.",
-            run.group_id
-        );
-    }
-    let patient = async {
-        loop {
-            match api.abort(run).await {
-                Ok(said) => return Ok(said),
-                Err(error) if error.is_transient() => {
-                    tokio::time::sleep(Duration::from_millis(500)).await
-                }
-                Err(error) => return Err(error),
-            }
-        }
-    };
-    match timeout(ABORT_BUDGET, patient).await {
-        Ok(Ok(said)) => format!(
-            "Asked Sofy to abort test run group {}; it answered: {said}",
-            run.group_id
-        ),
-        Ok(Err(error)) => format!(
-            "Test run group {} could not be aborted: {}",
-            run.group_id, error.message
-        ),
-        Err(_) => format!(
-            "Test run group {} could not be aborted: Sofy did not answer in time.",
-            run.group_id
-        ),
     }
 }
 
 /// A random share from 0 to 1, so that a matrix of jobs does not ask in step.
 fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{limits, test_run, test_runs};
+    use crate::sofy::Kind;
+    use crate::sofy::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
+    use tokio::time::sleep;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn inputs(pairs: &[(&str, &str)]) -> Inputs {
+        let guid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+        let env: Vec<(String, String)> = [("api-key", "a-key-of-sofy"), ("schedule-id", guid)]
+            .iter()
+            .filter(|(name, _)| !pairs.iter().any(|(given, _)| given == name))
+            .chain(pairs)
+            .map(|(name, value)| (format!("INPUT_{name}"), (*value).to_owned()))
+            .collect();
+        crate::inputs::parse(&env).expect("good inputs")
+    }
+
+    /// The report of a step, and whether the post step would find something to do.
+    async fn step<A: SofyApi>(
+        api: &A,
+        pairs: &[(&str, &str)],
+        cancelled_after: Option<Duration>,
+    ) -> (Report, bool) {
+        let inputs = inputs(pairs);
+        let state = std::env::temp_dir().join(format!("state-{}", uuid::Uuid::new_v4()));
+        let env = [("GITHUB_STATE".to_owned(), state.display().to_string())];
+        let mut runner = Runner::open(&env);
+        let (sender, limits) = limits(inputs.timeout);
+        let signalling = async {
+            if let Some(after) = cancelled_after {
+                sleep(after).await;
+                _ = sender.send(Some("SIGINT"));
+            }
+        };
+
+        let (report, ()) = tokio::join!(conduct(api, &inputs, &mut runner, limits), signalling);
+
+        let saved = std::fs::read_to_string(&state).expect("the state");
+        std::fs::remove_file(&state).expect("the state");
+        let last = saved.lines().rev().nth(1).unwrap_or_default();
+        (report, last.starts_with('1'))
+    }
+
+    fn triggered() -> Scripted {
+        Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], None)))
+            .trigger(Ok(&["77"]), SECOND)
+            .abort(Ok("aborted"), Duration::ZERO)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unfinished_at_an_early_end_is_aborted_and_nothing_else() {
+        let running = |api: Scripted| api.look("Running", test_runs(&["Failed", "Running"]));
+        let over = |api: Scripted| api.look("Complete", test_runs(&["Running"]));
+        let no = failure(Kind::Refused);
+        let silence = failure(Kind::Unclear);
+        let short = ("timeout", "30s");
+        for (api, pairs, cancelled, conclusion, aborts, left, why) in [
+            (
+                running(triggered()),
+                vec![],
+                Some(9),
+                Conclusion::Cancelled,
+                1,
+                false,
+                "cancelled",
+            ),
+            (
+                running(triggered()),
+                vec![short],
+                None,
+                Conclusion::TimedOut,
+                1,
+                false,
+                "the deadline",
+            ),
+            (
+                triggered().failures(&silence, 1),
+                vec![short],
+                None,
+                Conclusion::Error,
+                1,
+                false,
+                "lost contact at the deadline",
+            ),
+            (
+                triggered().failures(&no, 1),
+                vec![],
+                None,
+                Conclusion::Error,
+                0,
+                false,
+                "Sofy keeps saying no",
+            ),
+            (
+                over(triggered()),
+                vec![],
+                Some(9),
+                Conclusion::Cancelled,
+                0,
+                false,
+                "its group is over",
+            ),
+            (
+                running(triggered()),
+                vec![("abort-unfinished", "false")],
+                Some(9),
+                Conclusion::Cancelled,
+                0,
+                false,
+                "not wanted",
+            ),
+            (
+                triggered(),
+                vec![("wait", "false")],
+                Some(0),
+                Conclusion::Cancelled,
+                1,
+                false,
+                "cancelled while a detached run starts",
+            ),
+            (
+                triggered(),
+                vec![("wait", "false")],
+                None,
+                Conclusion::Detached,
+                0,
+                false,
+                "detached",
+            ),
+        ] {
+            let cancelled = cancelled.map(|at| at * SECOND + SECOND / 2);
+
+            let (report, left_to_do) = step(&api, &pairs, cancelled).await;
+
+            assert_eq!(
+                report.verdict.conclusion, conclusion,
+                "{why}: {:?}",
+                report.verdict
+            );
+            assert_eq!(api.calls("abort").len(), aborts, "{why}");
+            assert_eq!(left_to_do, left, "{why}: for the post step");
+            assert_eq!(report.group_id, "77", "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abort_without_an_answer_is_left_to_the_post_step_and_the_run_can_be_attached_to() {
+        let api = Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], None)))
+            .trigger(Ok(&["77"]), SECOND)
+            .look("Running", test_runs(&["Running"]))
+            .abort(Err(failure(Kind::Unclear)), Duration::ZERO);
+
+        let (report, left_to_do) = step(&api, &[], Some(9 * SECOND)).await;
+
+        assert!(left_to_do);
+        let advice = &report.verdict.advice;
+        assert!(advice.contains("test-run-group-id: \"77\""), "{advice}");
+        assert!(
+            report.abort.contains("could not be aborted"),
+            "{}",
+            report.abort
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_group_is_never_aborted_and_never_left_to_the_post_step() {
+        let api = Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], None)))
+            .trigger(Err(failure(Kind::Unclear)), SECOND)
+            .baseline(Ok(groups(&[("76", None), ("77", None)], None)))
+            .look("Running", test_runs(&["Running"]))
+            .abort(Ok("aborted"), Duration::ZERO);
+
+        let (report, left_to_do) = step(&api, &[], Some(60 * SECOND)).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
+        assert_eq!((api.calls("abort").len(), left_to_do), (0, false));
+        assert!(
+            report.verdict.advice.contains("\"77\""),
+            "{:?}",
+            report.verdict
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attach_that_is_cancelled_before_its_first_look_names_its_run() {
+        let api = Scripted::new()
+            .hang(60 * SECOND)
+            .abort(Ok("aborted"), Duration::ZERO);
+
+        let (report, _) = step(&api, &[("test-run-group-id", "77")], Some(SECOND)).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
+        assert_eq!(api.calls("abort").len(), 1);
+        assert!(
+            !report.verdict.advice.contains("Nothing was started"),
+            "{:?}",
+            report.verdict
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_later_step_needs_is_told_on_the_classic_api() {
+        let api = Rows::new()
+            .baseline(Ok(rows(vec![test_run("S0", "Pixel 8", "Passed")])))
+            .trigger(Ok(&["77"]), SECOND);
+
+        let (report, _) = step(&api, &[("schedule-id", "1888"), ("wait", "false")], None).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Detached);
+        assert_eq!(report.results_after, "2024-05-01T10:00:00");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_said_to_have_started_only_where_that_is_certain() {
+        let early = Scripted::new().baseline(Err(failure(Kind::Unclear)));
+        let (report, _) = step(&early, &[("timeout", "2s")], None).await;
+        assert_eq!(report.verdict.conclusion, Conclusion::TimedOut);
+        assert!(
+            report.verdict.reason.contains("next attempt would be"),
+            "{:?}",
+            report.verdict
+        );
+
+        let under_way = Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], None)))
+            .trigger(Ok(&["77"]), 60 * SECOND);
+        let (report, _) = step(&under_way, &[], Some(SECOND)).await;
+        assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
+        assert!(
+            report.verdict.reason.contains("may have started"),
+            "{:?}",
+            report.verdict
+        );
+    }
 }

@@ -1,319 +1,445 @@
 //! Which of the rows that Sofy lists are our run's?
 //!
-//! The classic API lists rows by schedule alone: of the newest execution, of several, or for a
-//! while still of the previous one, perhaps all under one `ScheduledAt`. Pure: compares rows with
-//! what was listed before the trigger, and uses no clock. What cannot be told apart is counted,
-//! never judged.
+//! The classic API lists rows by schedule alone: of the newest execution, of several, for a while
+//! still of the previous one, perhaps all under one `ScheduledAt`. Pure: compares rows with what
+//! was listed before the trigger, and uses no clock.
+//!
+//! A *slot* is a scenario on a device at a time. For the rows of a slot:
+//!
+//! | now, against before the trigger | attributed to us |
+//! |---|---|
+//! | its time is newer than every time before, or nothing was listed before | all of them |
+//! | one more of them is `Running`, and before the trigger nothing of that time was unfinished | from then on: all of them, or where rows were added, the added ones |
+//! | anything else: the same rows, another spelling, a build filled in, a corrected result | none |
+//!
+//! Rows that are not attributed are an earlier execution's only where times tell: where something
+//! is attributed, and all of it bears times that were not listed before. Otherwise they are
+//! *ambiguous*, as is every row without a time. Two rules stand above the table:
+//!
+//! 1. Where a time that was ours is no longer listed, a later execution may have taken its place:
+//!    nothing is judged.
+//! 2. A row that names its group is ours or another's, whatever its time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::str::FromStr as _;
+use std::fmt;
 
 use jiff::civil::DateTime;
 
-use crate::test_run::{TestRun, TestStatus};
+use crate::test_run::{Ambiguous, Doubt, Group, ScheduledAt, TestRun, TestStatus};
 
 /// A listed test run, with the group that it names.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    /// Empty where the row names no group.
-    pub(crate) group_id: String,
+    pub(crate) group_id: Option<String>,
     pub(crate) test_run: TestRun,
 }
 
 /// What tells our rows from others.
 #[derive(Debug)]
-pub(crate) struct Ours {
+pub(crate) struct Attribution {
     group_id: String,
     rule: Rule,
-    /// The `ScheduledAt` of every row that was ours so far, where the rule is about times.
-    scheduled: BTreeSet<String>,
+    /// Every time of a row without a group's name that was attributed so far.
+    times: BTreeSet<ScheduledAt>,
+    /// Why rows that name no group cannot be ours for certain.
+    doubt: Option<Doubt>,
+    first_look: FirstLook,
+}
+
+/// What the first look has to show so that rows without a group's name are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstLook {
+    Anything,
+    /// A group that is not over. An earlier attempt of the workflow run wrote down the time, so
+    /// that since the group's end anybody's execution may have come into the list.
+    AnOpenGroup,
 }
 
 #[derive(Debug)]
 enum Rule {
     /// The list was asked for by group.
-    Listed,
-    /// Newer than the newest row before the trigger, as another step wrote it down.
-    NewerThan(DateTime),
+    ListedByGroup,
+    /// Newer than what an earlier step found before its trigger.
+    After(Newest),
     /// Different from what was listed before the trigger.
-    Changed(Changes),
+    Since(Before),
 }
 
-/// The rows that are ours, and how many may be ours or not.
+/// The rows that are ours, and those that cannot be told.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Picked {
+pub(crate) struct Attributed {
     pub(crate) test_runs: Vec<TestRun>,
-    pub(crate) indistinct: usize,
+    pub(crate) ambiguous: Option<Ambiguous>,
 }
 
-/// What stays the same for a row that two executions share.
-type Slot = (String, String, String);
-
-/// What a new execution changes in a slot.
-type State = (String, TestStatus);
-
-#[derive(Debug)]
-struct Changes {
-    earlier: BTreeMap<Slot, Vec<State>>,
-    /// Every `ScheduledAt` that was listed before the trigger.
-    before: BTreeSet<String>,
-    /// Slots whose rows were seen to be replaced rather than joined by new ones.
-    replaced: BTreeSet<Slot>,
+/// The newest time that a schedule's rows bore.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Newest {
+    /// There was no row.
+    Nothing,
+    /// There were rows, and none had a time.
+    Unknown,
+    At(ScheduledAt),
 }
 
-impl Ours {
-    /// Every row of a list that was asked for by group.
-    pub(crate) const fn listed(group_id: String) -> Self {
-        Self {
-            group_id,
-            rule: Rule::Listed,
-            scheduled: BTreeSet::new(),
-        }
+/// What a later step needs to know in order to attribute rows: the output `results-after`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ResultsAfter {
+    pub(crate) newest: Newest,
+    /// The attempt of the workflow run that triggered, where the runner gave its number.
+    pub(crate) attempt: Option<u32>,
+}
+
+impl Attribution {
+    /// Every row of a list that is asked for by group.
+    pub(crate) const fn listed_by_group(group_id: String) -> Self {
+        Self::by(group_id, Rule::ListedByGroup)
     }
 
-    /// Rows newer than this `ScheduledAt`; the inputs have checked that it is one.
-    pub(crate) fn newer_than(group_id: String, scheduled_at: &str) -> Self {
+    /// Rows newer than what an earlier step found before its trigger; `attempt` is ours.
+    pub(crate) fn after(group_id: String, after: ResultsAfter, attempt: Option<u32>) -> Self {
+        let first_look = if after.is_of_an_earlier_attempt(attempt) {
+            FirstLook::AnOpenGroup
+        } else {
+            FirstLook::Anything
+        };
         Self {
-            group_id,
-            rule: Rule::NewerThan(instant(scheduled_at).unwrap_or(DateTime::MAX)),
-            scheduled: BTreeSet::new(),
+            first_look,
+            ..Self::by(group_id, Rule::After(after.newest))
         }
     }
 
     /// Rows that differ from those listed before the trigger.
-    pub(crate) fn unlike(group_id: String, baseline: &[Row]) -> Self {
-        let mut earlier: BTreeMap<Slot, Vec<State>> = BTreeMap::new();
-        for row in baseline {
-            earlier
-                .entry(slot(&row.test_run))
-                .or_default()
-                .push(state(&row.test_run));
-        }
+    pub(crate) fn since(group_id: String, baseline: &[Row]) -> Self {
+        Self::by(group_id, Rule::Since(Before::of(baseline)))
+    }
+
+    const fn by(group_id: String, rule: Rule) -> Self {
         Self {
             group_id,
-            rule: Rule::Changed(Changes {
-                before: earlier.keys().map(|(_, _, at)| at.clone()).collect(),
-                earlier,
-                replaced: BTreeSet::new(),
-            }),
-            scheduled: BTreeSet::new(),
+            rule,
+            times: BTreeSet::new(),
+            doubt: None,
+            first_look: FirstLook::Anything,
         }
     }
 
-    /// Picks our rows from a list. Where rows name their group, that decides.
-    pub(crate) fn pick(&mut self, rows: Vec<Row>) -> Picked {
-        let (named, unnamed): (Vec<_>, Vec<_>) =
-            rows.into_iter().partition(|row| !row.group_id.is_empty());
-        let named: Vec<TestRun> = named
-            .into_iter()
-            .filter(|row| row.group_id == self.group_id)
-            .map(|row| row.test_run)
-            .collect();
-        let unnamed: Vec<TestRun> = unnamed.into_iter().map(|row| row.test_run).collect();
+    /// Doubts every row that names no group, from now on.
+    pub(crate) const fn distrust(&mut self, doubt: Doubt) {
+        self.doubt = Some(doubt);
+    }
+
+    /// Finds our rows in a list that was read after the group's status.
+    pub(crate) fn attribute(&mut self, group: &Group, rows: Vec<Row>) -> Attributed {
+        if self.first_look == FirstLook::AnOpenGroup && group.is_terminal() {
+            self.distrust(Doubt::EarlierAttempt);
+        }
+        self.first_look = FirstLook::Anything;
+        let mut named = Vec::new();
+        let mut unnamed = Vec::new();
+        let mut others = 0;
+        for row in rows {
+            match row.group_id {
+                None => unnamed.push(row.test_run),
+                Some(id) if id == self.group_id => named.push(row.test_run),
+                Some(_) => others += 1,
+            }
+        }
         let listed = unnamed.len();
-        let mut picked = match &mut self.rule {
-            Rule::Listed => {
-                return Picked {
-                    test_runs: [named, unnamed].concat(),
-                    indistinct: 0,
-                };
+        let (mut ours, ambiguous) = match &mut self.rule {
+            Rule::ListedByGroup => {
+                named.extend(unnamed);
+                return Attributed::new(named, others, Doubt::OtherGroup);
             }
-            Rule::NewerThan(time) => {
-                let timeless = unnamed
-                    .iter()
-                    .filter(|run| instant(&run.scheduled_at).is_none())
-                    .count();
-                let test_runs: Vec<TestRun> = unnamed
-                    .into_iter()
-                    .filter(|run| instant(&run.scheduled_at).is_some_and(|at| at > *time))
-                    .collect();
-                let indistinct = if test_runs.is_empty() {
-                    listed
-                } else {
-                    timeless
-                };
-                Picked {
-                    test_runs,
-                    indistinct,
-                }
-            }
-            Rule::Changed(changes) => changes.pick(unnamed),
+            Rule::After(newest) => newest.attribute(unnamed, !named.is_empty()),
+            Rule::Since(before) => before.attribute(unnamed, &named),
         };
-        let scheduled = scheduled(&picked.test_runs);
-        if self.scheduled.is_subset(&scheduled) {
-            self.scheduled = scheduled;
-        } else {
-            // Rows that were ours are gone: a later execution may have taken their place.
-            picked = Picked {
-                test_runs: Vec::new(),
-                indistinct: listed,
-            };
+        if let Some(doubt) = self.doubt {
+            return Attributed::new(named, ours.len() + ambiguous, doubt);
         }
-        if !named.is_empty() {
-            // Sofy names groups, so what names none is not ours.
-            picked.indistinct = 0;
+        let times: BTreeSet<&ScheduledAt> = ours.iter().map(|run| &run.scheduled_at).collect();
+        if !self.times.iter().all(|at| times.contains(at)) {
+            return Attributed::new(named, listed, Doubt::LaterExecution);
         }
-        picked.test_runs.extend(named);
-        picked
+        self.times = times.into_iter().cloned().collect();
+        ours.extend(named);
+        Attributed::new(ours, ambiguous, Doubt::EarlierExecution)
     }
 }
 
-impl Changes {
-    fn pick(&mut self, rows: Vec<TestRun>) -> Picked {
-        let mut slots: BTreeMap<Slot, Vec<TestRun>> = BTreeMap::new();
-        for run in rows {
-            slots.entry(slot(&run)).or_default().push(run);
+impl Attributed {
+    fn new(test_runs: Vec<TestRun>, ambiguous: usize, doubt: Doubt) -> Self {
+        Self {
+            test_runs,
+            ambiguous: (ambiguous > 0).then_some(Ambiguous {
+                rows: ambiguous,
+                doubt,
+            }),
         }
-        let mut ours = Vec::new();
-        let mut unchanged: Vec<(String, usize)> = Vec::new();
-        for (slot, runs) in slots {
-            let earlier = self.earlier.entry(slot.clone()).or_default();
-            let joined = runs.len() > earlier.len();
-            let listed = runs.len();
-            let (new, old) = split(runs, earlier);
-            if !new.is_empty() && !joined {
-                self.replaced.insert(slot.clone());
-            }
-            if self.replaced.contains(&slot) {
-                // Which of them was replaced cannot be said: all count, so that a mistake falls on the red side.
-                ours.extend(new);
-                ours.extend(old);
-            } else if joined {
-                ours.extend(new);
-            } else {
-                unchanged.push((slot.2, listed));
-            }
+    }
+}
+
+impl Newest {
+    /// Finds the newest time of the rows.
+    pub(crate) fn of(rows: &[Row]) -> Self {
+        if rows.is_empty() {
+            return Self::Nothing;
         }
-        // Times set executions apart only where none of ours was listed before the trigger.
-        let times_tell = !ours.is_empty()
-            && ours
-                .iter()
-                .all(|run| !self.before.contains(&run.scheduled_at));
-        let indistinct = unchanged
+        rows.iter()
+            .map(|row| &row.test_run.scheduled_at)
+            .filter(|at| at.time().is_some())
+            .max()
+            .map_or(Self::Unknown, |at| Self::At(at.clone()))
+    }
+
+    /// Gives our rows, and how many others cannot be told.
+    fn attribute(&self, rows: Vec<TestRun>, some_are_named: bool) -> (Vec<TestRun>, usize) {
+        let newest = match self {
+            Self::Nothing => return (rows, 0),
+            Self::Unknown => return (Vec::new(), rows.len()),
+            Self::At(at) => at.time(),
+        };
+        let listed = rows.len();
+        let timeless = rows
             .iter()
-            .filter(|(at, _)| !times_tell || instant(at).is_none())
-            .map(|(_, n)| n)
-            .sum();
-        Picked {
-            test_runs: ours,
-            indistinct,
-        }
-    }
-}
-
-/// Splits the rows of a slot into those that are new and those listed before the trigger.
-///
-/// A row that still ran before the trigger and has ended since is that same row, so it is not new.
-fn split(runs: Vec<TestRun>, earlier: &mut [State]) -> (Vec<TestRun>, Vec<TestRun>) {
-    let mut unmatched: Vec<usize> = (0..earlier.len()).collect();
-    let (mut new, mut old) = (Vec::new(), Vec::new());
-    for run in runs {
-        let state = state(&run);
-        if let Some(at) = unmatched.iter().position(|index| earlier[*index] == state) {
-            unmatched.swap_remove(at);
-            old.push(run);
+            .filter(|run| run.scheduled_at.time().is_none())
+            .count();
+        let ours: Vec<TestRun> = rows
+            .into_iter()
+            .filter(|run| run.scheduled_at.time() > newest)
+            .collect();
+        let ambiguous = if ours.is_empty() && !some_are_named {
+            listed
         } else {
-            new.push(run);
-        }
+            timeless
+        };
+        (ours, ambiguous)
     }
-    unmatched.retain(|index| !earlier[*index].1.is_final());
-    for index in unmatched {
-        if let Some(at) = new.iter().position(|run| run.build == earlier[index].0) {
-            let run = new.swap_remove(at);
-            earlier[index] = state(&run);
-            old.push(run);
-        }
-    }
-    (new, old)
 }
 
-/// The newest `ScheduledAt` of the rows, as Sofy spelled it; empty where no row has one.
-pub(crate) fn newest_scheduled_at(rows: &[Row]) -> String {
-    rows.iter()
-        .filter_map(|row| {
-            Some((
-                instant(&row.test_run.scheduled_at)?,
-                &row.test_run.scheduled_at,
-            ))
+/// What was listed before the trigger, and what has changed since.
+#[derive(Debug)]
+struct Before {
+    newest: Option<DateTime>,
+    empty: bool,
+    slots: BTreeMap<OwnedSlot, Vec<State>>,
+    times: BTreeSet<ScheduledAt>,
+    /// Times at which somebody's test run was unfinished: what runs there may still be theirs.
+    unfinished: BTreeSet<ScheduledAt>,
+    /// Slots of those times or older ones in which our execution was seen to run.
+    run: BTreeMap<OwnedSlot, Seen>,
+}
+
+/// How our execution showed in a slot that may hold an earlier one's rows too.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// In place of the earlier rows.
+    InPlace,
+    /// Beside them.
+    Beside,
+}
+
+/// A slot that outlives the list it was found in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct OwnedSlot {
+    scenario: String,
+    device: String,
+    scheduled_at: ScheduledAt,
+}
+
+/// What a new execution changes in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    build: String,
+    status: TestStatus,
+}
+
+impl Before {
+    fn of(baseline: &[Row]) -> Self {
+        let mut before = Self {
+            newest: None,
+            empty: baseline.is_empty(),
+            slots: BTreeMap::new(),
+            times: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            run: BTreeMap::new(),
+        };
+        for row in baseline {
+            let run = &row.test_run;
+            before.newest = before.newest.max(run.scheduled_at.time());
+            before.times.insert(run.scheduled_at.clone());
+            if !run.status.is_final() {
+                before.unfinished.insert(run.scheduled_at.clone());
+            }
+            before.slots.entry(slot(run)).or_default().push(state(run));
+        }
+        before
+    }
+
+    /// Gives our rows, and how many others cannot be told.
+    fn attribute(&mut self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
+        let mut ours = Vec::new();
+        let mut slots: BTreeMap<OwnedSlot, Vec<TestRun>> = BTreeMap::new();
+        for run in rows {
+            let newer = run.scheduled_at.time().is_some() && run.scheduled_at.time() > self.newest;
+            if newer || self.empty {
+                ours.push(run);
+            } else {
+                slots.entry(slot(&run)).or_default().push(run);
+            }
+        }
+        let mut unattributed: Vec<(ScheduledAt, usize)> = Vec::new();
+        for (slot, runs) in slots {
+            let earlier = self.slots.get(&slot).map_or(&[][..], Vec::as_slice);
+            if !self.run.contains_key(&slot)
+                && !self.unfinished.contains(&slot.scheduled_at)
+                && runs.iter().any(|run| run.status == TestStatus::Running)
+            {
+                let seen = if runs.len() > earlier.len() {
+                    Seen::Beside
+                } else {
+                    Seen::InPlace
+                };
+                self.run.insert(slot.clone(), seen);
+            }
+            match self.run.get(&slot) {
+                Some(Seen::InPlace) => ours.extend(runs),
+                Some(Seen::Beside) => ours.extend(added(runs, earlier)),
+                None => unattributed.push((slot.scheduled_at, runs.len())),
+            }
+        }
+        let mut attributed = ours.iter().chain(named).peekable();
+        let times_tell = attributed.peek().is_some()
+            && attributed.all(|run| !self.times.contains(&run.scheduled_at));
+        let ambiguous = unattributed
+            .iter()
+            .filter(|(at, _)| !times_tell || at.time().is_none())
+            .map(|(_, rows)| rows)
+            .sum();
+        (ours, ambiguous)
+    }
+}
+
+/// Leaves out the rows that stood in the slot before.
+fn added(runs: Vec<TestRun>, earlier: &[State]) -> Vec<TestRun> {
+    let mut earlier_states: BTreeMap<&State, usize> = BTreeMap::new();
+    for state in earlier {
+        *earlier_states.entry(state).or_default() += 1;
+    }
+    runs.into_iter()
+        .filter(|run| match earlier_states.get_mut(&state(run)) {
+            Some(left @ 1..) => {
+                *left -= 1;
+                false
+            }
+            Some(_) | None => true,
         })
-        .max_by_key(|(at, _)| *at)
-        .map(|(_, text)| text.clone())
-        .unwrap_or_default()
-}
-
-/// Reads Sofy's time. One with a zone is taken to UTC; one without is compared as it stands.
-fn instant(text: &str) -> Option<DateTime> {
-    jiff::Timestamp::from_str(text)
-        .map(|at| jiff::tz::Offset::UTC.to_datetime(at))
-        .or_else(|_| DateTime::from_str(text))
-        .ok()
-}
-
-fn scheduled(test_runs: &[TestRun]) -> BTreeSet<String> {
-    test_runs
-        .iter()
-        .map(|run| run.scheduled_at.clone())
         .collect()
 }
 
-fn slot(run: &TestRun) -> Slot {
-    (
-        run.scenario.clone(),
-        run.device.clone(),
-        run.scheduled_at.clone(),
-    )
+fn slot(run: &TestRun) -> OwnedSlot {
+    OwnedSlot {
+        scenario: run.scenario.clone(),
+        device: run.device.clone(),
+        scheduled_at: run.scheduled_at.clone(),
+    }
 }
 
 fn state(run: &TestRun) -> State {
-    (run.build.clone(), run.status.clone())
+    State {
+        build: run.build.clone(),
+        status: run.status.clone(),
+    }
+}
+
+impl fmt::Display for ResultsAfter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match &self.newest {
+            Newest::Nothing => "none",
+            Newest::Unknown => "unknown",
+            Newest::At(at) => at.text(),
+        })?;
+        match self.attempt {
+            Some(attempt) => write!(f, ";attempt={attempt}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl ResultsAfter {
+    /// Reads the output of an earlier step, or a bare time.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (newest, attempt) = match text.split_once(";attempt=") {
+            Some((newest, attempt)) => (newest, Some(attempt.parse().ok()?)),
+            None => (text, None),
+        };
+        let newest = match newest {
+            "none" => Newest::Nothing,
+            "unknown" => Newest::Unknown,
+            text => Newest::At(Some(ScheduledAt::parse(text)).filter(|at| at.time().is_some())?),
+        };
+        Some(Self { newest, attempt })
+    }
+
+    /// Tells whether it was written by an earlier attempt of the workflow run than this one.
+    fn is_of_an_earlier_attempt(&self, now: Option<u32>) -> bool {
+        now.is_some_and(|now| self.attempt.unwrap_or(1) < now)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::at;
 
     const YESTERDAY: &str = "2022-10-07T20:39:26.02";
     const TODAY: &str = "2022-10-08T09:00:00";
     const LATER: &str = "2022-10-08T09:05:00";
 
-    fn row(scenario: &str, at: &str, status: &str) -> Row {
+    fn row(scenario: &str, time: &str, status: &str) -> Row {
         Row {
-            group_id: String::new(),
-            test_run: TestRun {
-                scenario: scenario.into(),
-                device: "Apple iPhone13,2".into(),
-                build: "1.0".into(),
-                status: TestStatus::parse(status),
-                scheduled_at: at.into(),
-            },
+            group_id: None,
+            test_run: at(time, scenario, "Apple iPhone13,2", status),
         }
     }
 
-    fn rows(at: &str, statuses: &[&str]) -> Vec<Row> {
+    fn rows(time: &str, statuses: &[&str]) -> Vec<Row> {
         statuses
             .iter()
             .enumerate()
-            .map(|(n, status)| row(&format!("S{n}"), at, status))
+            .map(|(n, status)| row(&format!("S{n}"), time, status))
             .collect()
     }
 
-    fn statuses(picked: &Picked) -> Vec<String> {
-        picked
-            .test_runs
-            .iter()
-            .map(|run| run.status.to_string())
-            .collect()
-    }
-
-    /// Plays the looks and says what the last one picked: our statuses, and how many rows are indistinct.
-    fn last(baseline: &[Row], looks: &[Vec<Row>]) -> (Vec<String>, usize) {
-        let mut ours = Ours::unlike("77".into(), baseline);
-        let mut picked = None;
-        for look in looks {
-            picked = Some(ours.pick(look.clone()));
+    fn named(mut rows: Vec<Row>, group: &str) -> Vec<Row> {
+        for row in &mut rows {
+            row.group_id = Some(group.to_owned());
         }
-        let picked = picked.expect("a look");
-        (statuses(&picked), picked.indistinct)
+        rows
+    }
+
+    fn look(attribution: &mut Attribution, rows: &[Row]) -> (Vec<String>, usize) {
+        let attributed = attribution.attribute(&Group::parse("Running"), rows.to_vec());
+        let statuses = attributed.test_runs.iter();
+        (
+            statuses.map(|run| run.status.to_string()).collect(),
+            attributed.ambiguous.map_or(0, |ambiguous| ambiguous.rows),
+        )
+    }
+
+    /// Plays the looks and says what the last one showed: our statuses, and how many rows are ambiguous.
+    fn last(baseline: &[Row], looks: &[Vec<Row>]) -> (Vec<String>, usize) {
+        let mut attribution = Attribution::since("77".into(), baseline);
+        let mut shown = None;
+        for rows in looks {
+            shown = Some(look(&mut attribution, rows));
+        }
+        shown.expect("a look")
+    }
+
+    fn expected(statuses: &[&str], ambiguous: usize) -> (Vec<String>, usize) {
+        let statuses = statuses.iter().map(|status| (*status).to_owned());
+        (statuses.collect(), ambiguous)
     }
 
     #[test]
@@ -322,7 +448,7 @@ mod tests {
         let new = |statuses: &[&str]| rows(TODAY, statuses);
         let both = |statuses: &[&str]| [old(), new(statuses)].concat();
         let same = |statuses: &[&str]| rows(YESTERDAY, statuses);
-        for (why, baseline, looks, ours, indistinct) in [
+        for (why, baseline, looks, ours, ambiguous) in [
             (
                 "only the newest execution is listed",
                 old(),
@@ -410,116 +536,253 @@ mod tests {
                 0,
             ),
         ] {
+            assert_eq!(last(&baseline, &looks), expected(&ours, ambiguous), "{why}");
+        }
+    }
+
+    #[test]
+    fn only_evidence_of_an_execution_makes_an_old_row_ours() {
+        let old = || rows(YESTERDAY, &["Failed"]);
+        let mut respelt = rows("2022-10-07T20:39:26.020", &["Failed"]);
+        respelt[0].test_run.build = "1.0(1) beta".into();
+        for (baseline, looks, ours, ambiguous, why) in [
+            (
+                old(),
+                vec![respelt],
+                &[][..],
+                1,
+                "a time respelt and a build filled in",
+            ),
+            (
+                old(),
+                vec![rows(YESTERDAY, &["Passed"])],
+                &[],
+                1,
+                "a person's correction",
+            ),
+            (
+                old(),
+                vec![rows(YESTERDAY, &[""]), rows(YESTERDAY, &["Passed"])],
+                &[],
+                1,
+                "a status that flickers",
+            ),
+            (
+                old(),
+                vec![rows(YESTERDAY, &["Failed", "Passed"])],
+                &[],
+                2,
+                "a late row of the same time",
+            ),
+            (
+                rows(TODAY, &["Failed"]),
+                vec![rows(YESTERDAY, &["Passed"])],
+                &[],
+                1,
+                "an older execution comes up",
+            ),
+            (
+                rows(YESTERDAY, &["Running"]),
+                vec![
+                    rows(YESTERDAY, &["Running", "Running"]),
+                    rows(YESTERDAY, &["Passed", "Passed"]),
+                ],
+                &[],
+                2,
+                "somebody's execution of that time was under way before ours",
+            ),
+            (
+                rows(YESTERDAY, &["Running"]),
+                vec![
+                    rows(YESTERDAY, &["Running", "Running"]),
+                    [
+                        rows(YESTERDAY, &["Failed", "Passed"]),
+                        rows(TODAY, &["Passed"]),
+                    ]
+                    .concat(),
+                ],
+                &["Passed"],
+                0,
+                "and does not veil ours, which is newer",
+            ),
+        ] {
+            assert_eq!(last(&baseline, &looks), expected(ours, ambiguous), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_names_its_group_is_believed() {
+        let list = [
+            named(rows(YESTERDAY, &["Passed"]), "77"),
+            named(rows(TODAY, &["Failed"]), "76"),
+        ]
+        .concat();
+
+        assert_eq!(
+            last(&list, std::slice::from_ref(&list)),
+            expected(&["Passed"], 0)
+        );
+    }
+
+    #[test]
+    fn one_named_row_does_not_switch_off_the_doubt_about_the_others() {
+        let old = rows(YESTERDAY, &["Failed"]);
+        for (ours, ambiguous, why) in [
+            (
+                named(vec![row("S9", TODAY, "Passed")], "77"),
+                0,
+                "ours is newer",
+            ),
+            (
+                named(vec![row("S9", YESTERDAY, "Passed")], "77"),
+                1,
+                "times do not tell",
+            ),
+        ] {
+            let list = [old.clone(), ours].concat();
+
             assert_eq!(
-                last(&baseline, &looks),
-                (ours.into_iter().map(str::to_owned).collect(), indistinct),
+                last(&old, &[list]),
+                expected(&["Passed"], ambiguous),
                 "{why}"
             );
         }
     }
 
     #[test]
-    fn a_row_that_names_its_group_is_believed() {
-        let mut named = rows(YESTERDAY, &["Passed", "Failed"]);
-        named[0].group_id = "77".into();
-        named[1].group_id = "76".into();
-        let mut ours = Ours::unlike("77".into(), &named);
+    fn another_group_in_our_own_list_is_not_passed_over() {
+        let mut attribution = Attribution::listed_by_group("77".into());
+        let list = [
+            rows(TODAY, &["Passed"]),
+            named(rows(TODAY, &["Failed"]), "76"),
+        ]
+        .concat();
 
-        let picked = ours.pick(named);
+        assert_eq!(look(&mut attribution, &list), expected(&["Passed"], 1));
+    }
 
-        assert_eq!(statuses(&picked), ["Passed"]);
-        assert_eq!(picked.indistinct, 0);
+    fn attached(after: &str) -> Attribution {
+        Attribution::after(
+            "77".into(),
+            ResultsAfter::parse(after).expect("a text"),
+            None,
+        )
     }
 
     #[test]
     fn after_an_attach_only_newer_rows_are_ours() {
-        let mut ours = Ours::newer_than("77".into(), YESTERDAY);
-
-        let old = ours.pick(rows(YESTERDAY, &["Passed"]));
-        let both = ours.pick([rows(YESTERDAY, &["Failed"]), rows(TODAY, &["Passed"])].concat());
-
-        assert_eq!((old.test_runs.len(), old.indistinct), (0, 1));
-        assert_eq!(
-            (statuses(&both), both.indistinct),
-            (vec!["Passed".to_owned()], 0)
-        );
+        let both = [rows(YESTERDAY, &["Failed"]), rows(TODAY, &["Passed"])].concat();
+        for (after, list, ours, ambiguous, why) in [
+            (
+                YESTERDAY,
+                rows(YESTERDAY, &["Passed"]),
+                &[][..],
+                1,
+                "nothing newer yet",
+            ),
+            (YESTERDAY, both.clone(), &["Passed"], 0, "the newer one"),
+            (
+                "none",
+                rows(TODAY, &["Passed"]),
+                &["Passed"],
+                0,
+                "the first execution of all",
+            ),
+            ("unknown", both, &[], 2, "nothing had a time"),
+            (
+                YESTERDAY,
+                [rows(TODAY, &["Passed"]), rows("", &["Failed"])].concat(),
+                &["Passed"],
+                1,
+                "a row without a time",
+            ),
+        ] {
+            assert_eq!(
+                look(&mut attached(after), &list),
+                expected(ours, ambiguous),
+                "{why}"
+            );
+        }
     }
 
     #[test]
-    fn after_an_attach_another_execution_never_takes_our_rows_place() {
-        let mut ours = Ours::newer_than("77".into(), YESTERDAY);
-        ours.pick(rows(TODAY, &["Running"]));
+    fn another_execution_never_takes_our_rows_place() {
+        let mut attribution = attached(YESTERDAY);
+        look(&mut attribution, &rows(TODAY, &["Running"]));
 
-        let replaced = ours.pick(rows(LATER, &["Passed"]));
+        let replaced = attribution.attribute(&Group::parse("Running"), rows(LATER, &["Passed"]));
 
-        assert_eq!((replaced.test_runs.len(), replaced.indistinct), (0, 1));
+        assert_eq!(replaced.test_runs, []);
+        let doubt = replaced.ambiguous.map(|ambiguous| ambiguous.doubt);
+        assert_eq!(doubt, Some(Doubt::LaterExecution));
+        assert_eq!(
+            look(&mut attribution, &rows(TODAY, &["Passed"])),
+            expected(&["Passed"], 0),
+            "a list that flickers"
+        );
     }
 
     #[test]
     fn a_row_without_a_time_is_never_taken_for_an_old_one() {
-        let mut attached = Ours::newer_than("77".into(), YESTERDAY);
-        let mut triggered = Ours::unlike(
-            "77".into(),
-            &[row("A", YESTERDAY, "Passed"), row("B", "", "Not Executed")],
-        );
-        let listed = vec![row("A", TODAY, "Passed"), row("B", "", "Not Executed")];
+        let baseline = [row("A", YESTERDAY, "Passed"), row("B", "", "Not Executed")];
+        let list = vec![row("A", TODAY, "Passed"), row("B", "", "Not Executed")];
 
-        assert_eq!(attached.pick(listed.clone()).indistinct, 1);
-        assert_eq!(triggered.pick(listed).indistinct, 1);
+        assert_eq!(last(&baseline, &[list]), expected(&["Passed"], 1));
     }
 
     #[test]
     fn where_times_do_not_set_executions_apart_an_unchanged_failure_is_not_old() {
-        let mut ours = Ours::unlike(
-            "77".into(),
-            &[row("A", YESTERDAY, "Passed"), row("B", TODAY, "Failed")],
-        );
-        ours.pick(vec![
-            row("A", YESTERDAY, "Running"),
-            row("B", TODAY, "Failed"),
-        ]);
-
-        let picked = ours.pick(vec![
-            row("A", YESTERDAY, "Passed"),
-            row("B", TODAY, "Failed"),
-        ]);
-
-        assert_eq!(picked.indistinct, 1);
-    }
-
-    #[test]
-    fn older_rows_without_a_group_do_not_veil_ours_that_name_it() {
-        let old = rows(YESTERDAY, &["Failed"]);
-        let mut new = rows(TODAY, &["Passed"]);
-        new[0].group_id = "77".into();
-        let mut ours = Ours::unlike("77".into(), &old);
-
-        let picked = ours.pick([old, new].concat());
+        let list = |status| vec![row("A", YESTERDAY, status), row("B", TODAY, "Failed")];
 
         assert_eq!(
-            (statuses(&picked), picked.indistinct),
-            (vec!["Passed".to_owned()], 0)
+            last(&list("Passed"), &[list("Running"), list("Passed")]),
+            expected(&["Passed"], 1)
         );
     }
 
     #[test]
-    fn the_newest_time_is_found_whatever_its_fraction() {
+    fn the_newest_time_is_found_whatever_its_spelling() {
         for (times, newest, why) in [
             (
                 &["2022-10-07T20:39:26.02", "2022-10-07T20:39:26.1"][..],
                 "2022-10-07T20:39:26.1",
-                "fractions differ in length",
+                "digits",
             ),
             (
                 &["2023-10-24T06:14:39.200Z", "2023-10-24T08:14:39+03:00"],
                 "2023-10-24T06:14:39.200Z",
-                "zones are taken to UTC",
+                "zones",
             ),
-            (&["yesterday", ""], "", "not times"),
+            (&["yesterday", ""], "unknown", "no times"),
+            (&[], "none", "no rows"),
         ] {
             let rows: Vec<Row> = times.iter().map(|at| row("S", at, "Passed")).collect();
+            let after = ResultsAfter {
+                newest: Newest::of(&rows),
+                attempt: None,
+            };
 
-            assert_eq!(newest_scheduled_at(&rows), newest, "{why}");
+            assert_eq!(after.to_string(), newest, "{why}");
+            assert_eq!(ResultsAfter::parse(newest), Some(after), "{why}: read back");
+        }
+    }
+
+    #[test]
+    fn the_attempt_that_triggered_travels_with_the_time() {
+        for (text, now, earlier, why) in [
+            ("none;attempt=1", Some(2), true, "re-run"),
+            ("none;attempt=2", Some(2), false, "this attempt"),
+            (YESTERDAY, Some(2), true, "a re-run, and no attempt"),
+            (YESTERDAY, Some(1), false, "the first attempt"),
+            (YESTERDAY, None, false, "outside GitHub"),
+        ] {
+            let after = ResultsAfter::parse(text).expect(why);
+
+            assert_eq!(after.to_string(), text, "{why}");
+            assert_eq!(after.is_of_an_earlier_attempt(now), earlier, "{why}");
+        }
+        for text in ["", "yesterday", "none;attempt=x", ";attempt=1"] {
+            assert_eq!(ResultsAfter::parse(text), None, "{text}");
         }
     }
 }

@@ -12,6 +12,7 @@
 //! - [`action`]: the story of one step. [`attribution`]: whose rows are these? [`watch`], [`pace`],
 //!   [`limits`]: how often to look, and until when. [`verdict`]: what it means. [`publish`]: who is told.
 
+mod abort;
 mod action;
 mod attribution;
 #[cfg(test)]
@@ -23,25 +24,35 @@ mod pace;
 mod publish;
 mod report;
 mod secret;
+mod settle;
 mod sofy;
 mod test_run;
 mod text;
+mod trigger;
 mod verdict;
 mod watch;
 
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::ExitCode;
 
 use github::log::{self, Style};
 use github::{Runner, command, signal, user};
-use inputs::Inputs;
 use report::Report;
+use tokio::sync::watch::Receiver;
 use verdict::{Conclusion, Verdict};
 
+/// The environment, as far as it is text.
+type Env = Vec<(String, String)>;
+
 fn main() -> ExitCode {
-    let env: Vec<(String, String)> = std::env::vars_os()
+    let env: Env = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
-    if let Some(key) = inputs::api_key(&env) {
+    // Elsewhere the command that hides the key would be what shows it.
+    if env.contains(&("GITHUB_ACTIONS".to_owned(), "true".to_owned()))
+        && let Some(key) = inputs::api_key(&env)
+    {
         log::print(&command::mask(key.expose()));
     }
     log::start(Style::of(&env));
@@ -50,19 +61,66 @@ fn main() -> ExitCode {
         Ok(done) => tracing::debug!("{done}"),
         Err(problem) => tracing::warn!("still running as root: {problem}"),
     }
-    let report = match inputs::parse(&env) {
+    match Entry::of(std::env::args_os()) {
+        Ok(Entry::Gate) => gate(&env, &mut runner),
+        Ok(Entry::AbortUnfinished) => abort_unfinished(&env, &mut runner),
+        Err(argument) => {
+            tracing::error!(
+                "the argument {argument:?} is not known; give none, or gate. Inputs are environment variables, such as INPUT_SCHEDULE_ID"
+            );
+            ExitCode::from(Conclusion::Error.exit_status())
+        }
+    }
+}
+
+/// What the binary is started for.
+enum Entry {
+    /// The step.
+    Gate,
+    /// The post step.
+    AbortUnfinished,
+}
+
+impl Entry {
+    /// Reads the name that the binary was started by, which outranks any argument, and the arguments.
+    fn of(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, String> {
+        let name = words.next().unwrap_or_default();
+        if Path::new(&name).file_name() == Some(OsStr::new("abort-unfinished")) {
+            return Ok(Self::AbortUnfinished);
+        }
+        let arguments: Vec<String> = words
+            .map(|word| word.to_string_lossy().into_owned())
+            .collect();
+        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+            [] | ["gate"] => Ok(Self::Gate),
+            _ => Err(arguments.join(" ")),
+        }
+    }
+}
+
+fn gate(env: &Env, runner: &mut Runner) -> ExitCode {
+    let report = match inputs::parse(env) {
         Ok(inputs) => {
-            let report = run(&inputs, &mut runner);
-            publish::report(&report, &inputs.paths, &mut runner);
+            let report = run(async |signal| action::run(&inputs, runner, signal).await)
+                .unwrap_or_else(|problem| Report::of(cannot_start(&problem)));
+            publish::report(&report, &inputs.paths, runner);
             report
         }
         Err(problems) => {
             let report = Report::of(bad_inputs(&problems));
-            publish::problems(&problems, &report, &mut runner);
+            publish::problems(&problems, &report, runner);
             report
         }
     };
     ExitCode::from(report.verdict.conclusion.exit_status())
+}
+
+/// The post step never fails the job, whatever it finds.
+fn abort_unfinished(env: &Env, runner: &mut Runner) -> ExitCode {
+    let done = run(async |signal| abort::post_step(env, signal).await)
+        .unwrap_or_else(abort::PostStep::Trouble);
+    publish::post_step(&done, runner);
+    ExitCode::SUCCESS
 }
 
 fn bad_inputs(problems: &[String]) -> Verdict {
@@ -70,29 +128,21 @@ fn bad_inputs(problems: &[String]) -> Verdict {
         .advise("Correct the inputs under with: in the workflow. Nothing was sent to Sofy.")
 }
 
-/// Runs the step on a runtime of its own, with the runner's signals.
-fn run(inputs: &Inputs, runner: &mut Runner) -> Report {
-    let failed = |what: &str, problem: &dyn std::fmt::Display| {
-        Report::of(
-            Verdict::new(Conclusion::Error, format!("{what}: {problem}"))
-                .advise("Run the job again; report it if it stays."),
-        )
-    };
-    if rustls::crypto::ring::default_provider()
+fn cannot_start(problem: &str) -> Verdict {
+    Verdict::new(Conclusion::Error, problem).advise("Run the job again; report it if it stays.")
+}
+
+/// Runs a story on a runtime of its own, with the runner's signals.
+fn run<T>(story: impl AsyncFnOnce(Receiver<Option<&'static str>>) -> T) -> Result<T, String> {
+    rustls::crypto::ring::default_provider()
         .install_default()
-        .is_err()
-    {
-        return failed("TLS cannot start", &"a provider is installed already");
-    }
-    let runtime = match tokio::runtime::Builder::new_current_thread()
+        .map_err(|_| "TLS cannot start: a provider is installed already".to_owned())?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-    {
-        Ok(runtime) => runtime,
-        Err(error) => return failed("the runtime cannot start", &error),
-    };
-    let report = runtime.block_on(async { action::run(inputs, runner, signal::listen()).await });
+        .map_err(|error| format!("the runtime cannot start: {error}"))?;
+    let told = runtime.block_on(async { story(signal::listen()).await });
     // Name resolution blocks a thread, perhaps for longer than the runner waits for us.
     runtime.shutdown_background();
-    report
+    Ok(told)
 }

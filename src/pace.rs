@@ -1,118 +1,95 @@
-//! When to look next, and when to stop asking? Pure: takes counts, gives pauses.
+//! When to look next, and how long to be patient? Pure: takes counts and times, gives pauses.
 
 use std::time::Duration;
 
-/// The first pause after something unusual.
+/// A random share from 0 to 1, so that a matrix of jobs does not ask in step.
+pub(crate) type Jitter = fn() -> f64;
+
+/// The first pause after a failure.
 const FIRST: Duration = Duration::from_secs(1);
-/// However lazy the poll interval, trouble is looked at again within a minute.
-const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
-/// About six minutes at the default poll interval: a deployment of Sofy's passes, a lost cause ends.
-const FAILURES_WHILE_WATCHING: u32 = 20;
-/// About half a minute: nothing has been started yet, so failing is cheap.
-const FAILURES_BEFORE_TRIGGER: u32 = 6;
-/// About a minute and a quarter at the default poll interval for rows that lag behind their group.
-const LOOKS_TO_SETTLE: u32 = 8;
+/// Sofy's bad minutes are looked at again within a minute.
+const LONGEST: Duration = Duration::from_secs(60);
 
-/// How often Sofy is asked.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Pace {
+/// The pause after consecutive failures.
+///
+/// `jitter` from 0 to 1 shortens it by up to half. Sofy's `Retry-After` is a lower bound.
+pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
+    let doubled = 1_u32
+        .checked_shl(failures.saturating_sub(1))
+        .unwrap_or(u32::MAX);
+    FIRST
+        .saturating_mul(doubled)
+        .min(LONGEST)
+        .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
+        .max(retry_after.unwrap_or_default())
+}
+
+/// How much trouble is put up with before it is an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Patience {
+    failures: u32,
+    time: Duration,
+}
+
+impl Patience {
+    /// About half a minute: nothing has been started yet, so failing is cheap.
+    pub(crate) const BEFORE_A_RUN: Self = Self {
+        failures: 6,
+        time: Duration::ZERO,
+    };
+    /// Nothing more: asking again changes nothing.
+    pub(crate) const NONE: Self = Self {
+        failures: 0,
+        time: Duration::ZERO,
+    };
+    /// Gateways say no for a minute or two while they are set up anew; a run that Sofy named is worth that.
+    pub(crate) const OF_A_REFUSAL: Self = Self {
+        failures: 0,
+        time: Duration::from_secs(2 * 60),
+    };
+    /// Until the deadline.
+    pub(crate) const ENDLESS: Self = Self {
+        failures: u32::MAX,
+        time: Duration::MAX,
+    };
+
+    /// Tells whether to ask again after this many failures in a row, over this time.
+    pub(crate) fn allows(&self, failures: u32, time: Duration) -> bool {
+        failures < self.failures || time < self.time
+    }
+}
+
+/// Nobody notices two seconds; a gate that asks more often only costs Sofy requests.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long the classic API's first row of ours is looked for often: somebody else's execution can
+/// take its place only while nobody looks, and a long queue must not cost hundreds of requests.
+const FIRST_ROW: Duration = Duration::from_secs(30);
+
+/// The pause while all is well and the group is not over.
+pub(crate) fn between_looks(
     poll_interval: Duration,
-    budget: u32,
-}
-
-impl Pace {
-    /// The pace of the watch.
-    pub(crate) const fn of_watch(poll_interval: Duration) -> Self {
-        Self {
-            poll_interval,
-            budget: FAILURES_WHILE_WATCHING,
-        }
-    }
-
-    /// The pace before and during the trigger.
-    pub(crate) const fn of_trigger(poll_interval: Duration) -> Self {
-        Self {
-            poll_interval,
-            budget: FAILURES_BEFORE_TRIGGER,
-        }
-    }
-
-    /// The pause while all is well.
-    pub(crate) const fn between_looks(&self) -> Duration {
-        self.poll_interval
-    }
-
-    /// The pause before looking again at a group that is over but not at rest; none when that was enough.
-    pub(crate) fn while_settling(&self, looks: u32) -> Option<Duration> {
-        (looks < LOOKS_TO_SETTLE).then(|| doubled(looks).min(self.poll_interval))
-    }
-
-    /// The pause after consecutive failures; none when the budget is spent.
-    ///
-    /// `jitter` from 0 to 1 shortens the pause by up to half, so that a matrix of jobs does not
-    /// come back in step. Sofy's `Retry-After` is a lower bound.
-    pub(crate) fn after_failure(
-        &self,
-        failures: u32,
-        retry_after: Option<Duration>,
-        jitter: f64,
-    ) -> Option<Duration> {
-        if failures >= self.budget {
-            return None;
-        }
-        let longest = (self.poll_interval * 2).min(LONGEST_BACKOFF);
-        let backoff = doubled(failures.saturating_sub(1)).min(longest);
-        Some(
-            backoff
-                .mul_f64(1.0 - jitter / 2.0)
-                .max(retry_after.unwrap_or_default()),
-        )
+    awaited: Awaited,
+    elapsed: Duration,
+) -> Duration {
+    match awaited {
+        Awaited::FirstRow if elapsed < FIRST_ROW => SHORTEST_PAUSE.min(poll_interval),
+        Awaited::FirstRow | Awaited::End => poll_interval,
     }
 }
 
-fn doubled(times: u32) -> Duration {
-    FIRST.saturating_mul(1_u32.checked_shl(times).unwrap_or(u32::MAX))
+/// What the next look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    /// The first row of ours, among those of others.
+    FirstRow,
+    /// The end of the run.
+    End,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Three looks this far apart span the seven seconds over which a settled list stands still.
+const SETTLING_PAUSE: Duration = Duration::from_millis(3_500);
 
-    const SECOND: Duration = Duration::from_secs(1);
-
-    #[test]
-    fn the_backoff_grows_to_twice_the_poll_interval_and_ends() {
-        let pace = Pace::of_watch(15 * SECOND);
-
-        let pauses: Vec<u64> = (1..)
-            .map_while(|failures| pace.after_failure(failures, None, 0.0))
-            .map(|pause| pause.as_secs())
-            .collect();
-
-        assert_eq!(pauses[..7], [1, 2, 4, 8, 16, 30, 30]);
-        assert_eq!(pauses.len(), 19);
-    }
-
-    #[test]
-    fn retry_after_is_a_lower_bound_and_jitter_halves_at_most() {
-        let pace = Pace::of_watch(15 * SECOND);
-
-        assert_eq!(
-            pace.after_failure(1, Some(40 * SECOND), 0.9),
-            Some(40 * SECOND)
-        );
-        assert_eq!(pace.after_failure(2, None, 1.0), Some(SECOND));
-    }
-
-    #[test]
-    fn settling_is_quick_at_first_and_bounded() {
-        let pace = Pace::of_watch(15 * SECOND);
-
-        let pauses: Vec<u64> = (0..)
-            .map_while(|looks| pace.while_settling(looks))
-            .map(|pause| pause.as_secs())
-            .collect();
-
-        assert_eq!(pauses, [1, 2, 4, 8, 15, 15, 15, 15]);
-    }
+/// The pause while a group that is over is given time to settle: short at first, then growing.
+pub(crate) fn while_settling(over_for: Duration, poll_interval: Duration) -> Duration {
+    (over_for / 2).max(SETTLING_PAUSE).min(poll_interval)
 }

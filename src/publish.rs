@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::abort::PostStep;
 use crate::github::Runner;
 use crate::github::command::{self, Level};
 use crate::github::log::{self, tone};
@@ -50,6 +51,21 @@ pub(crate) fn problems(problems: &[String], report: &Report, runner: &mut Runner
     write_outputs_and_summary(report, runner);
     let tone = tone::RED;
     tracing::info!(tone, "{}", report.verdict.advice);
+}
+
+/// Tells what the post step did; where it did nothing, only those who debug hear of it.
+pub(crate) fn post_step(done: &PostStep, runner: &mut Runner) {
+    match done {
+        PostStep::Nothing(why) => tracing::debug!("nothing to abort: {why}"),
+        PostStep::Trouble(problem) => {
+            tracing::warn!("{problem}");
+            runner.add_summary(&summary::line(problem));
+        }
+        PostStep::Acted(said) => {
+            tracing::info!("{said}");
+            runner.add_summary(&summary::line(said));
+        }
+    }
 }
 
 fn write_outputs_and_summary(report: &Report, runner: &mut Runner) {

@@ -2,17 +2,100 @@
 //!
 //! Plain data; must not know which API generation it came from, nor what counts as success.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::str::FromStr as _;
+
+use jiff::civil::DateTime;
 
 /// One scenario on one device against one build: a row of the report.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TestRun {
     pub(crate) scenario: String,
     pub(crate) device: String,
     pub(crate) build: String,
     pub(crate) status: TestStatus,
-    /// Sofy's own spelling; the classic API gives it no time zone.
-    pub(crate) scheduled_at: String,
+    pub(crate) scheduled_at: ScheduledAt,
+}
+
+impl TestRun {
+    /// The place that this row fills in Sofy's list.
+    pub(crate) fn slot(&self) -> Slot<'_> {
+        Slot {
+            scenario: &self.scenario,
+            device: &self.device,
+            scheduled_at: &self.scheduled_at,
+        }
+    }
+}
+
+/// A scenario on a device at a time: what stays the same while a test run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot<'row> {
+    pub(crate) scenario: &'row str,
+    pub(crate) device: &'row str,
+    pub(crate) scheduled_at: &'row ScheduledAt,
+}
+
+/// When Sofy scheduled a test run: its text, and the time in it where there is one.
+///
+/// Two of them are the same where their times are, whatever the spelling. The classic API gives no
+/// time zone, so that times are compared with each other and never with a clock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ScheduledAt {
+    text: String,
+    time: Option<DateTime>,
+}
+
+impl ScheduledAt {
+    /// Reads Sofy's text. A time with a zone is taken to UTC; one without stands as it is.
+    pub(crate) fn parse(text: &str) -> Self {
+        let time = jiff::Timestamp::from_str(text)
+            .map(|at| jiff::tz::Offset::UTC.to_datetime(at))
+            .or_else(|_| DateTime::from_str(text))
+            .ok();
+        Self {
+            text: text.to_owned(),
+            time,
+        }
+    }
+
+    /// Sofy's own spelling.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The time; none where the text is not one.
+    pub(crate) const fn time(&self) -> Option<DateTime> {
+        self.time
+    }
+
+    fn key(&self) -> (Option<DateTime>, &str) {
+        match self.time {
+            Some(_) => (self.time, ""),
+            None => (None, &self.text),
+        }
+    }
+}
+
+impl PartialEq for ScheduledAt {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for ScheduledAt {}
+
+impl PartialOrd for ScheduledAt {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ScheduledAt {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
 }
 
 /// Where a test run stands now: an open set, since it is Sofy's.
@@ -111,12 +194,18 @@ impl Group {
 }
 
 /// Tells whether a text can be the ID of a group: it becomes part of addresses and outputs.
+///
+/// Zero is what a programme says that has no ID.
 pub(crate) fn is_group_id(text: &str) -> bool {
-    !text.is_empty()
+    text.len() <= LONGEST_GROUP_ID
         && text
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        && text.chars().any(|c| !matches!(c, '0' | '-' | '_'))
 }
+
+/// Twice as long as a GUID, and short enough for any address.
+const LONGEST_GROUP_ID: usize = 72;
 
 /// What one look at our run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,31 +214,33 @@ pub(crate) struct Snapshot {
     pub(crate) schedule_name: String,
     pub(crate) group: Group,
     pub(crate) test_runs: Vec<TestRun>,
-    /// Rows that may be ours or an earlier execution's. They are never judged.
-    pub(crate) indistinct: usize,
+    /// Rows that cannot be told from another execution's. They are never judged.
+    pub(crate) ambiguous: Option<Ambiguous>,
+}
+
+/// How many rows cannot be attributed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous {
+    pub(crate) rows: usize,
+    pub(crate) doubt: Doubt,
+}
+
+/// Why a row cannot be attributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It may be an earlier execution's.
+    EarlierExecution,
+    /// A row that was ours is no longer listed; a later execution may have taken its place.
+    LaterExecution,
+    /// It came up after Sofy had been silent for a while, when anybody may have triggered.
+    LostContact,
+    /// The group was over before this attempt of the workflow run began.
+    EarlierAttempt,
+    /// It stands in our group's own list and names another group.
+    OtherGroup,
 }
 
 impl Snapshot {
-    /// Passes every text that came from Sofy through a filter.
-    pub(crate) fn filtered(mut self, filter: impl Fn(String) -> String) -> Self {
-        self.schedule_name = filter(self.schedule_name);
-        self.group.verbatim = filter(self.group.verbatim);
-        for run in &mut self.test_runs {
-            for text in [
-                &mut run.scenario,
-                &mut run.device,
-                &mut run.build,
-                &mut run.scheduled_at,
-            ] {
-                *text = filter(std::mem::take(text));
-            }
-            if let TestStatus::Other(text) = &mut run.status {
-                *text = filter(std::mem::take(text));
-            }
-        }
-        self
-    }
-
     /// Tells whether every test run that is ours has a final status.
     pub(crate) fn all_final(&self) -> bool {
         self.test_runs.iter().all(|run| run.status.is_final())
@@ -235,6 +326,60 @@ mod tests {
             ),
         ] {
             assert_eq!(TestStatus::parse(text), expected, "{text:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn times_are_compared_and_not_their_spelling() {
+        for (one, other, expected, why) in [
+            (
+                "2022-10-07T20:39:26.02",
+                "2022-10-07T20:39:26.020",
+                Ordering::Equal,
+                "digits",
+            ),
+            (
+                "2022-10-07T20:39:26.02",
+                "2022-10-07T20:39:26.1",
+                Ordering::Less,
+                "no text",
+            ),
+            (
+                "2023-10-24T06:14:39Z",
+                "2023-10-24T08:14:39+03:00",
+                Ordering::Greater,
+                "zones",
+            ),
+            ("soon", "soon", Ordering::Equal, "no time at all"),
+            (
+                "",
+                "2022-10-07T20:39:26.02",
+                Ordering::Less,
+                "no text at all",
+            ),
+        ] {
+            let compared = ScheduledAt::parse(one).cmp(&ScheduledAt::parse(other));
+
+            assert_eq!(compared, expected, "{one}, {other}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_group_id_is_a_name_that_fits_an_address() {
+        for (text, expected, why) in [
+            ("70001", true, "a number"),
+            ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", true, "a GUID"),
+            ("0", false, "no ID"),
+            (
+                "00000000-0000-0000-0000-000000000000",
+                false,
+                "no ID either",
+            ),
+            ("", false, "nothing"),
+            ("1/../2", false, "another address"),
+            ("7 7", false, "two words"),
+        ] {
+            assert_eq!(is_group_id(text), expected, "{text:?}: {why}");
         }
     }
 

@@ -5,7 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::test_run::{GroupStatus, Snapshot, Tally, TestStatus};
+use crate::settle::{Lost, Obstacle};
+use crate::sofy::ApiError;
+use crate::test_run::{Ambiguous, Doubt, GroupStatus, Snapshot, Tally, TestStatus};
 use crate::text::{count, span};
 
 /// The final word, in GitHub's vocabulary.
@@ -90,67 +92,84 @@ pub(crate) struct Policy {
 pub(crate) enum Ending {
     /// Nothing in the snapshot can change any more.
     Settled,
-    /// The group is over, its rows never came to rest within the bounded wait.
-    Unsettled(Unrest),
+    /// The group is over, and this did not become clear within a bounded wait.
+    Stuck(Obstacle),
     /// The deadline came first.
     Deadline(Duration),
     /// The runner sent this signal.
     Cancelled(&'static str),
-    /// Sofy could not be asked any more; the sentence says why and what to do.
-    LostContact { reason: String, advice: String },
-}
-
-/// Why a group that is over did not come to rest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unrest {
-    /// Rows cannot be told from an earlier execution's.
-    Indistinct,
-    /// A test run still runs, or has a status we do not know.
-    Unfinished,
-    /// Test runs that were listed before are gone.
-    Vanished { most: usize },
-    /// The list kept growing.
-    Growing,
-    /// Sofy gives the group a status that we do not know.
-    UnknownGroup,
+    /// Sofy did not answer any more until the deadline.
+    LostContact { timeout: Duration, error: ApiError },
+    /// Sofy kept saying no to our questions.
+    Refused(ApiError),
 }
 
 /// What was seen, and how the watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) snapshot: Option<Snapshot>,
+    /// Test runs that had not passed and are gone, or that are no longer listed.
+    pub(crate) lost: Vec<Lost>,
+    /// Test runs that Sofy itself ran again until they passed.
+    pub(crate) retried: Vec<Lost>,
     pub(crate) ending: Ending,
 }
 
 /// Decides what the observation means.
 pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
     let snapshot = seen.snapshot.as_ref();
-    match &seen.ending {
-        Ending::Settled => snapshot.map_or_else(nothing_seen, |seen| settled(seen, policy)),
-        Ending::Unsettled(unrest) => {
-            snapshot.map_or_else(nothing_seen, |seen| unsettled(seen, *unrest))
+    let (conclusion, reason, advice) = match &seen.ending {
+        Ending::Settled => {
+            return snapshot.map_or_else(nothing_seen, |snapshot| settled(seen, snapshot, policy));
         }
-        Ending::Deadline(timeout) => Verdict::new(
+        Ending::Stuck(obstacle) => {
+            return snapshot.map_or_else(nothing_seen, |snapshot| stuck(seen, snapshot, *obstacle));
+        }
+        Ending::Deadline(timeout) => (
             Conclusion::TimedOut,
-            format!("the timeout of {} was reached; {}", span(*timeout), last_seen(snapshot)),
-        )
-        .advise("Look at the schedule in Sofy's portal; raise the input timeout if it only needs longer."),
-        Ending::Cancelled(signal) => Verdict::new(
+            format!("the timeout of {} was reached", span(*timeout)),
+            "Look at the schedule in Sofy's portal; raise the input timeout if it only needs longer."
+                .to_owned(),
+        ),
+        Ending::Cancelled(signal) => (
             Conclusion::Cancelled,
-            format!("the workflow was cancelled ({signal}); {}", last_seen(snapshot)),
-        )
-        .advise("Nothing was judged. Run the job again for a result."),
-        Ending::LostContact { reason, advice } => Verdict::new(
+            format!("the workflow was cancelled ({signal})"),
+            "Nothing was judged. Run the job again for a result.".to_owned(),
+        ),
+        Ending::LostContact { timeout, error } => (
             Conclusion::Error,
-            format!("{reason}; {}", last_seen(snapshot)),
-        )
-        .advise(advice.as_str()),
-    }
+            format!(
+                "Sofy could not be asked any more until the timeout of {}",
+                span(*timeout)
+            ),
+            format!("The last problem was: {}", error.message),
+        ),
+        Ending::Refused(error) => (
+            Conclusion::Error,
+            "Sofy refuses to show the run".to_owned(),
+            format!("{} Sofy's answer was: {}", error.advice, error.message),
+        ),
+    };
+    let reason = format!("{}{reason}; {}", so_far(snapshot), last_seen(snapshot));
+    Verdict::new(conclusion, reason).advise(advice)
 }
 
 fn nothing_seen() -> Verdict {
-    Verdict::new(Conclusion::Error, "Sofy was never seen to answer")
-        .advise("Run the job again; look at the schedule in Sofy's portal first.")
+    Verdict::new(Conclusion::Error, "Sofy never showed the run")
+        .advise("Look at the schedule in Sofy's portal, then run the job again.")
+}
+
+/// Says what had already failed, for endings that are not about the tests.
+fn so_far(snapshot: Option<&Snapshot>) -> String {
+    let bad = snapshot.map_or_else(BTreeMap::new, |seen| {
+        by_status(seen, |status| {
+            status.is_final() && *status != TestStatus::Passed
+        })
+    });
+    if bad.is_empty() {
+        return String::new();
+    }
+    format!("{} so far; ", kinds(&bad))
 }
 
 /// Says what the last look showed, for endings that are not about the tests.
@@ -171,33 +190,42 @@ fn last_seen(snapshot: Option<&Snapshot>) -> String {
     )
 }
 
-fn settled(seen: &Snapshot, policy: &Policy) -> Verdict {
-    let tally = Tally::of(&seen.test_runs);
-    let failure = |reason: String| Verdict::new(Conclusion::Failure, reason);
-    if seen.test_runs.is_empty() {
-        return failure("the group is over and has no test runs".to_owned())
+fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict {
+    let tally = Tally::of(&snapshot.test_runs);
+    if snapshot.test_runs.is_empty() {
+        return failure("the group is over and has no test runs")
             .advise("Check in Sofy's portal that the schedule has scenarios and devices.");
     }
-    let unwanted = by_status(seen, |status| {
+    let breaking = by_status(snapshot, |status| {
         !status.is_final() || policy.fail_on.contains(status)
     });
-    if !unwanted.is_empty() {
-        return failure(not_passed(&unwanted, tally.total())).advise(
-            "Open the test runs named below in Sofy's portal; a status that is not the app's fault is worth a new run.",
+    let tolerated = by_status(snapshot, |status| {
+        status.is_final() && *status != TestStatus::Passed && !policy.fail_on.contains(status)
+    });
+    if !breaking.is_empty() {
+        let mut reason = not_passed(&breaking, tally.total());
+        if !tolerated.is_empty() {
+            reason.push_str(&format!("; {} tolerated", kinds(&tolerated)));
+        }
+        let unknown = breaking.keys().any(|status| !status.is_final());
+        return failure(reason).advise(if unknown {
+            "This action does not know the status, and never guesses that it means a pass. Please report it."
+        } else {
+            "Open the test runs named below in Sofy's portal; a status that is not the app's fault is worth a new run."
+        });
+    }
+    if !seen.lost.is_empty() {
+        return lost(&seen.lost);
+    }
+    if tally.passed == 0 {
+        return failure(format!("nothing passed: {} tolerated", kinds(&tolerated))).advise(
+            "The input fail-on tolerates these statuses, but a gate needs at least one pass.",
         );
     }
-    let tolerated = by_status(seen, |status| *status != TestStatus::Passed);
-    if tally.passed == 0 {
-        return failure(format!(
-            "nothing passed: {}",
-            not_passed(&tolerated, tally.total())
-        ))
-        .advise("The input fail-on tolerates these statuses, but a gate needs at least one pass.");
-    }
-    if tolerated.is_empty() && seen.group.status != GroupStatus::Complete {
+    if tolerated.is_empty() && snapshot.group.status != GroupStatus::Complete {
         return failure(format!(
             "every listed test run passed, but Sofy reports the group as \"{}\": it has errors that its list does not show",
-            seen.group.verbatim
+            snapshot.group.verbatim
         ))
         .advise("Look at the group in Sofy's portal.");
     }
@@ -210,9 +238,10 @@ fn settled(seen: &Snapshot, policy: &Policy) -> Verdict {
             }
         } else {
             format!(
-                "{} of {} passed; the rest is tolerated by fail-on",
+                "{} of {} passed; {} tolerated",
                 tally.passed,
-                count(tally.total(), "test run")
+                count(tally.total(), "test run"),
+                kinds(&tolerated)
             )
         },
     );
@@ -225,46 +254,130 @@ fn settled(seen: &Snapshot, policy: &Policy) -> Verdict {
             )
         })
         .collect();
+    if !seen.retried.is_empty() {
+        verdict.warnings.push(format!(
+            "Sofy itself ran {} again, and the second result counts: {}",
+            count(seen.retried.len(), "test run"),
+            named(&seen.retried)
+        ));
+    }
     verdict
 }
 
-fn unsettled(seen: &Snapshot, unrest: Unrest) -> Verdict {
-    let group = &seen.group.verbatim;
-    let verdict = |reason: String| Verdict::new(Conclusion::Failure, reason);
-    match unrest {
-        Unrest::Indistinct => verdict(format!(
-            "the group is \"{group}\", but {} cannot be told from an earlier execution's, so nothing is judged on them",
-            count(seen.indistinct, "row")
-        ))
-        .advise("Look at the group in Sofy's portal. Two executions of one schedule at a time cause this: give the job a concurrency group, or use the schedule's GUID."),
-        Unrest::Unfinished => {
-            let unknown = by_status(seen, |status| matches!(status, TestStatus::Other(_)));
-            if unknown.is_empty() {
-                let running = by_status(seen, |status| !status.is_final());
-                verdict(format!(
-                    "the group is \"{group}\", but {} never finished",
-                    count(running.values().sum(), "test run")
-                ))
-                .advise("Look at the group in Sofy's portal: a device may have been lost, or somebody else's execution of the schedule be listed.")
-            } else {
-                verdict(not_passed(&unknown, seen.test_runs.len()))
-                    .advise("This action does not know the status, and never guesses that it means a pass. Please report it.")
-            }
-        }
-        Unrest::Vanished { most } => verdict(format!(
-            "the group is \"{group}\", but only {} of the {most} seen before are still listed",
-            count(seen.test_runs.len(), "test run")
+fn stuck(seen: &Observation, snapshot: &Snapshot, obstacle: Obstacle) -> Verdict {
+    let group = &snapshot.group.verbatim;
+    match obstacle {
+        Obstacle::Ambiguous => ambiguous(group, snapshot.ambiguous),
+        Obstacle::Unfinished => unfinished(snapshot),
+        Obstacle::Missing => lost(&seen.lost),
+        Obstacle::Empty => failure(format!(
+            "the group is \"{group}\", but its list of test runs kept changing and is empty"
         ))
         .advise("Look at the group in Sofy's portal and run the job again."),
-        Unrest::Growing => verdict(format!(
+        Obstacle::Changing => failure(format!(
             "the group is \"{group}\", but its list of test runs kept changing"
         ))
         .advise("Look at the group in Sofy's portal and run the job again."),
-        Unrest::UnknownGroup => verdict(format!(
+        Obstacle::UnknownGroup => failure(format!(
             "Sofy reports the group as \"{group}\", which this action does not know"
         ))
         .advise("It never guesses that an unknown status means a pass. Please report it."),
     }
+}
+
+fn failure(reason: impl Into<String>) -> Verdict {
+    Verdict::new(Conclusion::Failure, reason)
+}
+
+fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
+    let (rows, doubt) = ambiguous.map_or((0, Doubt::EarlierExecution), |ambiguous| {
+        (ambiguous.rows, ambiguous.doubt)
+    });
+    let rows = count(rows, "row");
+    let (why, advice) = match doubt {
+        Doubt::EarlierExecution => (
+            format!("{rows} cannot be told from an earlier execution's"),
+            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause this: give the job a concurrency group, or use the schedule's GUID.",
+        ),
+        Doubt::LaterExecution => (
+            format!("rows that were ours are gone, and {rows} may be a later execution's"),
+            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause this: give the job a concurrency group, or use the schedule's GUID.",
+        ),
+        Doubt::LostContact => (
+            format!(
+                "Sofy was silent for more than a minute before the first row of ours, and {rows} may be another execution's"
+            ),
+            "Look at the group in Sofy's portal, then run the job again.",
+        ),
+        Doubt::EarlierAttempt => (
+            format!(
+                "it was over before this attempt of the workflow run began, and {rows} may be another execution's"
+            ),
+            "Choose \"Re-run all jobs\", so that the schedule is triggered anew.",
+        ),
+        Doubt::OtherGroup => (
+            format!("{rows} in its list name another group"),
+            "Look at the group in Sofy's portal, and please report it.",
+        ),
+    };
+    failure(format!(
+        "the group is \"{group}\", but {why}, so nothing is judged on them"
+    ))
+    .advise(advice)
+}
+
+fn unfinished(snapshot: &Snapshot) -> Verdict {
+    let bad = by_status(snapshot, |status| {
+        !matches!(status, TestStatus::Passed | TestStatus::Running)
+    });
+    let running = snapshot
+        .test_runs
+        .iter()
+        .filter(|run| run.status == TestStatus::Running)
+        .count();
+    let also = if bad.is_empty() {
+        String::new()
+    } else {
+        format!(", and {}", kinds(&bad))
+    };
+    failure(format!(
+        "the group is \"{}\", but {} never finished{also}",
+        snapshot.group.verbatim,
+        count(running, "test run")
+    ))
+    .advise("Look at the group in Sofy's portal: a device may have been lost, or somebody else's execution of the schedule be listed.")
+}
+
+fn lost(lost: &[Lost]) -> Verdict {
+    let failed = lost.iter().any(|lost| lost.status.is_some());
+    failure(if failed {
+        format!(
+            "{} had not passed when last seen, and is gone or says otherwise now: {}",
+            count(lost.len(), "test run"),
+            named(lost)
+        )
+    } else {
+        format!("test runs that were listed are gone: {}", named(lost))
+    })
+    .advise("Look at the group in Sofy's portal and run the job again.")
+}
+
+/// The most test runs and statuses that one sentence names.
+const MOST_NAMED: usize = 5;
+
+fn named(lost: &[Lost]) -> String {
+    let mut names: Vec<String> = lost
+        .iter()
+        .take(MOST_NAMED)
+        .map(|lost| match &lost.status {
+            Some(status) => format!("{} on {} ({status})", lost.scenario, lost.device),
+            None => format!("{} on {}", lost.scenario, lost.device),
+        })
+        .collect();
+    if let Some(more @ 1..) = lost.len().checked_sub(MOST_NAMED) {
+        names.push(format!("{more} more"));
+    }
+    names.join(", ")
 }
 
 /// Counts the test runs whose status the predicate picks, worst first.
@@ -276,9 +389,10 @@ fn by_status(seen: &Snapshot, pick: impl Fn(&TestStatus) -> bool) -> BTreeMap<&T
     counts
 }
 
-fn not_passed(counts: &BTreeMap<&TestStatus, usize>, total: usize) -> String {
-    let kinds = counts
+fn kinds(counts: &BTreeMap<&TestStatus, usize>) -> String {
+    let mut kinds: Vec<String> = counts
         .iter()
+        .take(MOST_NAMED)
         .map(|(status, n)| match status {
             TestStatus::Other(text) => format!("{n} of unknown status \"{text}\""),
             TestStatus::Running => format!("{n} never finished"),
@@ -288,39 +402,49 @@ fn not_passed(counts: &BTreeMap<&TestStatus, usize>, total: usize) -> String {
             | TestStatus::NotExecuted
             | TestStatus::Stopped => format!("{n} {status}"),
         })
-        .collect::<Vec<_>>()
-        .join(", ");
+        .collect();
+    if counts.len() > MOST_NAMED {
+        let more: usize = counts.values().skip(MOST_NAMED).sum();
+        kinds.push(format!("{more} of other statuses"));
+    }
+    kinds.join(", ")
+}
+
+fn not_passed(counts: &BTreeMap<&TestStatus, usize>, total: usize) -> String {
     format!(
-        "{} of {} did not pass: {kinds}",
+        "{} of {} did not pass: {}",
         counts.values().sum::<usize>(),
-        count(total, "test run")
+        count(total, "test run"),
+        kinds(counts)
     )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::test_run::{Group, TestRun};
+    use crate::fixtures::test_runs;
+    use crate::sofy::Kind;
+    use crate::test_run::Group;
 
     fn seen(group: &str, statuses: &[&str], ending: Ending) -> Observation {
-        let test_runs = statuses
-            .iter()
-            .map(|status| TestRun {
-                scenario: "Log in".into(),
-                device: "Pixel 8".into(),
-                build: "1.0(1)".into(),
-                status: TestStatus::parse(status),
-                scheduled_at: String::new(),
-            })
-            .collect();
         Observation {
             snapshot: Some(Snapshot {
                 schedule_name: String::new(),
                 group: Group::parse(group),
-                test_runs,
-                indistinct: 0,
+                test_runs: test_runs(statuses),
+                ambiguous: None,
             }),
+            lost: Vec::new(),
+            retried: Vec::new(),
             ending,
+        }
+    }
+
+    fn failed() -> Lost {
+        Lost {
+            scenario: "Log in".into(),
+            device: "Pixel 8".into(),
+            status: Some(TestStatus::Failed),
         }
     }
 
@@ -439,30 +563,114 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_that_is_gone_stays_red_and_one_that_sofy_ran_again_is_said() {
+        let mut seen = seen("Complete", &["Passed"], Ending::Settled);
+        seen.retried = vec![failed()];
+
+        let verdict = judge(&seen, &strict());
+        assert_eq!(verdict.conclusion, Conclusion::Success);
+        assert!(
+            verdict.warnings[0].contains("Log in on Pixel 8 (Failed)"),
+            "{verdict:?}"
+        );
+
+        seen.lost = vec![failed()];
+        let verdict = judge(&seen, &strict());
+        assert_eq!(verdict.conclusion, Conclusion::Failure);
+        assert!(
+            verdict.reason.contains("Log in on Pixel 8 (Failed)"),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn what_breaks_the_gate_and_what_is_tolerated_are_counted_apart() {
+        for (statuses, fail_on, reason) in [
+            (
+                &["Passed", "Failed", "Stopped", "Stopped"][..],
+                policy(&[TestStatus::Failed]),
+                "1 of 4 test runs did not pass: 1 Failed; 2 Stopped tolerated",
+            ),
+            (
+                &["Passed", "Failed", "Stopped"],
+                strict(),
+                "2 of 3 test runs did not pass: 1 Failed, 1 Stopped",
+            ),
+        ] {
+            let verdict = judge(&seen("Complete", statuses, Ending::Settled), &fail_on);
+
+            assert_eq!(verdict.reason, reason);
+        }
+    }
+
+    #[test]
+    fn an_unknown_status_among_others_is_counted_with_them() {
+        let statuses = ["Passed", "Weird", "Failed", "Stopped", "Failed"];
+        let seen = seen("Complete", &statuses, Ending::Settled);
+
+        let verdict = judge(&seen, &strict());
+
+        assert_eq!(
+            verdict.reason,
+            "4 of 5 test runs did not pass: 2 Failed, 1 Stopped, 1 of unknown status \"Weird\""
+        );
+    }
+
+    #[test]
+    fn however_many_statuses_there_are_the_reason_stays_short() {
+        let statuses: Vec<String> = (0..1_000).map(|n| format!("Odd {n}")).collect();
+        let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
+
+        let verdict = judge(&seen("Complete", &statuses, Ending::Settled), &strict());
+
+        assert!(
+            verdict.reason.ends_with("995 of other statuses"),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
+    fn what_failed_so_far_comes_first_in_an_ending_that_is_not_about_the_tests() {
+        let statuses = ["Passed", "Failed", "Running"];
+        let seen = seen(
+            "Running",
+            &statuses,
+            Ending::Deadline(Duration::from_secs(60)),
+        );
+
+        let verdict = judge(&seen, &strict());
+
+        assert_eq!(
+            verdict.reason,
+            "1 Failed so far; the timeout of 1m was reached; last seen: 2 of 3 test runs done, group status \"Running\""
+        );
+    }
+
+    #[test]
     fn no_other_ending_is_ever_green_even_if_every_row_passed() {
         for (ending, conclusion, why) in [
             (
-                Ending::Unsettled(Unrest::Indistinct),
+                Ending::Stuck(Obstacle::Ambiguous),
                 Conclusion::Failure,
                 "perhaps yesterday's rows",
             ),
             (
-                Ending::Unsettled(Unrest::Unfinished),
+                Ending::Stuck(Obstacle::Unfinished),
                 Conclusion::Failure,
                 "a row never finished",
             ),
             (
-                Ending::Unsettled(Unrest::Vanished { most: 3 }),
+                Ending::Stuck(Obstacle::Missing),
                 Conclusion::Failure,
                 "rows went missing",
             ),
             (
-                Ending::Unsettled(Unrest::Growing),
+                Ending::Stuck(Obstacle::Changing),
                 Conclusion::Failure,
                 "more may come",
             ),
             (
-                Ending::Unsettled(Unrest::UnknownGroup),
+                Ending::Stuck(Obstacle::UnknownGroup),
                 Conclusion::Failure,
                 "an unknown word",
             ),
@@ -478,11 +686,21 @@ mod tests {
             ),
             (
                 Ending::LostContact {
-                    reason: "gone".into(),
-                    advice: String::new(),
+                    timeout: Duration::from_secs(60),
+                    error: ApiError::new(Kind::Unclear, "gone"),
                 },
                 Conclusion::Error,
                 "no judgement",
+            ),
+            (
+                Ending::Refused(ApiError::new(Kind::Refused, "no")),
+                Conclusion::Error,
+                "no judgement either",
+            ),
+            (
+                Ending::Stuck(Obstacle::Empty),
+                Conclusion::Failure,
+                "nothing listed",
             ),
         ] {
             let verdict = judge(&seen("Complete", &["Passed"], ending), &strict());

@@ -2,25 +2,26 @@
 //!
 //! Knows time only through tokio's clock, and Sofy only through the seam.
 
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::limits::Limits;
-use crate::pace::Pace;
+use crate::pace::{Awaited, Jitter, Patience, backoff, between_looks, while_settling};
 use crate::report::progress::Progress;
-use crate::sofy::{ApiError, RunHandle, SofyApi};
-use crate::test_run::{GroupStatus, Snapshot};
-use crate::verdict::{Ending, Observation, Unrest};
+use crate::settle::{History, Standing, Taken};
+use crate::sofy::{ApiError, Generation, Kind, RunHandle, SofyApi, observe};
+use crate::test_run::{Doubt, GroupStatus, Snapshot};
+use crate::text::span;
+use crate::trigger::Origin;
+use crate::verdict::{Ending, Observation};
 
-/// The last look may outlast the deadline by this much, and no more.
+/// The last look, and the settling that it finds begun, may outlast the deadline by this much.
 const LAST_LOOK: Duration = Duration::from_secs(15);
 
-/// An empty list is looked at again for some seconds: rows may lag behind their group.
-const LOOKS_AT_NOTHING: u32 = 3;
-
-/// A random share from 0 to 1.
-pub(crate) type Jitter = fn() -> f64;
+/// Silence of this length leaves room for an execution of somebody else's that we never saw begin.
+const BLIND: Duration = Duration::from_secs(60);
 
 /// What the watch learnt besides the ending.
 #[derive(Debug)]
@@ -30,59 +31,83 @@ pub(crate) struct Watched {
     pub(crate) queued: Option<Duration>,
 }
 
-/// Looks at the run until it settles, the deadline or a signal comes, or contact is lost.
+/// Looks at the run until it settles, a limit comes, or Sofy keeps saying no.
 pub(crate) async fn watch<A: SofyApi>(
     api: &A,
     run: &mut RunHandle,
-    pace: Pace,
+    origin: Origin,
+    poll_interval: Duration,
     limits: &mut Limits,
     jitter: Jitter,
 ) -> Watched {
     let start = Instant::now();
     let deadline = limits.deadline();
-    let mut seen = Seen::default();
+    let mut history = History::new(A::GENERATION);
+    let mut contact = Contact::new(origin);
     let mut progress = Progress::default();
-    let mut failures = 0;
     let mut queued = None;
     let ending = loop {
+        let began = start.elapsed();
+        if contact.silent_for(began) > BLIND && !history.has_shown_test_runs() {
+            run.attribution.distrust(Doubt::LostContact);
+        }
         let look = tokio::select! {
             biased;
             name = limits.signal() => break Ending::Cancelled(name),
-            look = timeout_at(deadline + LAST_LOOK, api.observe(run)) => look,
+            look = timeout_at(deadline + LAST_LOOK, observe(api, run)) => look,
         };
-        let pause = match look {
-            Err(_) => break Ending::Deadline(limits.timeout()),
+        let taken = Taken {
+            began,
+            ended: start.elapsed(),
+        };
+        let (pause, last) = match look {
+            Err(_) => break contact.at_the_deadline(limits),
             Ok(Ok(snapshot)) => {
-                failures = 0;
+                contact.back(taken.ended);
                 if queued.is_none() && has_begun(&snapshot) {
-                    queued = Some(start.elapsed());
+                    queued = Some(taken.ended);
                 }
-                let next = seen.take(snapshot, pace);
-                if let (Some(snapshot), Next::LookAfter(pause)) = (&seen.snapshot, &next)
-                    && let Some(line) = progress.line(snapshot, start.elapsed(), *pause)
+                let awaited = awaited(A::GENERATION, &snapshot, &history);
+                let standing = history.take(snapshot, taken);
+                let (pause, may_settle) = match standing {
+                    Standing::Settled => break Ending::Settled,
+                    Standing::Stuck(obstacle) => break Ending::Stuck(obstacle),
+                    Standing::Open => (between_looks(poll_interval, awaited, taken.ended), false),
+                    Standing::Settling(settling) => (
+                        while_settling(settling.over_for, poll_interval).min(settling.left),
+                        settling.obstacle.is_none(),
+                    ),
+                };
+                if let Some(line) = history
+                    .latest()
+                    .and_then(|latest| progress.line(latest, taken.ended, pause))
                 {
                     tracing::info!("{line}");
                 }
-                match next {
-                    Next::End(ending) => break ending,
-                    Next::LookAfter(pause) => pause,
-                }
+                let grace = if may_settle {
+                    LAST_LOOK
+                } else {
+                    Duration::ZERO
+                };
+                (pause, deadline + grace)
             }
-            Ok(Err(error)) => {
-                failures += 1;
-                match after_failure(&error, failures, pace, jitter) {
-                    Ok(pause) => pause,
-                    Err(ending) => break ending,
-                }
-            }
+            Ok(Err(error)) => match contact.failed(&error, taken.ended, jitter) {
+                ControlFlow::Continue(pause) => (pause, deadline),
+                ControlFlow::Break(ending) => break ending,
+            },
         };
-        if Instant::now() >= deadline {
-            break Ending::Deadline(limits.timeout());
+        let now = Instant::now();
+        if now >= last {
+            break contact.at_the_deadline(limits);
         }
         // Clamped, so that the last look falls on the deadline.
-        let wake = Instant::now()
-            .checked_add(pause)
-            .map_or(deadline, |at| at.min(deadline));
+        let wake = now.checked_add(pause).map_or(last, |at| {
+            if now < deadline {
+                at.min(deadline)
+            } else {
+                at.min(last)
+            }
+        });
         tokio::select! {
             biased;
             name = limits.signal() => break Ending::Cancelled(name),
@@ -91,39 +116,22 @@ pub(crate) async fn watch<A: SofyApi>(
     };
     Watched {
         observation: Observation {
-            snapshot: seen.snapshot,
+            lost: history.lost(),
+            retried: history.retried(),
+            snapshot: history.into_latest(),
             ending,
         },
         queued,
     }
 }
 
-/// Decides what a failed look means: a pause, or the end.
-fn after_failure(
-    error: &ApiError,
-    failures: u32,
-    pace: Pace,
-    jitter: Jitter,
-) -> Result<Duration, Ending> {
-    let lost = |reason: String| Ending::LostContact {
-        reason,
-        advice: error.advice.clone(),
-    };
-    if !error.is_transient() {
-        return Err(lost(error.message.clone()));
+fn awaited(generation: Generation, snapshot: &Snapshot, history: &History) -> Awaited {
+    match generation {
+        Generation::Classic if snapshot.test_runs.is_empty() && !history.has_shown_test_runs() => {
+            Awaited::FirstRow
+        }
+        Generation::Classic | Generation::Public => Awaited::End,
     }
-    let Some(pause) = pace.after_failure(failures, error.retry_after, jitter()) else {
-        return Err(lost(format!(
-            "lost contact after {failures} failed looks in a row, the last one {}",
-            error.message
-        )));
-    };
-    if failures == 1 {
-        tracing::warn!("{}; looking again", error.message);
-    } else {
-        tracing::debug!("{}; {failures} failures in a row", error.message);
-    }
-    Ok(pause)
 }
 
 fn has_begun(snapshot: &Snapshot) -> bool {
@@ -133,244 +141,212 @@ fn has_begun(snapshot: &Snapshot) -> bool {
     }
 }
 
-enum Next {
-    LookAfter(Duration),
-    End(Ending),
+/// How the contact with Sofy stands.
+struct Contact {
+    origin: Origin,
+    /// Whether a look has ever been answered.
+    confirmed: bool,
+    outage: Option<Outage>,
 }
 
-/// What the looks have shown so far.
-#[derive(Default)]
-struct Seen {
-    snapshot: Option<Snapshot>,
-    /// The most test runs that one look showed.
-    most: usize,
-    /// Looks at a group that is over but not at rest.
-    settling: u32,
+/// Failed looks in a row.
+struct Outage {
+    since: Duration,
+    failures: u32,
+    said_at: Duration,
+    /// Since when Sofy says no, where it does.
+    refused_since: Option<Duration>,
+    latest: ApiError,
 }
 
-impl Seen {
-    /// Takes in a look and decides whether it was the last.
-    ///
-    /// A group is at rest when it is over, every test run is final, and two looks in a row agree
-    /// on how many there are: a list may lag behind its group.
-    fn take(&mut self, snapshot: Snapshot, pace: Pace) -> Next {
-        let before = self.snapshot.as_ref().map(|seen| seen.test_runs.len());
-        let now = snapshot.test_runs.len();
-        self.most = self.most.max(now);
-        let unrest = if snapshot.indistinct > 0 {
-            Some(Unrest::Indistinct)
-        } else if now < self.most {
-            Some(Unrest::Vanished { most: self.most })
-        } else if !snapshot.all_final() {
-            Some(Unrest::Unfinished)
-        } else if before != Some(now) || (now == 0 && self.settling < LOOKS_AT_NOTHING) {
-            Some(Unrest::Growing)
-        } else if !snapshot.group.is_terminal() {
-            Some(Unrest::UnknownGroup)
-        } else {
-            None
-        };
-        let may_be_over = match snapshot.group.status {
-            GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
-            // A word that we do not know may mean the end, once there are test runs and all are final.
-            GroupStatus::Other => now > 0 && snapshot.all_final(),
-            GroupStatus::Queued | GroupStatus::Running => false,
-        };
-        self.snapshot = Some(snapshot);
-        if !may_be_over {
-            self.settling = 0;
-            return Next::LookAfter(pace.between_looks());
+/// Often enough to show life during an outage, seldom enough to keep the log readable.
+const OUTAGE_LINE: Duration = Duration::from_secs(3 * 60);
+
+impl Contact {
+    const fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            confirmed: false,
+            outage: None,
         }
-        let Some(unrest) = unrest else {
-            return Next::End(Ending::Settled);
+    }
+
+    /// Tells since when there was no answer.
+    fn silent_for(&self, now: Duration) -> Duration {
+        self.outage
+            .as_ref()
+            .map_or(Duration::ZERO, |outage| now.saturating_sub(outage.since))
+    }
+
+    /// Notes an answer.
+    fn back(&mut self, at: Duration) {
+        self.confirmed = true;
+        if let Some(outage) = self.outage.take() {
+            let silent_for = at.saturating_sub(outage.since);
+            tracing::info!("Sofy answers again after {}", span(silent_for));
+        }
+    }
+
+    /// Notes a failed look, and decides what it means: a pause, or the end.
+    fn failed(
+        &mut self,
+        error: &ApiError,
+        at: Duration,
+        jitter: Jitter,
+    ) -> ControlFlow<Ending, Duration> {
+        let outage = self.outage.get_or_insert_with(|| Outage {
+            since: at,
+            failures: 0,
+            said_at: at,
+            refused_since: None,
+            latest: error.clone(),
+        });
+        outage.failures += 1;
+        outage.latest = error.clone();
+        outage.refused_since = match error.kind {
+            Kind::Refused => outage.refused_since.or(Some(at)),
+            Kind::Unsent | Kind::Unclear | Kind::NotListed => None,
         };
-        let pause = pace.while_settling(self.settling);
-        self.settling += 1;
-        pause.map_or(Next::End(Ending::Unsettled(unrest)), Next::LookAfter)
+        let waited = at.saturating_sub(outage.refused_since.unwrap_or(outage.since));
+        let named_by_sofy = self.confirmed || self.origin != Origin::Attached;
+        let patience = match error.kind {
+            Kind::Refused if named_by_sofy => Patience::OF_A_REFUSAL,
+            Kind::Refused => Patience::NONE,
+            Kind::NotListed if !named_by_sofy => Patience::BEFORE_A_RUN,
+            Kind::NotListed | Kind::Unsent | Kind::Unclear => Patience::ENDLESS,
+        };
+        if !patience.allows(outage.failures, waited) {
+            return ControlFlow::Break(Ending::Refused(error.clone()));
+        }
+        let pause = backoff(outage.failures, error.retry_after, jitter());
+        if outage.failures == 1 {
+            tracing::warn!("{}; looking again until the timeout", error.message);
+        } else if at.saturating_sub(outage.said_at) >= OUTAGE_LINE {
+            outage.said_at = at;
+            tracing::info!(
+                "still no answer after {}: {}",
+                span(at.saturating_sub(outage.since)),
+                error.message
+            );
+        } else {
+            tracing::debug!("{}; {} failures in a row", error.message, outage.failures);
+        }
+        ControlFlow::Continue(pause)
+    }
+
+    /// The ending when the deadline has come: without contact, it is not about the tests.
+    fn at_the_deadline(self, limits: &Limits) -> Ending {
+        match self.outage {
+            None => Ending::Deadline(limits.timeout()),
+            Some(outage) => Ending::LostContact {
+                timeout: limits.timeout(),
+                error: outage.latest,
+            },
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inputs::Order;
-    use crate::sofy::{Kind, Ours};
-    use crate::test_run::{Group, TestRun, TestStatus};
-    use std::cell::RefCell;
-    use std::collections::VecDeque;
+    use crate::attribution::{Attribution, ResultsAfter};
+    use crate::fixtures::{at, limits, test_runs};
+    use crate::settle::Obstacle;
+    use crate::sofy::scripted::{Classic, Public, failure, handle, unnamed};
 
-    /// A Sofy that plays a script; its last scene goes on for ever.
-    struct Scripted {
-        scenes: RefCell<VecDeque<Result<Snapshot, ApiError>>>,
-        looks: RefCell<Vec<Instant>>,
-    }
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    const POLL: Duration = Duration::from_secs(15);
 
-    impl Scripted {
-        fn new(scenes: impl IntoIterator<Item = Result<Snapshot, ApiError>>) -> Self {
-            Self {
-                scenes: RefCell::new(scenes.into_iter().collect()),
-                looks: RefCell::default(),
-            }
-        }
-    }
-
-    impl SofyApi for Scripted {
-        type Baseline = ();
-        const CAN_ABORT: bool = false;
-
-        async fn baseline(&self) -> Result<(), ApiError> {
-            Ok(())
-        }
-        async fn trigger(&self, _order: &Order, _baseline: &()) -> Result<RunHandle, ApiError> {
-            Ok(handle())
-        }
-        async fn attach(
-            &self,
-            _group_id: &str,
-            _results_after: &str,
-        ) -> Result<RunHandle, ApiError> {
-            Ok(handle())
-        }
-        async fn observe(&self, _run: &mut RunHandle) -> Result<Snapshot, ApiError> {
-            self.looks.borrow_mut().push(Instant::now());
-            let mut scenes = self.scenes.borrow_mut();
-            if scenes.len() > 1 {
-                scenes.pop_front().expect("a scene")
-            } else {
-                scenes.front().cloned().expect("a last scene")
-            }
-        }
-        async fn abort(&self, _run: &RunHandle) -> Result<String, ApiError> {
-            Ok(String::new())
-        }
-    }
-
-    fn handle() -> RunHandle {
-        RunHandle {
-            group_id: "77".into(),
-            results_after: String::new(),
-            ours: Ours::listed("77".into()),
-        }
-    }
-
-    fn scene(group: &str, statuses: &[&str]) -> Result<Snapshot, ApiError> {
-        let run = |status: &&str| TestRun {
-            scenario: "S".into(),
-            device: "D".into(),
-            build: String::new(),
-            status: TestStatus::parse(status),
-            scheduled_at: String::new(),
-        };
-        Ok(Snapshot {
-            schedule_name: String::new(),
-            group: Group::parse(group),
-            test_runs: statuses.iter().map(run).collect(),
-            indistinct: 0,
-        })
-    }
-
-    fn error(kind: Kind) -> Result<Snapshot, ApiError> {
-        Err(ApiError::new(kind, "GET /x: 502"))
-    }
-
-    async fn ending(api: &Scripted, timeout_minutes: u64) -> (Ending, Duration) {
+    async fn watched<A: SofyApi>(
+        api: &A,
+        mut run: RunHandle,
+        origin: Origin,
+        timeout: Duration,
+    ) -> (Observation, Duration) {
         let start = Instant::now();
-        let timeout = Duration::from_secs(timeout_minutes * 60);
-        let (_sender, signal) = tokio::sync::watch::channel(None);
-        let mut limits = Limits::new(timeout, signal);
-        let pace = Pace::of_watch(Duration::from_secs(15));
-        let watched = watch(api, &mut handle(), pace, &mut limits, || 0.0).await;
-        (watched.observation.ending, start.elapsed())
+        let (_sender, mut limits) = limits(timeout);
+        let watched = watch(api, &mut run, origin, POLL, &mut limits, || 0.0).await;
+        (watched.observation, start.elapsed())
+    }
+
+    async fn ending<A: SofyApi>(api: &A, timeout: Duration) -> (Ending, Duration) {
+        let (observation, took) = watched(api, handle(), Origin::Named, timeout).await;
+        (observation.ending, took)
+    }
+
+    fn is_lost(ending: &Ending) -> bool {
+        matches!(ending, Ending::LostContact { .. })
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_run_is_watched_to_each_ending() {
-        let minute = Duration::from_secs(60);
-        for (scenes, expected, within, why) in [
+        let rows = test_runs;
+        for (api, expected, within, why) in [
             (
-                vec![
-                    scene("Queued", &[]),
-                    scene("Running", &["Running"]),
-                    scene("Complete", &["Passed"]),
-                ],
+                Public::new()
+                    .look("Queued", vec![])
+                    .look("Running", rows(&["Running"]))
+                    .look("Complete", rows(&["Passed"])),
                 Ending::Settled,
-                minute,
+                MINUTE,
                 "the ordinary way",
             ),
             (
-                vec![scene("Complete", &["Passed"])],
+                Public::new().look("Complete", vec![]),
                 Ending::Settled,
-                minute,
-                "over at the first look, seen twice",
+                25 * SECOND,
+                "no test runs",
             ),
             (
-                vec![scene("Complete", &[])],
+                Public::new()
+                    .look("Complete", vec![])
+                    .look("Complete", vec![])
+                    .look("Complete", rows(&["Passed", "Failed"])),
                 Ending::Settled,
-                minute,
-                "no test runs, seen twice",
-            ),
-            (
-                vec![
-                    scene("Complete", &[]),
-                    scene("Complete", &["Passed"]),
-                    scene("Complete", &["Passed", "Failed"]),
-                ],
-                Ending::Settled,
-                minute,
+                MINUTE,
                 "rows lag behind the group",
             ),
             (
-                vec![scene("Complete", &["Passed", "Running"])],
-                Ending::Unsettled(Unrest::Unfinished),
-                2 * minute,
+                Public::new().look("Complete", rows(&["Passed", "Running"])),
+                Ending::Stuck(Obstacle::Unfinished),
+                76 * SECOND,
                 "a row that never ends",
             ),
             (
-                vec![scene("Complete", &["Passed", "Odd"])],
-                Ending::Unsettled(Unrest::Unfinished),
-                2 * minute,
-                "a status that we do not know",
+                Public::new().look("Complete", rows(&["Passed", "Odd"])),
+                Ending::Settled,
+                8 * SECOND,
+                "a status that we do not know, and that is judged",
             ),
             (
-                vec![
-                    scene("Running", &["Passed", "Failed"]),
-                    scene("Complete", &["Passed"]),
-                ],
-                Ending::Unsettled(Unrest::Vanished { most: 2 }),
-                2 * minute,
+                Public::new()
+                    .look("Running", rows(&["Passed", "Failed"]))
+                    .look("Complete", rows(&["Passed"])),
+                Ending::Stuck(Obstacle::Missing),
+                MINUTE,
                 "a failed row goes missing",
             ),
             (
-                vec![
-                    scene("Complete", &[]),
-                    scene("Complete", &[]),
-                    scene("Complete", &[]),
-                    scene("Complete", &["Passed", "Running"]),
-                ],
-                Ending::Unsettled(Unrest::Unfinished),
-                2 * minute,
-                "rows that lag some seconds behind the group are waited for",
-            ),
-            (
-                vec![scene("Aborted", &["Passed"])],
-                Ending::Unsettled(Unrest::UnknownGroup),
-                2 * minute,
+                Public::new().look("Aborted", rows(&["Passed"])),
+                Ending::Stuck(Obstacle::UnknownGroup),
+                2 * MINUTE,
                 "a group status that we do not know",
             ),
             (
-                vec![scene("Running", &["Running"])],
-                Ending::Deadline(60 * minute),
-                61 * minute,
+                Public::new().look("Running", rows(&["Running"])),
+                Ending::Deadline(60 * MINUTE),
+                60 * MINUTE,
                 "for ever",
             ),
             (
-                vec![scene("Preparing", &[])],
-                Ending::Deadline(60 * minute),
-                61 * minute,
+                Public::new().look("Preparing", vec![]),
+                Ending::Deadline(60 * MINUTE),
+                60 * MINUTE,
                 "an unknown word and nothing to judge",
             ),
         ] {
-            let (ending, took) = ending(&Scripted::new(scenes), 60).await;
+            let (ending, took) = ending(&api, 60 * MINUTE).await;
 
             assert_eq!(ending, expected, "{why}");
             assert!(took <= within, "{why}: {took:?}");
@@ -378,70 +354,271 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bad_minutes_are_outlived() {
-        let mut scenes = vec![scene("Running", &["Running"])];
-        scenes.extend((0..15).map(|_| error(Kind::Unclear)));
-        scenes.push(scene("Complete", &["Passed"]));
+    async fn an_outage_is_outlived_until_the_deadline() {
+        let error = failure(Kind::Unclear);
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .failures(&error, 15)
+            .look("Complete", test_runs(&["Passed"]));
 
-        let (ending, _) = ending(&Scripted::new(scenes), 60).await;
+        let (ending_after, took) = ending(&api, 60 * MINUTE).await;
 
-        assert_eq!(ending, Ending::Settled);
+        assert_eq!(ending_after, Ending::Settled);
+        assert!(took > 10 * MINUTE, "{took:?}");
+
+        let silent = Public::new().failures(&error, 1);
+        let (ending, took) = ending(&silent, 20 * MINUTE).await;
+        assert!(is_lost(&ending), "{ending:?}");
+        assert_eq!(took, 20 * MINUTE);
+        let looks = silent.calls("look");
+        let longest = looks.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert_eq!(longest, Some(MINUTE));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn contact_is_lost_when_the_budget_is_spent_and_at_once_when_refused() {
-        for (kind, looks, why) in [
-            (Kind::Unclear, 20, "the budget"),
-            (Kind::Refused, 1, "asking again changes nothing"),
+    async fn what_says_no_is_asked_again_for_two_minutes_once_sofy_has_named_the_run() {
+        let no = failure(Kind::Refused);
+        let unlisted = failure(Kind::NotListed);
+        let running = || Public::new().look("Running", test_runs(&["Running"]));
+        for (api, origin, at_least, at_most, why) in [
+            (
+                Public::new().failures(&no, 1),
+                Origin::Named,
+                2 * MINUTE,
+                4 * MINUTE,
+                "triggered",
+            ),
+            (
+                Public::new().failures(&no, 1),
+                Origin::Adopted,
+                2 * MINUTE,
+                4 * MINUTE,
+                "adopted",
+            ),
+            (
+                Public::new().failures(&no, 1),
+                Origin::Attached,
+                Duration::ZERO,
+                SECOND,
+                "a key that never worked",
+            ),
+            (
+                running().failures(&no, 1),
+                Origin::Attached,
+                2 * MINUTE,
+                4 * MINUTE,
+                "an answer has confirmed it",
+            ),
+            (
+                Public::new().failures(&unlisted, 1),
+                Origin::Attached,
+                15 * SECOND,
+                MINUTE,
+                "a wrong ID",
+            ),
         ] {
-            let api = Scripted::new([error(kind)]);
+            let (observation, took) = watched(&api, handle(), origin, 60 * MINUTE).await;
 
-            let (ending, _) = ending(&api, 60).await;
-
-            assert!(matches!(ending, Ending::LostContact { .. }), "{why}");
-            assert_eq!(api.looks.borrow().len(), looks, "{why}");
+            assert!(matches!(observation.ending, Ending::Refused(_)), "{why}");
+            assert!((at_least..at_most).contains(&took), "{why}: {took:?}");
         }
+        let back = running()
+            .failures(&no, 6)
+            .look("Complete", test_runs(&["Passed"]));
+        assert_eq!(
+            ending(&back, 60 * MINUTE).await.0,
+            Ending::Settled,
+            "a gateway's bad minute"
+        );
+        let listed = Public::new()
+            .failures(&unlisted, 9)
+            .look("Complete", test_runs(&["Passed"]));
+        assert_eq!(
+            ending(&listed, 60 * MINUTE).await.0,
+            Ending::Settled,
+            "a list that lags"
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_last_look_falls_on_the_deadline_and_counts() {
-        let start = Instant::now();
-        let mut scenes: Vec<_> = (0..4).map(|_| scene("Running", &["Running"])).collect();
-        scenes.push(scene("Complete", &["Passed"]));
-        let api = Scripted::new(scenes);
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .look("Running", test_runs(&["Running"]))
+            .look("Running", test_runs(&["Running"]))
+            .look("Running", test_runs(&["Running"]))
+            .look("Complete", test_runs(&["Passed"]));
 
-        let (ending, _) = ending(&api, 1).await;
+        let (ending_of_late, took) = ending(&api, MINUTE).await;
 
-        assert_eq!(ending, Ending::Settled);
         assert_eq!(
-            api.looks.borrow().last().map(|at| *at - start),
-            Some(Duration::from_secs(60))
+            ending_of_late,
+            Ending::Settled,
+            "settling may outlast the deadline"
         );
+        assert_eq!(took, 67 * SECOND);
+
+        let unfinished = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .look("Complete", test_runs(&["Running"]));
+        let (ending_of_unfinished, took) = ending(&unfinished, 15 * SECOND).await;
+        assert_eq!(ending_of_unfinished, Ending::Deadline(15 * SECOND));
+        assert_eq!(
+            took,
+            15 * SECOND,
+            "what is unfinished at the deadline stays so"
+        );
+
+        let flickering = Public::new()
+            .look("Running", test_runs(&["Passed"]))
+            .look("Complete", test_runs(&["Passed"]))
+            .look("Complete", test_runs(&["Passed", "Passed"]))
+            .look("Complete", test_runs(&["Passed", "Passed", "Passed"]))
+            .look(
+                "Complete",
+                test_runs(&["Passed", "Passed", "Passed", "Failed"]),
+            );
+        let (ending, took) = ending(&flickering, 15 * SECOND).await;
+        assert!(took <= 30 * SECOND, "{took:?}");
+        assert_ne!(ending, Ending::Settled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_over_the_deadline_is_given_up() {
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .hang(60 * MINUTE);
+
+        let (ending, took) = ending(&api, MINUTE).await;
+
+        assert_eq!(ending, Ending::Deadline(MINUTE));
+        assert_eq!(took, MINUTE + LAST_LOOK);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_signal_ends_the_watch_at_once() {
-        let api = Scripted::new([scene("Running", &["Running"])]);
-        let (sender, signal) = tokio::sync::watch::channel(None);
-        let start = Instant::now();
-        let timeout = Duration::from_secs(3600);
-        let mut limits = Limits::new(timeout, signal);
-        let mut run = handle();
-        let watching = watch(
-            &api,
-            &mut run,
-            Pace::of_watch(timeout / 6),
-            &mut limits,
-            || 0.0,
+        for api in [
+            Public::new().look("Running", test_runs(&["Running"])),
+            Public::new().hang(MINUTE),
+            Public::new().failures(&failure(Kind::Unclear), 1),
+        ] {
+            let (sender, mut limits) = limits(60 * MINUTE);
+            let start = Instant::now();
+            let mut run = handle();
+            let watching = watch(&api, &mut run, Origin::Named, MINUTE, &mut limits, || 0.0);
+            let signalling = async {
+                tokio::time::sleep(5 * SECOND).await;
+                sender.send(Some("SIGTERM")).expect("a receiver");
+            };
+
+            let (watched, ()) = tokio::join!(watching, signalling);
+
+            assert_eq!(watched.observation.ending, Ending::Cancelled("SIGTERM"));
+            assert_eq!(start.elapsed(), 5 * SECOND);
+        }
+    }
+
+    const YESTERDAY: &str = "2024-04-30T10:00:00";
+    const TODAY: &str = "2024-05-01T10:00:00";
+
+    fn triggered_after(time: &str) -> RunHandle {
+        RunHandle {
+            attribution: Attribution::since(
+                "77".into(),
+                &[unnamed(at(time, "S0", "Pixel 8", "Passed"))],
+            ),
+            ..handle()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_row_of_the_classic_api_is_looked_for_often_for_half_a_minute() {
+        let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
+        let api = Classic::new().look("Queued", old());
+
+        let (_, _) = watched(&api, triggered_after(YESTERDAY), Origin::Named, 2 * MINUTE).await;
+
+        let looks = api.calls("look");
+        let early = looks.iter().filter(|at| **at < 30 * SECOND).count();
+        assert_eq!(early, 15, "{looks:?}");
+        assert_eq!(looks.len() - early, 7, "then at the usual pace: {looks:?}");
+
+        let seen = Classic::new().look("Running", vec![at(TODAY, "S0", "Pixel 8", "Running")]);
+        let (_, _) = watched(&seen, triggered_after(YESTERDAY), Origin::Named, MINUTE).await;
+        assert_eq!(
+            seen.calls("look").len(),
+            5,
+            "no hurry once a row of ours is seen"
         );
-        let signalling = async {
-            tokio::time::sleep(Duration::from_secs(5)).await;
-            sender.send(Some("SIGTERM")).expect("a receiver");
-        };
+    }
 
-        let (watched, ()) = tokio::join!(watching, signalling);
+    #[tokio::test(start_paused = true)]
+    async fn rows_first_seen_after_a_silence_are_doubted_on_the_classic_api() {
+        let ours = |status| vec![at(TODAY, "S0", "Pixel 8", status)];
+        let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
+        let error = failure(Kind::Unclear);
+        for (failures, seen_before, doubted, why) in [
+            (9, false, true, "minutes of silence"),
+            (3, false, false, "some seconds of silence"),
+            (9, true, false, "our rows were known before it"),
+        ] {
+            let first = if seen_before { ours("Running") } else { old() };
+            let api = Classic::new()
+                .look("Running", first)
+                .failures(&error, failures)
+                .look("Complete", ours("Passed"));
 
-        assert_eq!(watched.observation.ending, Ending::Cancelled("SIGTERM"));
-        assert_eq!(start.elapsed(), Duration::from_secs(5));
+            let (observation, _) =
+                watched(&api, triggered_after(YESTERDAY), Origin::Named, 60 * MINUTE).await;
+
+            let doubt = observation.snapshot.and_then(|seen| seen.ambiguous);
+            assert_eq!(
+                doubt.map(|ambiguous| ambiguous.doubt),
+                doubted.then_some(Doubt::LostContact),
+                "{why}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_of_an_earlier_attempt_that_is_over_at_the_first_look_proves_nothing() {
+        for (after, first, expected, why) in [
+            (
+                "none;attempt=1",
+                "Complete",
+                Ending::Stuck(Obstacle::Ambiguous),
+                "an earlier attempt",
+            ),
+            (
+                YESTERDAY,
+                "Complete",
+                Ending::Stuck(Obstacle::Ambiguous),
+                "a bare time in a re-run",
+            ),
+            (
+                "none;attempt=2",
+                "Complete",
+                Ending::Settled,
+                "this very attempt",
+            ),
+            (
+                "none;attempt=1",
+                "Running",
+                Ending::Settled,
+                "the group still runs",
+            ),
+        ] {
+            let rows = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
+            let api = Classic::new().look(first, rows()).look("Complete", rows());
+            let after = ResultsAfter::parse(after).expect("what a step wrote");
+            let run = RunHandle {
+                attribution: Attribution::after("77".into(), after, Some(2)),
+                ..handle()
+            };
+
+            let (observation, _) = watched(&api, run, Origin::Attached, 60 * MINUTE).await;
+
+            assert_eq!(observation.ending, expected, "{why}");
+        }
     }
 }

@@ -45,10 +45,11 @@ const fn with_default(name: &'static str, default: &'static str) -> Input {
     }
 }
 
-const INPUTS: [Input; 14] = [
+const INPUTS: [Input; 15] = [
     required("api-key"),
     required("schedule-id"),
     shown("app-hash", "latest build"),
+    with_default("require-app-hash", "false"),
     shown("device-serials", "schedule's own"),
     optional("test-run-group-id"),
     optional("results-after"),

@@ -18,6 +18,7 @@ use uuid::Uuid;
 pub(crate) struct Runner {
     output: Result<File, String>,
     summary: Result<File, String>,
+    state: Result<File, String>,
     workspace: PathBuf,
 }
 
@@ -40,6 +41,7 @@ impl Runner {
         Self {
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
+            state: file("GITHUB_STATE"),
             workspace: PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or(".")),
         }
     }
@@ -57,6 +59,13 @@ impl Runner {
             .collect();
         if let Err(problem) = append(&mut self.output, &text) {
             tracing::warn!("the step outputs are not written: {problem}");
+        }
+    }
+
+    /// Saves a value for the post step. Runners without one need not hear about it.
+    pub(crate) fn save_state(&mut self, name: &str, value: &str) {
+        if let Err(problem) = append(&mut self.state, &heredoc(name, value)) {
+            tracing::debug!("the state for the post step is not saved: {problem}");
         }
     }
 

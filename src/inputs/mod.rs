@@ -9,10 +9,10 @@ use std::str::FromStr as _;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use jiff::civil::DateTime;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::attribution::ResultsAfter;
 use crate::publish::Paths;
 use crate::secret::ApiKey;
 use crate::test_run::{TestStatus, is_group_id};
@@ -31,12 +31,16 @@ const FAIL_ON_WORDS: &str = "failed, incomplete, not-executed, stopped";
 pub(crate) struct Inputs {
     pub(crate) api_key: ApiKey,
     pub(crate) schedule: ScheduleId,
-    pub(crate) api_url: Option<String>,
+    pub(crate) api_url: Option<Url>,
     pub(crate) start: Start,
+    /// The build to test, or with a group that an earlier step started, the one that it must have tested.
+    pub(crate) app_hash: Option<String>,
     pub(crate) timeout: Duration,
     pub(crate) poll_interval: Duration,
     pub(crate) policy: Policy,
-    pub(crate) abort_unfinished: AbortUnfinished,
+    pub(crate) abort_unfinished: bool,
+    /// The number of this attempt of the workflow run; none outside GitHub.
+    pub(crate) attempt: Option<u32>,
     pub(crate) paths: Paths,
 }
 
@@ -45,6 +49,25 @@ pub(crate) struct Inputs {
 pub(crate) enum ScheduleId {
     Classic(u64),
     Public(String),
+}
+
+impl ScheduleId {
+    /// Reads a number, or a GUID with or without braces.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        if text.chars().all(|c| c.is_ascii_digit())
+            && let Ok(number) = text.parse()
+            && number > 0
+        {
+            return Some(Self::Classic(number));
+        }
+        let guid = text
+            .strip_prefix('{')
+            .and_then(|inner| inner.strip_suffix('}'))
+            .unwrap_or(text);
+        // As it was written: nothing says that Sofy compares it without regard to case.
+        (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok())
+            .then(|| Self::Public(guid.to_owned()))
+    }
 }
 
 impl std::fmt::Display for ScheduleId {
@@ -66,7 +89,8 @@ pub(crate) enum Start {
     /// Wait for a run that an earlier step triggered.
     Attach {
         group_id: String,
-        results_after: String,
+        /// Classic API only.
+        results_after: Option<ResultsAfter>,
     },
 }
 
@@ -77,13 +101,6 @@ pub(crate) struct Order {
     pub(crate) device_serials: Vec<String>,
 }
 
-/// Whether an unfinished group is aborted when the step ends early.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AbortUnfinished {
-    Yes,
-    No,
-}
-
 /// The inputs as text; absent and blank are one and the same.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -91,6 +108,7 @@ struct Raw {
     api_key: Option<String>,
     schedule_id: Option<String>,
     app_hash: Option<String>,
+    require_app_hash: Option<String>,
     device_serials: Option<String>,
     test_run_group_id: Option<String>,
     results_after: Option<String>,
@@ -116,90 +134,132 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
     let raw: Raw = envy::from_iter(inputs_of(env))
         .map_err(|error| vec![format!("the inputs cannot be read: {error}")])?;
     let mut problems = Problems::default();
+    problems.note_leaks(env);
     let workspace = value_of(env, "GITHUB_WORKSPACE");
 
     let api_key = problems.note(key(raw.api_key, env));
     let schedule = problems.note(schedule(raw.schedule_id));
+    let app_hash = problems.note(app_hash(raw.app_hash));
+    let require_app_hash = problems.note(boolean("require-app-hash", raw.require_app_hash, false));
+    let group_id = problems.note(group_id(raw.test_run_group_id));
+    let results_after = problems.note(results_after(raw.results_after));
+    let wait = problems.note(boolean("wait", raw.wait, true));
     let timeout = problems.note(duration("timeout", raw.timeout, DEFAULT_TIMEOUT));
     let poll_interval = problems.note(poll_interval(raw.poll_interval));
-    let wait = problems.note(boolean("wait", raw.wait));
-    let abort = problems.note(boolean("abort-unfinished", raw.abort_unfinished));
     let fail_on = problems.note(fail_on(raw.fail_on));
-    let junit_path = problems.note(below_workspace("junit-path", raw.junit_path, workspace));
-    let json_path = problems.note(below_workspace("json-path", raw.json_path, workspace));
+    let abort = problems.note(boolean("abort-unfinished", raw.abort_unfinished, true));
+    let junit = problems.note(below_workspace("junit-path", raw.junit_path, workspace));
+    let json = problems.note(below_workspace("json-path", raw.json_path, workspace));
     let api_url = problems.note(api_url(raw.api_url));
-    let order = Order {
-        app_hash: raw.app_hash,
-        device_serials: words(raw.device_serials.as_deref().unwrap_or_default())
-            .map(str::to_owned)
-            .collect(),
+    let device_serials: Vec<String> = words(raw.device_serials.as_deref().unwrap_or_default())
+        .map(str::to_owned)
+        .collect();
+
+    let (classic, public) = match &schedule {
+        Some(ScheduleId::Classic(_)) => (true, false),
+        Some(ScheduleId::Public(_)) => (false, true),
+        None => (false, false),
     };
-    let start = start(
-        order,
-        raw.test_run_group_id,
-        raw.results_after,
-        wait.unwrap_or(true),
-        schedule.as_ref(),
-        &mut problems,
-    );
-    if let (Some(Some(junit)), Some(Some(json))) = (&junit_path, &json_path)
-        && junit == json
-    {
-        problems.add(
+    let attach = given(&group_id);
+    for (excluded, input, problem) in [
+        (
+            classic && !device_serials.is_empty(),
+            "device-serials",
+            "the classic API (a schedule-id that is a number) cannot choose devices; remove it, or use the schedule's GUID",
+        ),
+        (
+            attach && !classic && !device_serials.is_empty(),
+            "device-serials",
+            "does not go with test-run-group-id, whose devices are already chosen; remove one of them",
+        ),
+        (
+            attach && wait == Some(false),
+            "wait",
+            "false does not go with test-run-group-id, which waits for a run; remove one of them",
+        ),
+        (
+            !attach && group_id.is_some() && given(&results_after),
+            "results-after",
+            "goes with test-run-group-id only; remove it, or name the group to wait for",
+        ),
+        (
+            attach && public && given(&results_after),
+            "results-after",
+            "is for the classic API only; remove it",
+        ),
+        (
+            attach && classic && matches!(results_after, Some(None)),
+            "results-after",
+            "is required with test-run-group-id on the classic API: use the output of the same name of the step that triggered",
+        ),
+        (
+            require_app_hash == Some(true) && matches!(app_hash, Some(None)),
+            "app-hash",
+            "is blank although require-app-hash is true; hand over the output app-hash of the step that uploaded, and check its name for a misspelling",
+        ),
+        (
+            given(&junit) && junit == json,
             "json-path",
             "is the same file as junit-path; give each report its own path",
-        );
-    }
-
-    let found = (
-        api_key,
-        schedule,
-        timeout,
-        poll_interval,
-        abort,
-        fail_on,
-        junit_path,
-        json_path,
-        api_url,
-    );
-    match found {
-        (
-            Some(api_key),
-            Some(schedule),
-            Some(timeout),
-            Some(poll_interval),
-            Some(abort),
-            Some(fail_on),
-            Some(junit_path),
-            Some(json_path),
-            Some(api_url),
-        ) if problems.0.is_empty() => Ok(Inputs {
-            api_key,
-            schedule,
-            api_url,
-            start,
-            timeout,
-            poll_interval,
-            policy: Policy { fail_on },
-            abort_unfinished: if abort {
-                AbortUnfinished::Yes
-            } else {
-                AbortUnfinished::No
-            },
-            paths: Paths {
-                junit: junit_path,
-                json: json_path,
-            },
-        }),
-        _ => {
-            let key = self::api_key(env);
-            let strike = |problem| match &key {
-                Some(key) => key.strike(problem),
-                None => problem,
-            };
-            Err(problems.0.into_iter().map(strike).collect())
+        ),
+    ] {
+        if excluded {
+            problems.add(input, problem);
         }
     }
+
+    let understood = || {
+        let app_hash = app_hash?;
+        let order = Order {
+            app_hash: app_hash.clone(),
+            device_serials,
+        };
+        Some(Inputs {
+            api_key: api_key?,
+            schedule: schedule?,
+            api_url: api_url?,
+            start: match (group_id?, wait?) {
+                (Some(group_id), _) => Start::Attach {
+                    group_id,
+                    results_after: results_after?,
+                },
+                (None, true) => Start::Trigger(order),
+                (None, false) => Start::Detach(order),
+            },
+            app_hash,
+            timeout: timeout?,
+            poll_interval: poll_interval?,
+            policy: Policy { fail_on: fail_on? },
+            abort_unfinished: abort?,
+            attempt: value_of(env, "GITHUB_RUN_ATTEMPT").parse().ok(),
+            paths: Paths {
+                junit: junit?,
+                json: json?,
+            },
+        })
+    };
+    match understood() {
+        Some(inputs) if problems.0.is_empty() => Ok(inputs),
+        Some(_) | None => Err(problems.said()),
+    }
+}
+
+/// Understands only what the post step needs besides its state.
+pub(crate) fn key_and_url(env: &[(String, String)]) -> Result<(ApiKey, Option<Url>), Vec<String>> {
+    let raw: Raw = envy::from_iter(inputs_of(env))
+        .map_err(|error| vec![format!("the inputs cannot be read: {error}")])?;
+    let mut problems = Problems::default();
+    let api_key = problems.note(key(raw.api_key, env));
+    let api_url = problems.note(api_url(raw.api_url));
+    match (api_key, api_url) {
+        (Some(api_key), Some(api_url)) => Ok((api_key, api_url)),
+        (None, _) | (_, None) => Err(problems.said()),
+    }
+}
+
+/// Tells whether an optional input was given and understood.
+fn given<T>(value: &Option<Option<T>>) -> bool {
+    matches!(value, Some(Some(_)))
 }
 
 /// The `INPUT_*` pairs by the name in action.yml, trimmed, without the blank ones.
@@ -227,27 +287,56 @@ fn inputs_of(env: &[(String, String)]) -> Vec<(String, String)> {
     found
 }
 
-fn value_of<'env>(env: &'env [(String, String)], name: &str) -> &'env str {
+pub(crate) fn value_of<'env>(env: &'env [(String, String)], name: &str) -> &'env str {
     env.iter()
         .find_map(|(key, value)| (key == name).then_some(value.as_str()))
         .unwrap_or_default()
 }
 
-/// The problems found so far, each naming its input.
+/// The problems found so far, each with its input.
 #[derive(Default)]
-struct Problems(Vec<String>);
+struct Problems(Vec<(String, String)>);
 
 impl Problems {
     fn add(&mut self, input: &str, problem: &str) {
-        self.0.push(format!("input {input}: {problem}"));
+        self.0.push((input.to_owned(), problem.to_owned()));
     }
 
-    fn note<T>(&mut self, found: Result<T, (&str, String)>) -> Option<T> {
+    fn note<T>(&mut self, found: Found<T>) -> Option<T> {
         found
             .map_err(|(input, problem)| self.add(input, &problem))
             .ok()
     }
+
+    /// Notes every input that holds the key, pasted into the wrong place.
+    fn note_leaks(&mut self, env: &[(String, String)]) {
+        let Some(key) = api_key(env) else {
+            return;
+        };
+        for (input, value) in inputs_of(env) {
+            if input != "api-key" && key.is_in(&value) {
+                self.add(&input, LEAK);
+            }
+        }
+    }
+
+    /// Says every problem, but nothing that might quote the key.
+    fn said(self) -> Vec<String> {
+        let leaks: BTreeSet<String> = self
+            .0
+            .iter()
+            .filter(|(_, problem)| problem == LEAK)
+            .map(|(input, _)| input.clone())
+            .collect();
+        self.0
+            .into_iter()
+            .filter(|(input, problem)| problem == LEAK || !leaks.contains(input))
+            .map(|(input, problem)| format!("input {input}: {problem}"))
+            .collect()
+    }
 }
+
+const LEAK: &str = "holds the value of api-key; pass the key in api-key alone, and replace it in Sofy if it was ever shown";
 
 type Found<T> = Result<T, (&'static str, String)>;
 
@@ -279,18 +368,8 @@ fn schedule(raw: Option<String>) -> Found<ScheduleId> {
     let Some(text) = raw else {
         return Err(("schedule-id", format!("is missing or blank; {SHAPES}")));
     };
-    if text.chars().all(|c| c.is_ascii_digit())
-        && let Ok(number) = text.parse()
-        && number > 0
-    {
-        return Ok(ScheduleId::Classic(number));
-    }
-    let guid = text
-        .strip_prefix('{')
-        .and_then(|inner| inner.strip_suffix('}'))
-        .unwrap_or(&text);
-    if guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok() {
-        return Ok(ScheduleId::Public(guid.to_lowercase()));
+    if let Some(schedule) = ScheduleId::parse(&text) {
+        return Ok(schedule);
     }
     let quote = if text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic) {
         "; YAML read it as a number, so quote it: schedule-id: \"…\""
@@ -306,63 +385,59 @@ fn schedule(raw: Option<String>) -> Found<ScheduleId> {
     ))
 }
 
-fn start(
-    order: Order,
-    group_id: Option<String>,
-    results_after: Option<String>,
-    wait: bool,
-    schedule: Option<&ScheduleId>,
-    problems: &mut Problems,
-) -> Start {
-    let classic = matches!(schedule, Some(ScheduleId::Classic(_)));
-    let public = matches!(schedule, Some(ScheduleId::Public(_)));
-    if classic && !order.device_serials.is_empty() {
-        problems.add("device-serials", "the classic API (a schedule-id that is a number) cannot choose devices; remove it, or use the schedule's GUID");
-    }
-    let Some(group_id) = group_id else {
-        if results_after.is_some() {
-            problems.add(
-                "results-after",
-                "goes with test-run-group-id only; remove it, or name the group to wait for",
-            );
-        }
-        return if wait {
-            Start::Trigger(order)
-        } else {
-            Start::Detach(order)
-        };
+/// Refuses what is no hash: the step before this one went wrong.
+fn app_hash(raw: Option<String>) -> Found<Option<String>> {
+    let Some(hash) = raw else {
+        return Ok(None);
     };
-    if !is_group_id(&group_id) {
-        problems.add("test-run-group-id", &format!("{:?} is not the ID of a group; use the output test-run-group-id of the step that triggered, quoted", shortened(&group_id)));
+    let word = ["null", "undefined", "none", "true", "false"]
+        .iter()
+        .any(|word| hash.eq_ignore_ascii_case(word));
+    if word || hash.contains("${{") || hash.contains(char::is_whitespace) {
+        return Err((
+            "app-hash",
+            format!(
+                "{:?} is not the hash of a build; look at the step that uploaded the build, and at the name of its output",
+                shortened(&hash)
+            ),
+        ));
     }
-    if !wait {
-        problems.add("wait", "false makes no sense together with test-run-group-id, which waits for a run; remove one of them");
-    }
-    if order.app_hash.is_some() {
-        problems.add("app-hash", "makes no sense together with test-run-group-id, whose build is already chosen; remove one of them");
-    }
-    if !order.device_serials.is_empty() && !classic {
-        problems.add("device-serials", "makes no sense together with test-run-group-id, whose devices are already chosen; remove one of them");
-    }
-    match &results_after {
-        None if classic => problems.add("results-after", "is required with test-run-group-id on the classic API: use the output of the same name of the step that triggered. It is empty where the schedule had never run before; then trigger and wait in one step once"),
-        Some(_) if public => problems.add("results-after", "is for the classic API only; remove it"),
-        Some(text) if !is_scheduled_at(text) => problems.add("results-after", &format!("{:?} is not a time such as 2022-10-07T20:39:26.02; use the output of the same name of the step that triggered", shortened(text))),
-        Some(_) | None => {}
-    }
-    Start::Attach {
-        group_id,
-        results_after: results_after.unwrap_or_default(),
+    Ok(Some(hash))
+}
+
+fn group_id(raw: Option<String>) -> Found<Option<String>> {
+    match raw {
+        Some(id) if !is_group_id(&id) => Err((
+            "test-run-group-id",
+            format!(
+                "{:?} is not the ID of a group; use the output test-run-group-id of the step that triggered, in quotes",
+                shortened(&id)
+            ),
+        )),
+        id => Ok(id),
     }
 }
 
-fn is_scheduled_at(text: &str) -> bool {
-    DateTime::from_str(text).is_ok() || jiff::Timestamp::from_str(text).is_ok()
+fn results_after(raw: Option<String>) -> Found<Option<ResultsAfter>> {
+    let Some(text) = raw else {
+        return Ok(None);
+    };
+    match ResultsAfter::parse(&text) {
+        Some(after) => Ok(Some(after)),
+        None => Err((
+            "results-after",
+            format!(
+                "{:?} is not what an earlier step wrote; use the output results-after of the step that triggered",
+                shortened(&text)
+            ),
+        )),
+    }
 }
 
-fn boolean(name: &'static str, raw: Option<String>) -> Found<bool> {
+fn boolean(name: &'static str, raw: Option<String>, default: bool) -> Found<bool> {
     match raw.as_deref() {
-        None | Some("true" | "True" | "TRUE") => Ok(true),
+        None => Ok(default),
+        Some("true" | "True" | "TRUE") => Ok(true),
         Some("false" | "False" | "FALSE") => Ok(false),
         Some(text) => Err((
             name,
@@ -383,9 +458,10 @@ fn duration(name: &'static str, raw: Option<String>, default: Duration) -> Found
         ));
     }
     match SignedDuration::from_str(&text).ok().map(Duration::try_from) {
-        Some(Ok(duration)) if duration.is_zero() => {
-            Err((name, format!("must be longer than nothing; {SHAPES}")))
-        }
+        Some(Ok(duration)) if duration.is_zero() => Err((
+            name,
+            format!("is zero, which leaves no time at all; {SHAPES}"),
+        )),
         Some(Ok(duration)) if duration <= LONGEST => Ok(duration),
         Some(Ok(_)) => Err((name, format!("is longer than {}", span(LONGEST)))),
         Some(Err(_)) | None => Err((
@@ -409,6 +485,15 @@ fn poll_interval(raw: Option<String>) -> Found<Duration> {
 
 fn fail_on(raw: Option<String>) -> Found<BTreeSet<TestStatus>> {
     let text = raw.unwrap_or_else(|| FAIL_ON_WORDS.to_owned());
+    if words(&text).next().is_none() {
+        return Err((
+            "fail-on",
+            format!(
+                "{:?} names no status; give some of {FAIL_ON_WORDS}",
+                shortened(&text)
+            ),
+        ));
+    }
     words(&text)
         .map(|word| match TestStatus::parse(word) {
             status @ (TestStatus::Failed
@@ -461,7 +546,7 @@ fn below_workspace(
     Ok(Some(inside))
 }
 
-fn api_url(raw: Option<String>) -> Found<Option<String>> {
+fn api_url(raw: Option<String>) -> Found<Option<Url>> {
     let Some(text) = raw else {
         return Ok(None);
     };
@@ -488,7 +573,7 @@ fn api_url(raw: Option<String>) -> Found<Option<String>> {
         }
         _ => return wrong("must begin with https://"),
     }
-    Ok(Some(url.as_str().trim_end_matches('/').to_owned()))
+    Ok(Some(url))
 }
 
 fn is_local(host: &str) -> bool {
@@ -578,12 +663,7 @@ mod tests {
             ("INPUT_TIMEOUT", "60", "no unit", "seconds or minutes?"),
             ("INPUT_TIMEOUT", "-5m", "not a duration", "the past"),
             ("INPUT_TIMEOUT", "soon", "not a duration", "a word"),
-            (
-                "INPUT_TIMEOUT",
-                "0s",
-                "longer than nothing",
-                "no wait at all",
-            ),
+            ("INPUT_TIMEOUT", "0s", "no time at all", "no wait at all"),
             ("INPUT_POLL-INTERVAL", "500ms", "from 1s", "too eager"),
             ("INPUT_POLL-INTERVAL", "11m", "to 10m", "too lazy"),
             (
@@ -597,6 +677,44 @@ mod tests {
                 "failed, flaky",
                 "\"flaky\"",
                 "not a status",
+            ),
+            (
+                "INPUT_FAIL-ON",
+                ",",
+                "names no status",
+                "would tolerate everything",
+            ),
+            ("INPUT_APP-HASH", "null", "not the hash", "jq found nothing"),
+            (
+                "INPUT_APP-HASH",
+                "Undefined",
+                "not the hash",
+                "a script found nothing",
+            ),
+            (
+                "INPUT_APP-HASH",
+                "${{steps.x}}",
+                "not the hash",
+                "nobody expanded it",
+            ),
+            ("INPUT_APP-HASH", "a b", "not the hash", "two words"),
+            (
+                "INPUT_REQUIRE-APP-HASH",
+                "true",
+                "app-hash: is blank",
+                "a misspelt output",
+            ),
+            (
+                "INPUT_REQUIRE-APP-HASH",
+                "1",
+                "neither true",
+                "not a boolean",
+            ),
+            (
+                "INPUT_TEST-RUN-GROUP-ID",
+                "7/7",
+                "not the ID",
+                "another address",
             ),
             (
                 "INPUT_FAIL-ON",
@@ -678,8 +796,7 @@ mod tests {
             ("INPUT_API-KEY", ""),
             ("INPUT_TIMEOUT", "1"),
             ("INPUT_TEST-RUN-GROUP-ID", "77"),
-            ("INPUT_RESULTS-AFTER", "2022-10-07T20:39:26"),
-            ("INPUT_APP-HASH", "abc"),
+            ("INPUT_RESULTS-AFTER", "yesterday"),
             ("INPUT_WAIT", "false"),
         ])
         .expect_err("four problems");
@@ -705,13 +822,13 @@ mod tests {
 
         assert_eq!(
             inputs.schedule,
-            ScheduleId::Public("3f2504e0-4f89-41d3-9a0c-0305e82c3301".into())
+            ScheduleId::Public("3F2504E0-4F89-41D3-9A0C-0305E82C3301".into())
         );
         assert_eq!(inputs.timeout, Duration::from_secs(5400));
         assert_eq!(inputs.policy.fail_on.len(), 2);
         assert_eq!(
-            inputs.api_url.as_deref(),
-            Some("http://172.17.0.1:8080/sofy")
+            inputs.api_url.as_ref().map(Url::as_str),
+            Some("http://172.17.0.1:8080/sofy/")
         );
         assert_eq!(inputs.paths.junit.as_deref(), Some(Path::new("b.xml")));
         let Start::Trigger(order) = inputs.start else {
@@ -734,12 +851,39 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_the_wrong_input_is_not_repeated_not_even_in_part() {
+    fn a_key_in_the_wrong_input_is_one_problem_that_does_not_repeat_it() {
         for key in ["a-key-of-sofy-that-is-short", &"long-key-".repeat(12)] {
-            let problems = parsed(&[("INPUT_API-KEY", key), ("INPUT_SCHEDULE-ID", key)])
-                .expect_err("not a schedule");
+            for input in ["INPUT_SCHEDULE-ID", "INPUT_APP-HASH", "INPUT_API-URL"] {
+                let value = format!("x{}", key.to_uppercase());
 
-            assert!(!problems[0].contains(&key[..12]), "{problems:?}");
+                let problems = parsed(&[("INPUT_API-KEY", key), (input, &value)])
+                    .expect_err("the key in the wrong place");
+
+                assert_eq!(problems.len(), 1, "{problems:?}");
+                assert!(problems[0].contains("value of api-key"), "{problems:?}");
+                let said = problems[0].to_lowercase();
+                assert!(!said.contains(&key[..12]), "{problems:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_step_wrote_is_taken_over() {
+        for (after, app_hash) in [("2022-10-07T20:39:26", ""), ("none;attempt=2", "4dde")] {
+            let inputs = parsed(&[
+                ("INPUT_TEST-RUN-GROUP-ID", "77"),
+                ("INPUT_RESULTS-AFTER", after),
+                ("INPUT_APP-HASH", app_hash),
+                ("GITHUB_RUN_ATTEMPT", "3"),
+            ])
+            .expect("all good");
+
+            let Start::Attach { results_after, .. } = inputs.start else {
+                panic!("an attach")
+            };
+            assert_eq!(results_after.expect("a time").to_string(), after);
+            assert_eq!(inputs.app_hash.unwrap_or_default(), app_hash);
+            assert_eq!(inputs.attempt, Some(3));
         }
     }
 

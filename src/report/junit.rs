@@ -49,7 +49,10 @@ fn test_case(run: &TestRun, schedule_name: &str) -> TestCase {
     };
     let mut case = TestCase::new(named(&run.scenario, "Unnamed scenario"), status);
     case.set_classname(named(&run.device, &named(schedule_name, OURS)));
-    for (name, value) in [("build", &run.build), ("scheduled_at", &run.scheduled_at)] {
+    for (name, value) in [
+        ("build", run.build.as_str()),
+        ("scheduled_at", run.scheduled_at.text()),
+    ] {
         if !value.is_empty() {
             case.add_property((name, legal(value).as_str()));
         }

@@ -81,7 +81,7 @@ impl<'a> Row<'a> {
             device: &run.device,
             build: &run.build,
             status: &run.status,
-            scheduled_at: &run.scheduled_at,
+            scheduled_at: run.scheduled_at.text(),
         }
     }
 }

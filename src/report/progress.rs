@@ -54,10 +54,10 @@ fn state(seen: &Snapshot) -> String {
             line.push_str(&format!(", {n} {word}"));
         }
     }
-    if seen.indistinct > 0 {
+    if let Some(ambiguous) = seen.ambiguous {
         line.push_str(&format!(
-            ", {} listed that may be an earlier execution's",
-            seen.indistinct
+            ", {} listed that may be another execution's",
+            ambiguous.rows
         ));
     }
     line
@@ -77,7 +77,7 @@ mod tests {
                 .iter()
                 .map(|status| test_run("S", "D", status))
                 .collect(),
-            indistinct: 0,
+            ambiguous: None,
         }
     }
 

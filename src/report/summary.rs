@@ -56,6 +56,11 @@ pub(crate) fn render(report: &Report) -> String {
     page
 }
 
+/// Renders one sentence, for a step that has no report.
+pub(crate) fn line(text: &str) -> String {
+    format!("{}\n\n", sentence(text))
+}
+
 fn heading(page: &mut String, report: &Report) {
     let verdict = &report.verdict;
     let word = match verdict.conclusion {
@@ -450,8 +455,11 @@ mod tests {
     /// `UPDATE_GOLDEN=1 cargo test golden` writes the pages anew; look at them before committing.
     #[test]
     fn the_page_of_each_ending_is_the_golden_one() {
+        use crate::settle::{Lost, Obstacle};
+        use crate::sofy::{ApiError, Kind};
+        use crate::test_run::{Ambiguous, Doubt};
         use crate::test_run::{Group, Snapshot};
-        use crate::verdict::{Ending, Observation, Policy, Unrest, judge};
+        use crate::verdict::{Ending, Observation, Policy, judge};
 
         let strict = [
             TestStatus::Failed,
@@ -460,12 +468,12 @@ mod tests {
             TestStatus::Stopped,
         ];
         let lost = Ending::LostContact {
-            reason: "lost contact after 20 failed looks in a row".into(),
-            advice: "Look at the schedule in Sofy's portal, then run the job again.".into(),
+            timeout: Duration::from_secs(3600),
+            error: ApiError::new(Kind::Unclear, "GET /x: Sofy answered 502 \"Bad gateway\""),
         };
         let hour = Ending::Deadline(Duration::from_secs(3600));
-        let indistinct = Ending::Unsettled(Unrest::Indistinct);
-        let vanished = Ending::Unsettled(Unrest::Vanished { most: 3 });
+        let indistinct = Ending::Stuck(Obstacle::Ambiguous);
+        let vanished = Ending::Stuck(Obstacle::Missing);
         for (name, group, statuses, ending, fail_on) in [
             (
                 "passed",
@@ -520,14 +528,14 @@ mod tests {
                 "unknown-status",
                 "Complete",
                 &["Passed", "Flaky|<b>"],
-                Ending::Unsettled(Unrest::Unfinished),
+                Ending::Settled,
                 &strict,
             ),
             (
                 "never-finished",
                 "Complete",
                 &["Passed", "Running"],
-                Ending::Unsettled(Unrest::Unfinished),
+                Ending::Stuck(Obstacle::Unfinished),
                 &strict,
             ),
             ("indistinct", "Complete", &[], indistinct, &strict),
@@ -576,8 +584,21 @@ mod tests {
                     schedule_name: "Nightly".into(),
                     group: Group::parse(group),
                     test_runs: test_runs.clone(),
-                    indistinct: 2,
+                    ambiguous: Some(Ambiguous {
+                        rows: 2,
+                        doubt: Doubt::EarlierExecution,
+                    }),
                 }),
+                lost: if name == "vanished" {
+                    vec![Lost {
+                        scenario: "Pay".into(),
+                        device: "Pixel 8".into(),
+                        status: Some(TestStatus::Failed),
+                    }]
+                } else {
+                    Vec::new()
+                },
+                retried: Vec::new(),
                 ending,
             };
             let policy = Policy {

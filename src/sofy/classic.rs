@@ -2,16 +2,16 @@
 //!
 //! It lists rows by schedule, knows no abort, and carries the key in the body.
 
-use reqwest::Method;
+use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ApiError, Kind};
-use super::http::Http;
-use super::{RunHandle, SofyApi, wire};
-use crate::attribution::{Ours, Row, newest_scheduled_at};
+use super::http::{Connection, Http};
+use super::{Baseline, Generation, Rows, SofyApi, wire};
+use crate::attribution::Row;
 use crate::inputs::Order;
 use crate::secret::ApiKey;
-use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
+use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
 const BASE_URL: &str = "https://api.sofy.ai";
 const TRIGGER: &str = "/api/CICD/ScheduleAutomatedTestRun";
@@ -77,15 +77,16 @@ struct WireTestRun {
 
 impl Classic {
     /// Prepares the client; sends nothing.
-    pub(crate) fn new(base: Option<&str>, key: ApiKey, schedule: u64) -> Result<Self, ApiError> {
+    pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: u64) -> Result<Self, ApiError> {
         Ok(Self {
-            http: Http::new(base.unwrap_or(BASE_URL), key)?,
+            http: Http::new(base, BASE_URL, key)?,
             schedule,
         })
     }
 
     async fn post(
         &self,
+        connection: Connection,
         path: &str,
         query: &[(&str, &str)],
         app_hash: Option<&str>,
@@ -103,101 +104,58 @@ impl Classic {
         })?;
         let request = self
             .http
-            .request(Method::POST, path, query)?
+            .request(connection, Method::POST, path, query)
             .header("content-type", "application/json")
             .body(body);
-        self.http.send(&format!("POST {path}"), request).await
+        let answer = self.http.send(&format!("POST {path}"), request).await?;
+        Ok(answer.body)
     }
 
-    async fn rows(&self) -> Result<(String, Vec<Row>), ApiError> {
+    async fn list(&self) -> Result<Rows, ApiError> {
         let call = format!("POST {STATUS} (test runs)");
-        let body = self.post(STATUS, &[], None).await?;
+        let body = self.post(Connection::Kept, STATUS, &[], None).await?;
         let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
-        if wire
-            .iter()
-            .any(|row| row.scenario_name.is_empty() && row.status.is_empty())
-        {
-            return Err(self.http.unreadable(
-                &call,
-                &body,
-                "the list holds something that is not a test run",
-            ));
-        }
-        let name = wire
-            .first()
-            .map(|row| row.schedule_name.clone())
-            .unwrap_or_default();
-        Ok((name, wire.into_iter().map(WireTestRun::into_row).collect()))
-    }
-
-    async fn group(&self, id: &str) -> Result<Group, ApiError> {
-        let call = format!("POST {STATUS} (group {id})");
-        let body = self
-            .post(STATUS, &[("ScheduleTestRunsGroupID", id)], None)
-            .await?;
-        let groups: Vec<WireGroup> = self.http.list(&call, &body, "the group's status")?;
-        let alone = groups.len() == 1;
-        groups
-            .iter()
-            .find(|group| group.id == id || (alone && group.id.is_empty()))
-            .filter(|group| !group.status.is_empty())
-            .map(|group| Group::parse(&group.status))
-            .ok_or_else(|| {
-                self.http
-                    .unreadable(&call, &body, "the answer does not hold the group")
-            })
+        let name = wire.first().map(|row| row.schedule_name.clone());
+        let rows = wire.into_iter().map(WireTestRun::into_row).collect();
+        self.http.rows(&call, &body, name, rows)
     }
 }
 
 impl SofyApi for Classic {
-    type Baseline = Vec<Row>;
+    const GENERATION: Generation = Generation::Classic;
 
-    const CAN_ABORT: bool = false;
-
-    async fn baseline(&self) -> Result<Vec<Row>, ApiError> {
-        let (_, rows) = self.rows().await?;
-        if !rows.is_empty() {
-            return Ok(rows);
-        }
-        // Nearly every schedule has run before. An empty answer by mistake would make yesterday's rows ours.
-        self.rows().await.map(|(_, rows)| rows)
+    async fn baseline(&self) -> Result<Baseline, ApiError> {
+        Ok(Baseline::Rows(self.list().await?.list))
     }
 
-    async fn trigger(&self, order: &Order, baseline: &Vec<Row>) -> Result<RunHandle, ApiError> {
-        let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
-        let ids: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
-        match ids.as_slice() {
-            [group] if self.http.is_group_id(&group.id) => Ok(RunHandle {
-                ours: Ours::unlike(group.id.clone(), baseline),
-                results_after: newest_scheduled_at(baseline),
-                group_id: group.id.clone(),
-            }),
-            _ => Err(self.http.unreadable(
-                &format!("POST {TRIGGER}"),
-                &body,
-                "the answer names no test run group",
-            )),
-        }
+    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError> {
+        let body = self
+            .post(Connection::New, TRIGGER, &[], order.app_hash.as_deref())
+            .await?;
+        let groups: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
+        let named = groups.into_iter().map(|group| group.id);
+        self.http
+            .named_groups(&format!("POST {TRIGGER}"), &body, named)
     }
 
-    async fn attach(&self, group_id: &str, results_after: &str) -> Result<RunHandle, ApiError> {
-        Ok(RunHandle {
-            group_id: group_id.to_owned(),
-            results_after: results_after.to_owned(),
-            ours: Ours::newer_than(group_id.to_owned(), results_after),
-        })
+    async fn group(&self, id: &str) -> Result<Group, ApiError> {
+        let call = format!("POST {STATUS} (group {id})");
+        let query = [("ScheduleTestRunsGroupID", id)];
+        let body = self.post(Connection::Kept, STATUS, &query, None).await?;
+        let groups: Vec<WireGroup> = self.http.list(&call, &body, "the group's status")?;
+        let alone = groups.len() == 1;
+        let ours = groups
+            .into_iter()
+            .filter(|group| group.id == id || (alone && group.id.is_empty()))
+            .map(|group| group.status);
+        self.http.one_status(&call, &body, ours)
     }
 
-    /// Asks for the group first, so that the rows are never older than its status.
-    async fn observe(&self, run: &mut RunHandle) -> Result<Snapshot, ApiError> {
-        let group = self.group(&run.group_id).await?;
-        let (schedule_name, rows) = self.rows().await?;
-        Ok(run
-            .snapshot(schedule_name, group, rows)
-            .filtered(|text| self.http.key().strike(text)))
+    async fn rows(&self, _group_id: &str) -> Result<Rows, ApiError> {
+        self.list().await
     }
 
-    async fn abort(&self, _run: &RunHandle) -> Result<String, ApiError> {
+    async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {
         Err(ApiError::new(
             Kind::Refused,
             "the classic API has no call to abort a run",
@@ -213,7 +171,7 @@ impl WireTestRun {
             (version, number) => format!("{version}({number})"),
         };
         Row {
-            group_id: self.group_id,
+            group_id: wire::group_name(self.group_id),
             test_run: TestRun {
                 scenario: self.scenario_name,
                 device: format!("{} {}", self.manufacturer, self.model)
@@ -221,7 +179,7 @@ impl WireTestRun {
                     .to_owned(),
                 build,
                 status: TestStatus::parse(&self.status),
-                scheduled_at: self.scheduled_at,
+                scheduled_at: ScheduledAt::parse(&self.scheduled_at),
             },
         }
     }
@@ -236,7 +194,8 @@ mod tests {
 
     fn client(server: &Server) -> Classic {
         _ = rustls::crypto::ring::default_provider().install_default();
-        Classic::new(Some(&server.url()), ApiKey::new(KEY.into()), 1888).expect("a client")
+        let url = Url::parse(&server.url()).expect("a URL");
+        Classic::new(Some(&url), ApiKey::new(KEY.into()), 1888).expect("a client")
     }
 
     #[tokio::test]
@@ -275,14 +234,16 @@ mod tests {
             device_serials: vec![],
         };
 
-        let mut run = api.trigger(&order, &vec![]).await.expect("triggered");
-        let seen = api.observe(&mut run).await.expect("seen");
+        let named = api.trigger(&order).await.expect("triggered");
+        let seen = api.group("77").await.expect("a group");
+        let listed = api.rows("77").await.expect("rows");
 
-        assert_eq!(run.group_id, "77");
-        assert_eq!(seen.group.verbatim, "Running");
-        assert_eq!(seen.schedule_name, "Smoke");
-        assert_eq!(seen.test_runs[0].device, "Apple iPhone13,2");
-        assert_eq!(seen.test_runs[0].build, "1.43(5768)");
+        assert_eq!(named, ["77"]);
+        assert_eq!(seen.verbatim, "Running");
+        assert_eq!(listed.schedule_name, "Smoke");
+        assert_eq!(listed.list[0].group_id, None);
+        assert_eq!(listed.list[0].test_run.device, "Apple iPhone13,2");
+        assert_eq!(listed.list[0].test_run.build, "1.43(5768)");
         trigger.assert_async().await;
         group.assert_async().await;
         rows.assert_async().await;
@@ -314,7 +275,7 @@ mod tests {
             let api = client(&server);
 
             let group = api.group("77").await.expect_err(why);
-            let trigger = api.trigger(&Order::default(), &vec![]).await;
+            let trigger = api.trigger(&Order::default()).await;
 
             assert_eq!(group.kind, Kind::Unclear, "{why}");
             assert!(!group.message.contains(KEY), "{why}: {}", group.message);

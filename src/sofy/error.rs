@@ -22,6 +22,8 @@ pub(crate) enum Kind {
     Unsent,
     /// The call may have happened: worth another look, never another trigger.
     Unclear,
+    /// Sofy's list does not hold the group; a list may lag.
+    NotListed,
 }
 
 impl ApiError {
@@ -36,6 +38,9 @@ impl ApiError {
                 }
                 Kind::Unsent => {
                     "Check the network, the proxy and the input api-url, then run the job again."
+                }
+                Kind::NotListed => {
+                    "Use the output test-run-group-id of the step that triggered this same schedule."
                 }
                 Kind::Unclear => "Look at the schedule in Sofy's portal, then run the job again.",
             }
@@ -54,7 +59,7 @@ impl ApiError {
     pub(crate) const fn is_transient(&self) -> bool {
         match self.kind {
             Kind::Refused => false,
-            Kind::Unsent | Kind::Unclear => true,
+            Kind::Unsent | Kind::Unclear | Kind::NotListed => true,
         }
     }
 }

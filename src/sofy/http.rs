@@ -1,17 +1,20 @@
 //! How is a call to Sofy made? Bounded in time and size, classified by what may have happened.
 
+use std::collections::BTreeSet;
 use std::error::Error as _;
 use std::time::{Duration, Instant};
 
-use reqwest::header::{HeaderMap, RETRY_AFTER};
+use jiff::Timestamp;
+use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{ApiError, Kind};
-use super::wire;
+use super::{Rows, wire};
+use crate::attribution::Row;
 use crate::secret::ApiKey;
-use crate::test_run::is_group_id;
+use crate::test_run::{Group, ScheduledAt, TestStatus, is_group_id};
 
 /// A slow connection is as good as none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,36 +31,41 @@ const SNIPPET: usize = 200;
 #[derive(Debug)]
 pub(crate) struct Http {
     client: Client,
-    base: String,
+    /// For triggers: a kept connection that dies while one is on its way leaves its fate unclear.
+    unpooled: Client,
+    base: Url,
     key: ApiKey,
+}
+
+/// A successful answer.
+pub(crate) struct Answer {
+    /// With the key struck out.
+    pub(crate) body: String,
+    /// What the server's clock said.
+    pub(crate) date: Option<Timestamp>,
+}
+
+/// Which connection a call goes over.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Connection {
+    /// One that is open already, if there is one.
+    Kept,
+    /// One of its own.
+    New,
 }
 
 impl Http {
     /// Prepares the client; reads the CA certificates and the proxy variables, sends nothing.
-    pub(crate) fn new(base: &str, key: ApiKey) -> Result<Self, ApiError> {
-        let client = Client::builder()
-            .user_agent(concat!(
-                env!("CARGO_PKG_NAME"),
-                "/",
-                env!("CARGO_PKG_VERSION")
-            ))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            // A redirect could carry the key to another origin, and a retry could trigger twice.
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .build()
-            .map_err(|error| {
-                ApiError::new(
-                    Kind::Refused,
-                    format!("the HTTPS client cannot start: {}", causes(&error)),
-                )
-                .advise("Check the CA certificates (SSL_CERT_FILE) and the proxy variables.")
-            })?;
+    pub(crate) fn new(base: Option<&Url>, default: &str, key: ApiKey) -> Result<Self, ApiError> {
+        let base = match base {
+            Some(base) => base.clone(),
+            None => Url::parse(default)
+                .map_err(|error| ApiError::new(Kind::Refused, format!("{default}: {error}")))?,
+        };
         Ok(Self {
-            client,
-            base: base.trim_end_matches('/').to_owned(),
+            client: client(Connection::Kept)?,
+            unpooled: client(Connection::New)?,
+            base,
             key,
         })
     }
@@ -70,28 +78,29 @@ impl Http {
     /// Begins a request to a path below the base URL, with its query percent-encoded.
     pub(crate) fn request(
         &self,
+        connection: Connection,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
-    ) -> Result<RequestBuilder, ApiError> {
-        let mut url = Url::parse(&format!("{}{path}", self.base)).map_err(|error| {
-            ApiError::new(
-                Kind::Refused,
-                format!("the input api-url makes no address: {error}"),
-            )
-        })?;
+    ) -> RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        Ok(self.client.request(method, url))
+        match connection {
+            Connection::Kept => &self.client,
+            Connection::New => &self.unpooled,
+        }
+        .request(method, url)
     }
 
-    /// Sends a request and gives the body of a successful answer, with the key struck out.
+    /// Sends a request and gives a successful answer.
     pub(crate) async fn send(
         &self,
         call: &str,
         request: RequestBuilder,
-    ) -> Result<String, ApiError> {
+    ) -> Result<Answer, ApiError> {
         let start = Instant::now();
         let response = request.send().await.map_err(|error| {
             let kind = if error.is_connect() {
@@ -107,7 +116,8 @@ impl Http {
             error
         })?;
         let status = response.status();
-        let retry_after = retry_after(response.headers());
+        let date = date(response.headers(), DATE);
+        let retry_after = retry_after(response.headers(), date);
         let body = body(response).await;
         tracing::debug!(
             "{call}: {} after {} ms, {} bytes",
@@ -117,7 +127,10 @@ impl Http {
         );
         if status.is_success() {
             return match body {
-                Ok(body) => Ok(self.key.strike(body)),
+                Ok(body) => Ok(Answer {
+                    body: self.key.strike(body),
+                    date,
+                }),
                 Err(problem) => Err(ApiError::new(
                     Kind::Unclear,
                     format!("{call}: {}", self.key.strike(problem)),
@@ -140,6 +153,73 @@ impl Http {
         })
     }
 
+    /// Takes in rows, with the key struck out of what was decoded; a row without anything is none.
+    pub(crate) fn rows(
+        &self,
+        call: &str,
+        body: &str,
+        schedule_name: Option<String>,
+        mut list: Vec<Row>,
+    ) -> Result<Rows, ApiError> {
+        for Row { test_run, .. } in &mut list {
+            let status = test_run.status.to_string();
+            if test_run.scenario.is_empty() && status.is_empty() {
+                return Err(self.unreadable(
+                    call,
+                    body,
+                    "the list holds something that is not a test run",
+                ));
+            }
+            for text in [
+                &mut test_run.scenario,
+                &mut test_run.device,
+                &mut test_run.build,
+            ] {
+                *text = self.key.strike(std::mem::take(text));
+            }
+            if self.key.is_in(&status) {
+                test_run.status = TestStatus::parse(&self.key.strike(status));
+            }
+            if self.key.is_in(test_run.scheduled_at.text()) {
+                test_run.scheduled_at = ScheduledAt::default();
+            }
+        }
+        Ok(Rows {
+            schedule_name: self.key.strike(schedule_name.unwrap_or_default()),
+            list,
+        })
+    }
+
+    /// The one status of a group, however often an answer lists it.
+    pub(crate) fn one_status(
+        &self,
+        call: &str,
+        body: &str,
+        statuses: impl Iterator<Item = String>,
+    ) -> Result<Group, ApiError> {
+        let mut statuses: Vec<String> = statuses.filter(|status| !status.is_empty()).collect();
+        statuses.dedup();
+        match statuses.as_slice() {
+            [status] => Ok(Group::parse(&self.key.strike(status.clone()))),
+            [] => Err(self.unreadable(call, body, "the answer does not hold the group's status")),
+            [..] => Err(self.unreadable(call, body, "the answer gives the group several statuses")),
+        }
+    }
+
+    /// The groups that the answer to a trigger names, each once.
+    pub(crate) fn named_groups(
+        &self,
+        call: &str,
+        body: &str,
+        named: impl Iterator<Item = String>,
+    ) -> Result<Vec<String>, ApiError> {
+        let named: BTreeSet<String> = named.filter(|id| self.is_group_id(id)).collect();
+        if named.is_empty() {
+            return Err(self.unreadable(call, body, "the answer names no test run group"));
+        }
+        Ok(named.into_iter().collect())
+    }
+
     /// An answer that arrived but cannot be understood.
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
         let said = said(body, &self.key);
@@ -153,7 +233,7 @@ impl Http {
 
     /// Tells whether Sofy's text can be the ID of a group; one that holds the key is none.
     pub(crate) fn is_group_id(&self, text: &str) -> bool {
-        is_group_id(text) && self.key.strike(text.to_owned()) == text
+        is_group_id(text) && !self.key.is_in(text)
     }
 
     fn classified(
@@ -193,6 +273,33 @@ impl Http {
     }
 }
 
+fn client(connection: Connection) -> Result<Client, ApiError> {
+    Client::builder()
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .connect_timeout(CONNECT_TIMEOUT)
+        .timeout(REQUEST_TIMEOUT)
+        .pool_idle_timeout(IDLE_TIMEOUT)
+        .pool_max_idle_per_host(match connection {
+            Connection::Kept => 1,
+            Connection::New => 0,
+        })
+        // A redirect could carry the key to another origin, and a retry could trigger twice.
+        .redirect(redirect::Policy::none())
+        .retry(retry::never())
+        .build()
+        .map_err(|error| {
+            ApiError::new(
+                Kind::Refused,
+                format!("the HTTPS client cannot start: {}", causes(&error)),
+            )
+            .advise("Check the CA certificates (SSL_CERT_FILE) and the proxy variables.")
+        })
+}
+
 async fn body(mut response: Response) -> Result<String, String> {
     let mut bytes = Vec::new();
     while let Some(chunk) = response
@@ -216,14 +323,25 @@ async fn body(mut response: Response) -> Result<String, String> {
         .unwrap_or(text))
 }
 
-/// Reads the delay of `Retry-After`; a date, which needs a clock, is taken for a minute.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// Reads the delay of `Retry-After`. A date is measured by the server's own clock, never by ours.
+fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    Some(
-        value
-            .parse()
-            .map_or(Duration::from_secs(60), Duration::from_secs),
-    )
+    if let Ok(seconds) = value.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let at = date(headers, RETRY_AFTER);
+    Some(match (at, now) {
+        (Some(at), Some(now)) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
+        (Some(_) | None, Some(_) | None) => A_MINUTE,
+    })
+}
+
+/// What is waited where the server names a moment that cannot be read.
+const A_MINUTE: Duration = Duration::from_secs(60);
+
+fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
+    let text = headers.get(name)?.to_str().ok()?;
+    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }
 
 /// Says an error with all its causes, for the outermost alone rarely tells why.
@@ -265,7 +383,7 @@ fn said(body: &str, key: &ApiKey) -> String {
     .filter(|text| !text.is_empty())
     .collect();
     let text = if words.is_empty() {
-        body.trim().to_owned()
+        unescaped(body.trim())
     } else {
         words.join(" ")
     };
@@ -276,6 +394,29 @@ fn said(body: &str, key: &ApiKey) -> String {
         n if n > SNIPPET => format!("\"{}…\"", text.chars().take(SNIPPET).collect::<String>()),
         _ => format!("\"{text}\""),
     }
+}
+
+/// Resolves `\uXXXX`, since a key may hide behind it.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split("\\u");
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let decoded = part
+            .get(..4)
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
+            .and_then(char::from_u32);
+        match decoded {
+            Some(c) => {
+                plain.push(c);
+                plain.push_str(&part[4..]);
+            }
+            None => {
+                plain.push_str("\\u");
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
 }
 
 #[cfg(test)]
@@ -313,7 +454,8 @@ mod tests {
     #[test]
     fn an_answer_is_classified_by_what_may_have_happened() {
         _ = rustls::crypto::ring::default_provider().install_default();
-        let http = Http::new("http://sofy", ApiKey::new("secret-key".into())).expect("a client");
+        let http =
+            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
         for (status, retry_after, said, kind, why) in [
             (401, None, "", Kind::Refused, "a bad key"),
             (404, None, "", Kind::Refused, "no such schedule"),

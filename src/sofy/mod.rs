@@ -6,63 +6,127 @@ mod classic;
 mod error;
 mod http;
 mod public;
+#[cfg(test)]
+pub(crate) mod scripted;
 mod wire;
 
-pub(crate) use crate::attribution::Ours;
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, Kind};
 pub(crate) use public::Public;
 
-use crate::attribution::Row;
+use jiff::Timestamp;
+
+use crate::attribution::{Attribution, Row};
 use crate::inputs::Order;
 use crate::test_run::{Group, Snapshot};
 
 /// One generation of Sofy's API, for one schedule.
 pub(crate) trait SofyApi {
-    /// What the schedule showed before the trigger.
-    type Baseline;
+    /// Which one it is.
+    const GENERATION: Generation;
 
-    /// Whether this generation can abort a group.
-    const CAN_ABORT: bool;
+    /// Reads what the schedule shows before a trigger, which also checks key and schedule.
+    async fn baseline(&self) -> Result<Baseline, ApiError>;
 
-    /// Looks at the schedule before the trigger, which also checks key and schedule.
-    async fn baseline(&self) -> Result<Self::Baseline, ApiError>;
+    /// Triggers, once, and gives the IDs of the groups that the answer names.
+    ///
+    /// An error of kind [`Kind::Unclear`] means that a run may have started.
+    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError>;
 
-    /// Starts a run, once. An error of kind [`Kind::Unclear`] means that it may have started.
-    async fn trigger(
-        &self,
-        order: &Order,
-        baseline: &Self::Baseline,
-    ) -> Result<RunHandle, ApiError>;
+    /// Asks for the status of a group.
+    async fn group(&self, group_id: &str) -> Result<Group, ApiError>;
 
-    /// Takes up a run that an earlier step started.
-    async fn attach(&self, group_id: &str, results_after: &str) -> Result<RunHandle, ApiError>;
-
-    /// Looks once.
-    async fn observe(&self, run: &mut RunHandle) -> Result<Snapshot, ApiError>;
+    /// Asks for the rows that may be those of a group.
+    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError>;
 
     /// Asks Sofy to stop this one group; gives Sofy's answer.
-    async fn abort(&self, run: &RunHandle) -> Result<String, ApiError>;
+    async fn abort(&self, group_id: &str) -> Result<String, ApiError>;
+}
+
+/// The two generations, where what they can do matters to the story.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Generation {
+    /// Lists rows by schedule, and cannot abort.
+    Classic,
+    /// Lists rows by group, and aborts one group.
+    Public,
+}
+
+/// What a schedule shows before a trigger.
+#[derive(Clone, Debug)]
+pub(crate) enum Baseline {
+    /// The rows of earlier executions (classic API).
+    Rows(Vec<Row>),
+    /// The groups of earlier executions (public API).
+    Groups(Groups),
+}
+
+impl Baseline {
+    /// Tells whether it shows no earlier execution.
+    pub(crate) const fn is_empty(&self) -> bool {
+        match self {
+            Self::Rows(rows) => rows.is_empty(),
+            Self::Groups(groups) => groups.list.is_empty(),
+        }
+    }
+
+    /// Tells whether it shows this group.
+    pub(crate) fn names(&self, group_id: &str) -> bool {
+        match self {
+            Self::Rows(rows) => rows
+                .iter()
+                .any(|row| row.group_id.as_deref() == Some(group_id)),
+            Self::Groups(groups) => groups.list.iter().any(|group| group.id == group_id),
+        }
+    }
+}
+
+/// The test run groups of a schedule.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Groups {
+    pub(crate) list: Vec<ListedGroup>,
+    /// What Sofy's clock said when it answered.
+    pub(crate) answered_at: Option<Timestamp>,
+}
+
+/// One entry of the list of groups.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedGroup {
+    pub(crate) id: String,
+    pub(crate) group: Group,
+    /// Where Sofy gave a time with its zone.
+    pub(crate) executed_at: Option<Timestamp>,
+}
+
+/// The rows of one answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    /// Empty where Sofy gave none.
+    pub(crate) schedule_name: String,
+    pub(crate) list: Vec<Row>,
 }
 
 /// What identifies a run after its trigger.
 #[derive(Debug)]
 pub(crate) struct RunHandle {
     pub(crate) group_id: String,
-    /// The newest `ScheduledAt` before the trigger; empty where there was none.
-    pub(crate) results_after: String,
-    pub(crate) ours: Ours,
+    pub(crate) attribution: Attribution,
 }
 
-impl RunHandle {
-    /// Makes a snapshot of a group and the rows that are ours.
-    fn snapshot(&mut self, schedule_name: String, group: Group, rows: Vec<Row>) -> Snapshot {
-        let picked = self.ours.pick(rows);
-        Snapshot {
-            schedule_name,
-            group,
-            test_runs: picked.test_runs,
-            indistinct: picked.indistinct,
-        }
-    }
+/// Looks once at a run.
+///
+/// Asks for the group first, so that the rows are never older than its status.
+pub(crate) async fn observe<A: SofyApi>(
+    api: &A,
+    run: &mut RunHandle,
+) -> Result<Snapshot, ApiError> {
+    let group = api.group(&run.group_id).await?;
+    let rows = api.rows(&run.group_id).await?;
+    let attributed = run.attribution.attribute(&group, rows.list);
+    Ok(Snapshot {
+        schedule_name: rows.schedule_name,
+        group,
+        test_runs: attributed.test_runs,
+        ambiguous: attributed.ambiguous,
+    })
 }

@@ -2,33 +2,24 @@
 //!
 //! It lists rows by group, can abort one group, and carries the key in a header.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::str::FromStr as _;
 
-use reqwest::Method;
+use jiff::Timestamp;
 use reqwest::header::HeaderValue;
+use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use super::error::{ApiError, Kind};
-use super::http::Http;
-use super::{RunHandle, SofyApi, wire};
-use crate::attribution::{Ours, Row};
+use super::http::{Answer, Connection, Http};
+use super::{Baseline, Generation, Groups, ListedGroup, Rows, SofyApi, wire};
+use crate::attribution::Row;
 use crate::inputs::Order;
 use crate::secret::ApiKey;
-use crate::test_run::{Group, Snapshot, TestRun, TestStatus};
+use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
 const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
 const ABORT: &str = "/scheduler-microservice/public/test-run/abort";
-
-/// Looks for a run whose trigger ended unclearly: a quarter of a minute for a list that lags.
-const SEARCH: [Duration; 5] = [
-    Duration::ZERO,
-    Duration::from_secs(1),
-    Duration::from_secs(2),
-    Duration::from_secs(4),
-    Duration::from_secs(8),
-];
 
 /// The public API, for one schedule.
 #[derive(Debug)]
@@ -49,6 +40,8 @@ struct WireGroup {
     schedule_test_runs_group_id: String,
     #[serde(deserialize_with = "wire::text")]
     status: String,
+    #[serde(deserialize_with = "wire::text")]
+    executed_at: String,
 }
 
 impl WireGroup {
@@ -92,19 +85,20 @@ struct WireMessage {
 
 impl Public {
     /// Prepares the client; sends nothing.
-    pub(crate) fn new(base: Option<&str>, key: ApiKey, schedule: String) -> Result<Self, ApiError> {
+    pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: String) -> Result<Self, ApiError> {
         Ok(Self {
-            http: Http::new(base.unwrap_or(BASE_URL), key)?,
+            http: Http::new(base, BASE_URL, key)?,
             schedule,
         })
     }
 
     async fn call(
         &self,
+        connection: Connection,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
-    ) -> Result<String, ApiError> {
+    ) -> Result<Answer, ApiError> {
         let mut key = HeaderValue::from_str(self.http.key().expose()).map_err(|_| {
             ApiError::new(
                 Kind::Refused,
@@ -115,127 +109,52 @@ impl Public {
         let call = format!("{method} {path}");
         let request = self
             .http
-            .request(method, path, query)?
+            .request(connection, method, path, query)
             .header("x-sofy-auth-key", key);
         self.http.send(&call, request).await
     }
 
-    async fn groups(&self) -> Result<Vec<WireGroup>, ApiError> {
+    async fn groups(&self) -> Result<Groups, ApiError> {
         let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
-        let body = self.call(Method::GET, &path, &[]).await?;
-        let groups: Vec<WireGroup> =
-            self.http
-                .list(&format!("GET {path}"), &body, "the list of groups")?;
-        if groups
-            .iter()
-            .any(|group| !self.http.is_group_id(group.id()))
-        {
-            return Err(self.http.unreadable(
-                &format!("GET {path}"),
-                &body,
-                "the list holds something that is not a test run group",
-            ));
-        }
-        Ok(groups)
-    }
-
-    async fn rows(&self, group_id: &str) -> Result<(String, Vec<Row>), ApiError> {
-        let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
-        let body = self.call(Method::GET, &path, &[]).await?;
-        let wire: Vec<WireTestRun> =
-            self.http
-                .list(&format!("GET {path}"), &body, "the list of test runs")?;
-        if wire
-            .iter()
-            .any(|row| row.scenario_name.is_empty() && row.status.is_empty())
-        {
-            return Err(self.http.unreadable(
-                &format!("GET {path}"),
-                &body,
-                "the list holds something that is not a test run",
-            ));
-        }
-        let name = wire
-            .first()
-            .map(|row| row.scheduled_run_name.clone())
-            .unwrap_or_default();
-        Ok((name, wire.into_iter().map(WireTestRun::into_row).collect()))
-    }
-
-    /// Finds the run of a trigger that ended unclearly: the one group that was not there before.
-    ///
-    /// One new group that two looks in a row agree on is ours. None proves nothing, since the list
-    /// may lag; several cannot be told apart.
-    async fn search(
-        &self,
-        unclear: ApiError,
-        before: &BTreeSet<String>,
-    ) -> Result<RunHandle, ApiError> {
-        let mut new: BTreeSet<String> = BTreeSet::new();
-        let mut looks = 0;
-        for pause in SEARCH {
-            tokio::time::sleep(pause).await;
-            let Ok(groups) = self.groups().await else {
-                continue;
-            };
-            let seen = new.len();
-            new.extend(
-                groups
-                    .into_iter()
-                    .map(|group| group.id().to_owned())
-                    .filter(|id| !before.contains(id)),
-            );
-            looks += 1;
-            if let (Some(id), 1, 1) = (new.first(), seen, new.len()) {
-                tracing::warn!(
-                    "{}; found its test run group {id} in Sofy's list, so nothing is sent again",
-                    unclear.message
-                );
-                return Ok(handle(id.clone()));
-            }
-        }
-        let found = match new.len() {
-            0 if looks == 0 => "the list of groups could not be read either".to_owned(),
-            0 => "no new test run group is listed, which proves nothing".to_owned(),
-            1 => "one new test run group was listed only at the last look".to_owned(),
-            n => format!(
-                "{n} new test run groups are listed and cannot be told apart: {}",
-                new.into_iter().collect::<Vec<_>>().join(", ")
-            ),
+        let answer = self.call(Connection::Kept, Method::GET, &path, &[]).await?;
+        let call = format!("GET {path}");
+        // An entry that cannot be read is somebody else's trouble, unless there is nothing else.
+        let entries: Vec<WireGroup> = match wire::list::<wire::Lenient<WireGroup>>(&answer.body) {
+            Ok(entries) => entries.into_iter().filter_map(|entry| entry.0).collect(),
+            Err(_) => self.http.list(&call, &answer.body, "the list of groups")?,
         };
-        Err(ApiError {
-            message: format!("{}; {found}", unclear.message),
-            ..unclear
+        let some = !entries.is_empty();
+        let list: Vec<ListedGroup> = entries
+            .into_iter()
+            .filter(|entry| self.http.is_group_id(entry.id()))
+            .map(|entry| ListedGroup {
+                id: entry.id().to_owned(),
+                group: Group::parse(&entry.status),
+                executed_at: Timestamp::from_str(&entry.executed_at).ok(),
+            })
+            .collect();
+        if some && list.is_empty() {
+            return Err(self.http.unreadable(
+                &call,
+                &answer.body,
+                "the list holds no test run group",
+            ));
+        }
+        Ok(Groups {
+            list,
+            answered_at: answer.date,
         })
     }
 }
 
-fn handle(group_id: String) -> RunHandle {
-    RunHandle {
-        ours: Ours::listed(group_id.clone()),
-        results_after: String::new(),
-        group_id,
-    }
-}
-
 impl SofyApi for Public {
-    type Baseline = BTreeSet<String>;
+    const GENERATION: Generation = Generation::Public;
 
-    const CAN_ABORT: bool = true;
-
-    async fn baseline(&self) -> Result<BTreeSet<String>, ApiError> {
-        let groups = self.groups().await?;
-        Ok(groups
-            .into_iter()
-            .map(|group| group.id().to_owned())
-            .collect())
+    async fn baseline(&self) -> Result<Baseline, ApiError> {
+        Ok(Baseline::Groups(self.groups().await?))
     }
 
-    async fn trigger(
-        &self,
-        order: &Order,
-        baseline: &BTreeSet<String>,
-    ) -> Result<RunHandle, ApiError> {
+    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError> {
         let path = format!("{RUNS}/{}/execute", self.schedule);
         let serials = order.device_serials.join(",");
         let query: Vec<(&str, &str)> = [
@@ -245,78 +164,58 @@ impl SofyApi for Public {
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect();
-        let body = match self.call(Method::POST, &path, &query).await {
-            Ok(body) => body,
-            Err(error) if error.kind == Kind::Unclear => return self.search(error, baseline).await,
-            Err(error) => return Err(error),
-        };
-        let named: BTreeSet<String> = wire::list::<WireGroup>(&body)
-            .unwrap_or_default()
-            .into_iter()
-            .map(|group| group.id().to_owned())
-            .filter(|id| self.http.is_group_id(id))
-            .collect();
-        let unreadable = |why: &str| self.http.unreadable(&format!("POST {path}"), &body, why);
-        match (named.first(), named.len()) {
-            (Some(id), 1) => Ok(handle(id.clone())),
-            (None, _) => {
-                self.search(unreadable("the answer names no test run group"), baseline)
-                    .await
-            }
-            (Some(_), _) => Err(unreadable(
-                "the answer names several test run groups, and one step judges one",
-            )),
-        }
+        let body = self
+            .call(Connection::New, Method::POST, &path, &query)
+            .await?
+            .body;
+        let groups: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
+        let named = groups.into_iter().map(|group| group.id().to_owned());
+        self.http
+            .named_groups(&format!("POST {path}"), &body, named)
     }
 
-    async fn attach(&self, group_id: &str, _results_after: &str) -> Result<RunHandle, ApiError> {
-        if self
-            .groups()
-            .await?
-            .iter()
-            .any(|group| group.id() == group_id)
-        {
-            return Ok(handle(group_id.to_owned()));
+    async fn group(&self, group_id: &str) -> Result<Group, ApiError> {
+        let groups = self.groups().await?;
+        let statuses = groups
+            .list
+            .into_iter()
+            .filter(|group| group.id == group_id)
+            .map(|group| group.group.verbatim)
+            .collect::<Vec<_>>();
+        if statuses.is_empty() {
+            return Err(ApiError::new(
+                Kind::NotListed,
+                format!(
+                    "the schedule {} has no test run group {group_id} in Sofy's list",
+                    self.schedule
+                ),
+            ));
         }
-        Err(ApiError::new(
-            Kind::Unclear,
-            format!(
-                "input test-run-group-id: the schedule {} has no test run group {group_id}",
-                self.schedule
-            ),
-        )
-        .advise("Use the output test-run-group-id of the step that triggered this same schedule."))
+        self.http
+            .one_status("GET …/test-run-groups", "", statuses.into_iter())
     }
 
-    /// Asks for the group first, so that the rows are never older than its status.
-    async fn observe(&self, run: &mut RunHandle) -> Result<Snapshot, ApiError> {
-        let group = self
-            .groups()
+    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError> {
+        let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
+        let body = self
+            .call(Connection::Kept, Method::GET, &path, &[])
             .await?
-            .into_iter()
-            .find(|group| group.id() == run.group_id)
-            .map(|group| Group::parse(&group.status))
-            .ok_or_else(|| {
-                ApiError::new(
-                    Kind::Unclear,
-                    format!(
-                        "Sofy's list of test run groups does not hold {}",
-                        run.group_id
-                    ),
-                )
-            })?;
-        let (schedule_name, rows) = self.rows(&run.group_id).await?;
-        Ok(run
-            .snapshot(schedule_name, group, rows)
-            .filtered(|text| self.http.key().strike(text)))
+            .body;
+        let call = format!("GET {path}");
+        let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
+        let name = wire.first().map(|row| row.scheduled_run_name.clone());
+        let rows = wire.into_iter().map(WireTestRun::into_row).collect();
+        self.http.rows(&call, &body, name, rows)
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.
-    async fn abort(&self, run: &RunHandle) -> Result<String, ApiError> {
+    async fn abort(&self, group_id: &str) -> Result<String, ApiError> {
         let path = format!("{ABORT}/{}", self.schedule);
+        let query = [("testRunGroupId", group_id)];
         let body = self
-            .call(Method::PUT, &path, &[("testRunGroupId", &run.group_id)])
-            .await?;
+            .call(Connection::Kept, Method::PUT, &path, &query)
+            .await?
+            .body;
         let answer: WireMessage = serde_json::from_str(&body).unwrap_or_default();
         if answer.message.is_empty() {
             return Err(self.http.unreadable(
@@ -332,13 +231,13 @@ impl SofyApi for Public {
 impl WireTestRun {
     fn into_row(self) -> Row {
         Row {
-            group_id: self.test_run_group_id,
+            group_id: wire::group_name(self.test_run_group_id),
             test_run: TestRun {
                 scenario: self.scenario_name,
                 device: self.device,
                 build: self.build,
                 status: TestStatus::parse(&self.status),
-                scheduled_at: self.scheduled_at,
+                scheduled_at: ScheduledAt::parse(&self.scheduled_at),
             },
         }
     }
@@ -354,15 +253,12 @@ mod tests {
 
     fn client(server: &Server) -> Public {
         _ = rustls::crypto::ring::default_provider().install_default();
-        Public::new(Some(&server.url()), ApiKey::new(KEY.into()), GUID.into()).expect("a client")
+        let url = Url::parse(&server.url()).expect("a URL");
+        Public::new(Some(&url), ApiKey::new(KEY.into()), GUID.into()).expect("a client")
     }
 
     fn path(rest: &str) -> String {
         format!("{RUNS}/{GUID}/{rest}")
-    }
-
-    fn before(ids: &[&str]) -> BTreeSet<String> {
-        ids.iter().map(|id| (*id).to_owned()).collect()
     }
 
     #[tokio::test]
@@ -398,38 +294,59 @@ mod tests {
                 device_serials: vec!["one".into(), "two".into()],
             };
 
-            let run = client(&server)
-                .trigger(&order, &before(&[]))
-                .await
-                .expect(why);
+            let named = client(&server).trigger(&order).await.expect(why);
 
-            assert_eq!(run.group_id, "77", "{why}");
+            assert_eq!(named, ["77"], "{why}");
             trigger.assert_async().await;
         }
     }
 
     #[tokio::test]
-    async fn a_trigger_that_ends_unclearly_is_found_again_and_never_sent_again() {
-        let mut server = Server::new_async().await;
-        let trigger = server
-            .mock("POST", path("execute").as_str())
-            .with_status(500)
-            .expect(1)
-            .create_async()
-            .await;
-        server
-            .mock("GET", path("test-run-groups").as_str())
-            .with_body(r#"[{"testRunGroupId":76,"status":"Complete"},{"testRunGroupId":77,"status":"Queued"}]"#)
-            .create_async()
-            .await;
+    async fn one_odd_entry_does_not_hide_our_group() {
+        for (body, status, why) in [
+            (
+                r#"[{"status":"x"},{"testRunGroupId":77,"status":"Queued"}]"#,
+                Some("Queued"),
+                "no ID",
+            ),
+            (
+                r#"[null,{"testRunGroupId":{"a":1}},{"testRunGroupId":77,"status":"Queued"}]"#,
+                Some("Queued"),
+                "no group at all",
+            ),
+            (
+                r#"[{"testRunGroupId":77,"status":"Queued"},{"testRunGroupId":"77","status":"Queued"}]"#,
+                Some("Queued"),
+                "twice the same",
+            ),
+            (
+                r#"[{"testRunGroupId":77,"status":"Complete"},{"testRunGroupId":"77","status":"Running"}]"#,
+                None,
+                "which of the two?",
+            ),
+            (r#"[{"testRunGroupId":77}]"#, None, "no status"),
+            (r#"[{"message":"later"}]"#, None, "no group"),
+            (
+                r#"[{"testRunGroupId":76,"status":"Complete"}]"#,
+                None,
+                "somebody else's",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", path("test-run-groups").as_str())
+                .with_body(body)
+                .create_async()
+                .await;
 
-        let run = client(&server)
-            .trigger(&Order::default(), &before(&["76"]))
-            .await
-            .expect("adopted");
+            let group = client(&server).group("77").await.ok();
 
-        assert_eq!(run.group_id, "77");
-        trigger.assert_async().await;
+            assert_eq!(
+                group.as_ref().map(|group| group.verbatim.as_str()),
+                status,
+                "{why}"
+            );
+        }
     }
 
     #[tokio::test]
@@ -492,10 +409,7 @@ mod tests {
             .create_async()
             .await;
 
-        let said = client(&server)
-            .abort(&handle("77".into()))
-            .await
-            .expect("aborted");
+        let said = client(&server).abort("77").await.expect("aborted");
 
         assert!(said.contains("successfully"));
         abort.assert_async().await;

@@ -8,7 +8,7 @@ use serde::de::{
 };
 use serde_json::value::RawValue;
 
-/// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}` or `{"data":{…}}`.
+/// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}`, `{"data":{…}}`, or `null` for none.
 pub(crate) fn list<T: for<'de> Deserialize<'de>>(body: &str) -> Result<Vec<T>, serde_json::Error> {
     #[derive(serde::Deserialize)]
     #[serde(bound = "T: for<'a> Deserialize<'a>")]
@@ -21,6 +21,9 @@ pub(crate) fn list<T: for<'de> Deserialize<'de>>(body: &str) -> Result<Vec<T>, s
         Ok(_) | Err(_) => serde_json::from_str::<OneOrMany<T>>(body).map(|bare| bare.0),
     }
 }
+
+/// Five times the largest schedule that we were told of; a body of empty objects must not fill the memory.
+const MOST_ENTRIES: usize = 100_000;
 
 /// Reads text, a number or a boolean as text, and nothing as empty.
 ///
@@ -45,11 +48,38 @@ pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     let raw = Box::<RawValue>::deserialize(deserializer)?;
     match raw.get().as_bytes().first() {
         Some(b'"') => serde_json::from_str::<Bytes>(raw.get())
-            .map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned())
+            .map(|bytes| bounded(String::from_utf8_lossy(&bytes.0).into_owned()))
             .map_err(serde::de::Error::custom),
         Some(b'n') => Ok(String::new()),
         Some(b'{' | b'[') | None => Err(serde::de::Error::custom("expected text or a number")),
-        Some(_) => Ok(raw.get().to_owned()),
+        Some(_) => Ok(bounded(raw.get().to_owned())),
+    }
+}
+
+/// The group that a row names; zero and nothing name none.
+pub(crate) fn group_name(text: String) -> Option<String> {
+    text.chars()
+        .any(|c| !matches!(c, '0' | '-') && !c.is_whitespace())
+        .then_some(text)
+}
+
+/// No name is longer; what is longer would swell every log line, output and page it stands in.
+const LONGEST_TEXT: usize = 2_000;
+
+fn bounded(text: String) -> String {
+    match text.char_indices().nth(LONGEST_TEXT) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// An entry of a list in which others matter too: nothing, where it cannot be read.
+pub(crate) struct Lenient<T>(pub(crate) Option<T>);
+
+impl<'de, T: for<'a> Deserialize<'a>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_str(raw.get()).ok()))
     }
 }
 
@@ -67,9 +97,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
                 let mut list = Vec::new();
                 while let Some(entry) = entries.next_element()? {
+                    if list.len() == MOST_ENTRIES {
+                        return Err(serde::de::Error::custom(format_args!(
+                            "it has more than {MOST_ENTRIES} entries"
+                        )));
+                    }
                     list.push(entry);
                 }
                 Ok(list)
+            }
+            fn visit_unit<E>(self) -> Result<Vec<T>, E> {
+                Ok(Vec::new())
             }
             fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Vec<T>, A::Error> {
                 T::deserialize(MapAccessDeserializer::new(fields)).map(|entry| vec![entry])
@@ -125,12 +163,8 @@ mod tests {
                 "a lone surrogate",
             ),
             ("[]", Some(vec![]), "an empty list is a list"),
-            ("null", None, "no list"),
-            (
-                r#"{"data":null}"#,
-                Some(vec![""]),
-                "an object without fields; its reader refuses it",
-            ),
+            ("null", Some(vec![]), "no entry"),
+            (r#"{"data":null}"#, Some(vec![]), "no entry in the envelope"),
             ("<html>", None, "a gateway's page"),
             ("", None, "a cut body"),
         ] {

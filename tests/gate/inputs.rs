@@ -36,14 +36,12 @@ fn a_bad_input_is_named_and_nothing_is_sent() {
             ],
             &["wait", "test-run-group-id"],
         ),
+        (&[("app-hash", "null")], &["app-hash"]),
         (
-            &[
-                ("schedule-id", PUBLIC),
-                ("app-hash", "abc123"),
-                ("test-run-group-id", "7"),
-            ],
-            &["app-hash", "test-run-group-id"],
+            &[("require-app-hash", "true")],
+            &["app-hash", "require-app-hash"],
         ),
+        (&[("fail-on", ",")], &["fail-on"]),
         (&[("junit-path", "../x")], &["junit-path"]),
         (&[("json-path", "/etc/x")], &["json-path"]),
         (&[("api-url", "http://example.com")], &["api-url"]),

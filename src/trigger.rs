@@ -1,0 +1,645 @@
+//! How does a run come to be, at most once?
+//!
+//! Sofy has no idempotency key: a trigger that is sent twice runs, and bills, twice. It is sent
+//! again only where it certainly did not happen. After an unclear end the public API is asked which
+//! groups are new; the classic API cannot be asked. Knows time only through tokio's clock.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::{Instant, timeout};
+
+use crate::inputs::Order;
+use crate::limits::{Limit, Limits};
+use crate::pace::{Jitter, Patience, backoff};
+use crate::sofy::{ApiError, Baseline, Generation, Groups, Kind, ListedGroup, SofyApi};
+use crate::text::span;
+
+/// Long enough to learn the group of a trigger under way, so that it can be aborted; with the abort
+/// and the reports it stays below the 7.5 s that the runner waits before it insists.
+const GRACE: Duration = Duration::from_secs(3);
+/// Where nothing can be aborted, the answer is worth less than a quick end.
+const GRACE_WITHOUT_ABORT: Duration = Duration::from_secs(1);
+
+/// Looks for a run whose trigger ended unclearly: a quarter of a minute for a list that lags.
+const SEARCH: [Duration; 5] = [
+    Duration::ZERO,
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+    Duration::from_secs(4),
+    Duration::from_secs(8),
+];
+
+/// `Date` has whole seconds, and Sofy's machines have more than one clock.
+const SLACK: SignedDuration = SignedDuration::from_secs(2);
+
+/// A run that came to be.
+#[derive(Debug)]
+pub(crate) struct Triggered {
+    pub(crate) group_id: String,
+    pub(crate) origin: Origin,
+    pub(crate) baseline: Baseline,
+}
+
+/// How the run's group is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Sofy named it in its answer to our trigger.
+    Named,
+    /// Our trigger's answer was lost; this is the one group that is new since. Perhaps not ours.
+    Adopted,
+    /// The input `test-run-group-id` names it.
+    Attached,
+}
+
+/// Why there is no run to watch.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NoRun {
+    /// A limit came first.
+    Limited { limit: Limit, sent: Sent },
+    /// Sofy asks for a longer pause than is left.
+    TooLate { error: ApiError, pause: Duration },
+    /// Sofy refused, or could not be reached within the budget.
+    Failed(ApiError),
+    /// A run may have started; the trigger is not sent again.
+    Ambiguous(ApiError),
+}
+
+/// Whether a trigger was under way when a limit came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sent {
+    No,
+    Perhaps,
+}
+
+/// Triggers a run.
+pub(crate) async fn trigger<A: SofyApi>(
+    api: &A,
+    order: &Order,
+    limits: &mut Limits,
+    jitter: Jitter,
+) -> Result<Triggered, NoRun> {
+    let mut attempts = Attempts {
+        api,
+        limits,
+        jitter,
+        failures: 0,
+        since: Instant::now(),
+    };
+    loop {
+        // Anew each time: after a pause, groups of others may have been listed.
+        let baseline = attempts.baseline().await?;
+        match attempts.send(order, baseline).await? {
+            Attempt::Run(run) => return Ok(run),
+            Attempt::NotSent(error) => attempts.pause(error).await?,
+        }
+    }
+}
+
+enum Attempt {
+    Run(Triggered),
+    /// It certainly did not happen.
+    NotSent(ApiError),
+}
+
+struct Attempts<'step, A> {
+    api: &'step A,
+    limits: &'step mut Limits,
+    jitter: Jitter,
+    failures: u32,
+    since: Instant,
+}
+
+impl<A: SofyApi> Attempts<'_, A> {
+    /// Looks at the schedule before the trigger; an empty answer is asked for twice.
+    ///
+    /// Nearly every schedule has run before. An empty answer by mistake would make yesterday's rows
+    /// ours, and somebody else's group the one that is new.
+    async fn baseline(&mut self) -> Result<Baseline, NoRun> {
+        let first = self.look().await?;
+        if first.is_empty() {
+            return self.look().await;
+        }
+        Ok(first)
+    }
+
+    async fn look(&mut self) -> Result<Baseline, NoRun> {
+        loop {
+            match self.limits.within(self.api.baseline()).await {
+                Ok(Ok(baseline)) => return Ok(baseline),
+                Ok(Err(error)) if error.is_transient() => self.pause(error).await?,
+                Ok(Err(error)) => return Err(NoRun::Failed(error)),
+                Err(limit) => return Err(limited(limit, Sent::No)),
+            }
+        }
+    }
+
+    async fn send(&mut self, order: &Order, baseline: Baseline) -> Result<Attempt, NoRun> {
+        let sent_at = Instant::now();
+        let call = self.api.trigger(order);
+        tokio::pin!(call);
+        let (answer, limit) = match self.limits.within(&mut call).await {
+            Ok(answer) => (answer, None),
+            Err(limit) => {
+                // The run may be starting just now. Its ID is needed to abort it.
+                let grace = match A::GENERATION {
+                    Generation::Public => GRACE,
+                    Generation::Classic => GRACE_WITHOUT_ABORT,
+                };
+                match timeout(grace, call).await {
+                    Ok(answer) => (answer, Some(limit)),
+                    Err(_) => return Err(limited(limit, Sent::Perhaps)),
+                }
+            }
+        };
+        let unclear = match answer {
+            Ok(named) => match named.as_slice() {
+                [one] if !baseline.names(one) => {
+                    return Ok(Attempt::Run(Triggered {
+                        group_id: one.clone(),
+                        origin: Origin::Named,
+                        baseline,
+                    }));
+                }
+                [one] => ApiError::new(
+                    Kind::Unclear,
+                    format!("the answer names test run group {one}, which was there before"),
+                ),
+                several => {
+                    return Err(NoRun::Ambiguous(ApiError::new(
+                        Kind::Unclear,
+                        format!(
+                            "the answer names several test run groups, and one step judges one: {}",
+                            several.join(", ")
+                        ),
+                    )));
+                }
+            },
+            Err(error) => match (error.kind, limit) {
+                (Kind::Unsent | Kind::Refused, Some(limit)) => {
+                    return Err(limited(limit, Sent::No));
+                }
+                (Kind::Unsent, None) => return Ok(Attempt::NotSent(error)),
+                (Kind::Refused, None) => return Err(NoRun::Failed(error)),
+                (Kind::Unclear | Kind::NotListed, _) => error,
+            },
+        };
+        if let Some(limit) = limit {
+            return Err(limited(limit, Sent::Perhaps));
+        }
+        match baseline {
+            Baseline::Groups(before) => {
+                let begun = Begun::between(&before, sent_at, Instant::now());
+                self.search(unclear, before, begun).await.map(Attempt::Run)
+            }
+            Baseline::Rows(_) => Err(NoRun::Ambiguous(unclear)),
+        }
+    }
+
+    /// Finds the run of a trigger that ended unclearly: the one group that was not there before.
+    ///
+    /// None proves nothing, since the list may lag; several cannot be told apart.
+    async fn search(
+        &mut self,
+        unclear: ApiError,
+        before: Groups,
+        begun: Option<Begun>,
+    ) -> Result<Triggered, NoRun> {
+        let before = Baseline::Groups(before);
+        // Every new group, with the number of looks that showed it.
+        let mut new: BTreeMap<String, u32> = BTreeMap::new();
+        let mut looks = 0;
+        for pause in SEARCH {
+            let look = async {
+                tokio::time::sleep(pause).await;
+                self.api.baseline().await
+            };
+            let groups = match self.limits.within(look).await {
+                Ok(Ok(Baseline::Groups(groups))) => groups.list,
+                Ok(Ok(Baseline::Rows(_)) | Err(_)) => continue,
+                Err(limit) => return Err(limited(limit, Sent::Perhaps)),
+            };
+            looks += 1;
+            for group in groups {
+                if !before.names(&group.id) && begun.is_none_or(|begun| begun.allows(&group)) {
+                    *new.entry(group.id).or_default() += 1;
+                }
+            }
+        }
+        let found = match new.iter().next() {
+            None if looks == 0 => "the list of groups could not be read either".to_owned(),
+            None => "no new test run group of that time is listed, which proves nothing".to_owned(),
+            Some((id, 2..)) if new.len() == 1 => {
+                tracing::warn!(
+                    "{}; test run group {id} is new in Sofy's list, so nothing is sent again",
+                    unclear.message
+                );
+                return Ok(Triggered {
+                    group_id: id.clone(),
+                    origin: Origin::Adopted,
+                    baseline: before,
+                });
+            }
+            Some(_) if new.len() == 1 => {
+                "one new test run group was listed only at the last look".to_owned()
+            }
+            Some(_) => format!(
+                "{} new test run groups are listed and cannot be told apart: {}",
+                new.len(),
+                new.into_keys().collect::<Vec<_>>().join(", ")
+            ),
+        };
+        Err(NoRun::Ambiguous(ApiError {
+            message: format!("{}; {found}", unclear.message),
+            ..unclear
+        }))
+    }
+
+    /// Waits before the next call, as long as that makes sense.
+    async fn pause(&mut self, error: ApiError) -> Result<(), NoRun> {
+        self.failures += 1;
+        if !Patience::BEFORE_A_RUN.allows(self.failures, self.since.elapsed()) {
+            return Err(NoRun::Failed(error));
+        }
+        let pause = backoff(self.failures, error.retry_after, (self.jitter)());
+        let left = self
+            .limits
+            .deadline()
+            .saturating_duration_since(Instant::now());
+        if pause >= left {
+            return Err(NoRun::TooLate { error, pause });
+        }
+        tracing::debug!("{}; asking again in {}", error.message, span(pause));
+        self.limits
+            .within(tokio::time::sleep(pause))
+            .await
+            .map_err(|limit| limited(limit, Sent::No))
+    }
+}
+
+const fn limited(limit: Limit, sent: Sent) -> NoRun {
+    NoRun::Limited { limit, sent }
+}
+
+/// When a run of ours can have begun, by Sofy's clock.
+#[derive(Clone, Copy, Debug)]
+struct Begun {
+    earliest: Timestamp,
+    latest: Timestamp,
+}
+
+impl Begun {
+    /// Takes Sofy's clock from its last answer before the trigger, and goes on from there.
+    fn between(before: &Groups, sent_at: Instant, ended_at: Instant) -> Option<Self> {
+        let answered_at = before.answered_at?;
+        let took = SignedDuration::try_from(ended_at - sent_at).ok()?;
+        Some(Self {
+            earliest: answered_at.checked_sub(SLACK).ok()?,
+            latest: answered_at
+                .checked_add(took)
+                .ok()?
+                .checked_add(SLACK)
+                .ok()?,
+        })
+    }
+
+    /// Tells whether the group may be ours by its time; one without a time may.
+    fn allows(&self, group: &ListedGroup) -> bool {
+        group
+            .executed_at
+            .is_none_or(|at| (self.earliest..=self.latest).contains(&at))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{limits, test_runs};
+    use crate::sofy::scripted::{Classic, Public, failure, groups, rows};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const NO_TIME: Duration = Duration::ZERO;
+    /// A second of Sofy's clock.
+    const NOON: i64 = 1_700_000_000;
+
+    fn old() -> Result<Baseline, ApiError> {
+        Ok(groups(&[("76", Some(NOON - 900))], Some(NOON)))
+    }
+
+    /// The old group and these, executed so many seconds after the trigger.
+    fn new(ids: &[(&str, i64)]) -> Result<Baseline, ApiError> {
+        let all: Vec<(&str, Option<i64>)> = [("76", NOON - 900)]
+            .into_iter()
+            .chain(ids.iter().map(|(id, after)| (*id, NOON + after)))
+            .map(|(id, at)| (id, Some(at)))
+            .collect();
+        Ok(groups(&all, Some(NOON + 30)))
+    }
+
+    fn unclear() -> ApiError {
+        failure(Kind::Unclear)
+    }
+
+    async fn triggered<A: SofyApi>(api: &A) -> (Result<Triggered, NoRun>, Duration) {
+        within(api, 600 * SECOND).await
+    }
+
+    async fn within<A: SofyApi>(
+        api: &A,
+        timeout: Duration,
+    ) -> (Result<Triggered, NoRun>, Duration) {
+        let (_sender, mut limits) = limits(timeout);
+        let start = Instant::now();
+        let result = trigger(api, &Order::default(), &mut limits, || 0.0).await;
+        (result, start.elapsed())
+    }
+
+    fn found(result: &Result<Triggered, NoRun>) -> Option<(&str, Origin)> {
+        let run = result.as_ref().ok()?;
+        Some((run.group_id.as_str(), run.origin))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trigger_is_sent_again_only_where_it_certainly_did_not_happen() {
+        for (kind, triggers, why) in [
+            (
+                Kind::Unsent,
+                2,
+                "the connection was never made, or Sofy refused in so many words",
+            ),
+            (Kind::Unclear, 1, "the answer was lost"),
+            (Kind::Refused, 1, "Sofy said no"),
+            (Kind::NotListed, 1, "not an answer to a trigger"),
+        ] {
+            let public = Public::new()
+                .baseline(old())
+                .trigger(Err(failure(kind)), NO_TIME)
+                .trigger(Ok(&["77"]), NO_TIME);
+            let classic = Classic::new()
+                .baseline(Ok(rows(test_runs(&["Passed"]))))
+                .trigger(Err(failure(kind)), NO_TIME)
+                .trigger(Ok(&["77"]), NO_TIME);
+
+            let (of_public, _) = triggered(&public).await;
+            let (of_classic, _) = triggered(&classic).await;
+
+            assert_eq!(public.calls("trigger").len(), triggers, "{why}");
+            assert_eq!(classic.calls("trigger").len(), triggers, "{why}");
+            assert_eq!(of_public.is_ok(), triggers == 2, "{why}");
+            assert_eq!(of_classic.is_ok(), triggers == 2, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_schedule_is_looked_at_anew_before_each_attempt_and_an_empty_one_twice() {
+        let again = Public::new()
+            .baseline(old())
+            .trigger(Err(failure(Kind::Unsent)), NO_TIME)
+            .trigger(Ok(&["77"]), NO_TIME);
+        let empty = Public::new()
+            .baseline(Ok(groups(&[], None)))
+            .trigger(Ok(&["77"]), NO_TIME);
+        let empty_rows = Classic::new()
+            .baseline(Ok(rows(vec![])))
+            .baseline(Ok(rows(test_runs(&["Passed"]))))
+            .trigger(Ok(&["77"]), NO_TIME);
+
+        assert!(triggered(&again).await.0.is_ok());
+        assert!(triggered(&empty).await.0.is_ok());
+        let (of_rows, _) = triggered(&empty_rows).await;
+
+        assert_eq!(again.calls("baseline").len(), 2);
+        assert_eq!(empty.calls("baseline").len(), 2);
+        assert!(
+            !of_rows.expect("a run").baseline.is_empty(),
+            "the second answer counts"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_an_answer_that_names_one_new_group_is_believed() {
+        for (named, expected, why) in [
+            (&["77"][..], Some(("77", Origin::Named)), "one"),
+            (&["77", "78"], None, "several"),
+            (&["76"], None, "one of those before"),
+        ] {
+            let api = Public::new().baseline(old()).trigger(Ok(named), NO_TIME);
+
+            let (result, _) = triggered(&api).await;
+
+            assert_eq!(found(&result), expected, "{why}");
+            assert_eq!(api.calls("trigger").len(), 1, "{why}");
+        }
+        let mut earlier = vec![crate::sofy::scripted::unnamed(
+            test_runs(&["Passed"]).remove(0),
+        )];
+        earlier[0].group_id = Some("76".into());
+        let classic = Classic::new()
+            .baseline(Ok(Baseline::Rows(earlier)))
+            .trigger(Ok(&["76"]), NO_TIME);
+        assert!(matches!(
+            triggered(&classic).await.0,
+            Err(NoRun::Ambiguous(_))
+        ));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lost_run_is_adopted_only_where_it_is_the_one_new_group_of_that_time() {
+        for (looks, adopted, why) in [
+            (vec![new(&[("77", 1)])], Some("77"), "one new group"),
+            (
+                vec![new(&[]), new(&[("77", 1)])],
+                Some("77"),
+                "a list that lags",
+            ),
+            (vec![new(&[])], None, "none"),
+            (vec![new(&[("77", 1), ("78", 1)])], None, "two"),
+            (
+                vec![
+                    new(&[("78", 1)]),
+                    new(&[("78", 1)]),
+                    new(&[("77", 1), ("78", 1)]),
+                ],
+                None,
+                "a second one at the third look",
+            ),
+            (
+                vec![new(&[]), new(&[]), new(&[]), new(&[]), new(&[("77", 1)])],
+                None,
+                "seen only once",
+            ),
+            (
+                vec![new(&[("77", -30)])],
+                None,
+                "executed before the trigger",
+            ),
+            (vec![new(&[("77", 30)])], None, "executed long after it"),
+            (
+                vec![new(&[("77", 1), ("78", -30)])],
+                Some("77"),
+                "the other is of another time",
+            ),
+            (vec![Err(unclear())], None, "the list cannot be read"),
+            (
+                vec![Err(unclear()), new(&[("77", 1)])],
+                Some("77"),
+                "the list can be read again",
+            ),
+            (
+                vec![Ok(groups(&[("76", None), ("77", None)], None))],
+                Some("77"),
+                "Sofy gives no times",
+            ),
+        ] {
+            let mut api = Public::new()
+                .baseline(old())
+                .trigger(Err(unclear()), SECOND);
+            for look in looks {
+                api = api.baseline(look);
+            }
+
+            let (result, took) = triggered(&api).await;
+
+            assert_eq!(
+                found(&result),
+                adopted.map(|id| (id, Origin::Adopted)),
+                "{why}"
+            );
+            assert!(
+                adopted.is_some() || matches!(result, Err(NoRun::Ambiguous(_))),
+                "{why}"
+            );
+            assert_eq!(api.calls("trigger").len(), 1, "{why}");
+            assert_eq!(api.calls("baseline").len(), 1 + SEARCH.len(), "{why}");
+            assert!(took < 20 * SECOND, "{why}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_is_obeyed_at_every_step_and_never_hides_that_a_run_may_have_started() {
+        let hour = 3600 * SECOND;
+        let limited = |sent| Err::<&str, _>(sent);
+        for (answer, takes, expected, at_most, why) in [
+            (
+                Ok(&["77"][..]),
+                2 * SECOND,
+                Ok("77"),
+                3 * SECOND,
+                "the run is learnt in time, and handed over",
+            ),
+            (
+                Ok(&["77"]),
+                hour,
+                limited(Sent::Perhaps),
+                5 * SECOND,
+                "its answer does not come",
+            ),
+            (
+                Err(unclear()),
+                2 * SECOND,
+                limited(Sent::Perhaps),
+                3 * SECOND,
+                "it ends unclearly",
+            ),
+            (
+                Err(failure(Kind::Unsent)),
+                2 * SECOND,
+                limited(Sent::No),
+                3 * SECOND,
+                "it certainly did not happen",
+            ),
+            (
+                Err(failure(Kind::Refused)),
+                2 * SECOND,
+                limited(Sent::No),
+                3 * SECOND,
+                "Sofy said no",
+            ),
+        ] {
+            for by_signal in [true, false] {
+                let api = Public::new().baseline(old()).trigger(answer.clone(), takes);
+                let (sender, mut limits) = limits(if by_signal { hour } else { SECOND });
+                let start = Instant::now();
+                let signalling = async {
+                    tokio::time::sleep(SECOND).await;
+                    if by_signal {
+                        sender.send(Some("SIGINT")).expect("a receiver");
+                    }
+                };
+                let order = Order::default();
+                let triggering = trigger(&api, &order, &mut limits, || 0.0);
+
+                let (result, ()) = tokio::join!(triggering, signalling);
+
+                let limit = if by_signal {
+                    Limit::Signal("SIGINT")
+                } else {
+                    Limit::Deadline
+                };
+                let result = result.map(|run| run.group_id);
+                let expected = expected
+                    .map(str::to_owned)
+                    .map_err(|sent| NoRun::Limited { limit, sent });
+                assert_eq!(result, expected, "{why}, by signal: {by_signal}");
+                assert!(start.elapsed() <= at_most, "{why}: {:?}", start.elapsed());
+                assert_eq!(api.calls("trigger").len(), 1, "{why}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_before_the_trigger_or_during_the_search_is_obeyed() {
+        let early = Public::new().baseline(Err(unclear()));
+        let (result, took) = within(&early, 10 * SECOND).await;
+        assert!(matches!(result, Err(NoRun::TooLate { .. })), "{result:?}");
+        assert!(took < 10 * SECOND, "{took:?}");
+        assert_eq!(early.calls("trigger"), []);
+
+        let searching = Public::new()
+            .baseline(old())
+            .trigger(Err(unclear()), NO_TIME);
+        let (result, took) = within(&searching, 5 * SECOND).await;
+        let expected = NoRun::Limited {
+            limit: Limit::Deadline,
+            sent: Sent::Perhaps,
+        };
+        assert_eq!(result.err(), Some(expected));
+        assert_eq!(took, 5 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn before_there_is_a_run_the_budget_is_short() {
+        let unreachable = Public::new().baseline(Err(unclear()));
+        let (result, took) = triggered(&unreachable).await;
+        assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
+        assert!(took < 60 * SECOND, "{took:?}");
+
+        let busy = Public::new()
+            .baseline(old())
+            .trigger(Err(failure(Kind::Unsent)), NO_TIME);
+        let (result, took) = triggered(&busy).await;
+        assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
+        assert!(took < 60 * SECOND, "{took:?}");
+        assert_eq!(busy.calls("trigger").len(), 6);
+
+        let refused = Public::new().baseline(Err(failure(Kind::Refused)));
+        let (result, took) = triggered(&refused).await;
+        assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
+        assert_eq!(took, NO_TIME, "a key that never worked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_beyond_the_deadline_is_said_and_not_waited_for() {
+        let mut error = failure(Kind::Unsent);
+        error.retry_after = Some(300 * SECOND);
+        let api = Public::new().baseline(old()).trigger(Err(error), NO_TIME);
+
+        let (result, took) = within(&api, 8 * SECOND).await;
+
+        let Err(NoRun::TooLate { pause, .. }) = result else {
+            panic!("{result:?}")
+        };
+        assert_eq!((pause, took), (300 * SECOND, NO_TIME));
+    }
+}
