@@ -16,8 +16,7 @@ const NAMES: [&str; 10] = [
     "x\nconclusion=success\nconclusion<<E\nsuccess\nE",
 ];
 
-#[test]
-fn hostile_names_give_no_command_and_come_back_exactly() {
+pub(crate) fn hostile_names_give_no_command_and_come_back_exactly() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script {
             rows: NAMES
@@ -73,8 +72,7 @@ fn hostile_names_give_no_command_and_come_back_exactly() {
     });
 }
 
-#[test]
-fn hostile_messages_give_no_command() {
+pub(crate) fn hostile_messages_give_no_command() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script {
             trigger: TriggerFault::EchoedKey,

@@ -1,4 +1,4 @@
-//! Is every input read as `contract.md` says, and every problem named before anything is sent?
+//! Is every input read as README says, and every problem named before anything is sent?
 
 use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Script};
 use crate::step::{Gate, KEY, each};
@@ -9,8 +9,7 @@ type Case = (
     &'static [&'static str],
 );
 
-#[test]
-fn a_bad_input_is_named_and_nothing_is_sent() {
+pub(crate) fn a_bad_input_is_named_and_nothing_is_sent() {
     let fake = FakeSofy::start(Script::default());
     let cases: &[Case] = &[
         (&[("api-key", "")], &["api-key"]),
@@ -76,8 +75,7 @@ fn a_bad_input_is_named_and_nothing_is_sent() {
     assert!(fake.requests().is_empty(), "{:?}", fake.requests());
 }
 
-#[test]
-fn a_number_and_a_guid_are_shown_where_the_schedule_is_neither() {
+pub(crate) fn a_number_and_a_guid_are_shown_where_the_schedule_is_neither() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake).input("schedule-id", "abc").run();
@@ -90,8 +88,7 @@ fn a_number_and_a_guid_are_shown_where_the_schedule_is_neither() {
     );
 }
 
-#[test]
-fn underscores_serve_where_hyphens_cannot_be_set() {
+pub(crate) fn underscores_serve_where_hyphens_cannot_be_set() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake)
@@ -110,8 +107,7 @@ fn underscores_serve_where_hyphens_cannot_be_set() {
     );
 }
 
-#[test]
-fn the_hyphenated_name_wins_unless_it_is_blank() {
+pub(crate) fn the_hyphenated_name_wins_unless_it_is_blank() {
     for (hyphenated, underscored, expected) in [(CLASSIC, "1999", CLASSIC), ("  ", "1999", "1999")]
     {
         let fake = FakeSofy::start(Script::default());
@@ -131,8 +127,7 @@ fn the_hyphenated_name_wins_unless_it_is_blank() {
     }
 }
 
-#[test]
-fn what_was_ordered_is_what_is_sent() {
+pub(crate) fn what_was_ordered_is_what_is_sent() {
     for (schedule, sent) in [
         (CLASSIC, "\"AppHash\":\"ab/c+1\""),
         (PUBLIC, "appHash=ab%2Fc%2B1"),

@@ -1,33 +1,18 @@
 //! Does a cancelled step still report, and free the devices that are ours?
 
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::fake_sofy::{AbortAnswer, CLASSIC, FakeSofy, PUBLIC, Pace, Script};
 use crate::step::{Gate, Started, each};
 
-/// Starts the step and waits until it watches its run.
+/// Starts the step and waits until it has seen its test runs.
 fn watching(fake: &FakeSofy, schedule: &str) -> Started {
     let step = Gate::new(fake).input("schedule-id", schedule).start();
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let looked = || {
-        let requests = fake.requests();
-        let trigger = requests
-            .iter()
-            .position(|r| r.target.contains("/execute") || r.target.ends_with("TestRun"));
-        trigger.is_some_and(|at| requests.len() > at + 1)
-    };
-    while !looked() {
-        assert!(Instant::now() < deadline, "the step never looked");
-        thread::sleep(Duration::from_millis(20));
-    }
-    // Let it read the answer.
-    thread::sleep(Duration::from_millis(500));
+    step.wait_until(|log| log.contains("0 of 3 done"));
     step
 }
 
-#[test]
-fn a_signal_ends_the_step_with_its_reports() {
+pub(crate) fn a_signal_ends_the_step_with_its_reports() {
     let cases = [
         (CLASSIC, "INT"),
         (CLASSIC, "TERM"),
@@ -63,8 +48,7 @@ fn a_signal_ends_the_step_with_its_reports() {
     });
 }
 
-#[test]
-fn a_second_signal_does_not_break_the_abort() {
+pub(crate) fn a_second_signal_does_not_break_the_abort() {
     let fake = FakeSofy::start(Script {
         pace: Pace::Never,
         abort_delay: Duration::from_secs(1),
@@ -73,7 +57,7 @@ fn a_second_signal_does_not_break_the_abort() {
     let step = watching(&fake, PUBLIC);
 
     step.signal("INT");
-    thread::sleep(Duration::from_millis(300));
+    step.wait_until(|_| !fake.aborts().is_empty());
     step.signal("TERM");
     let step = step.end();
 
@@ -82,8 +66,7 @@ fn a_second_signal_does_not_break_the_abort() {
     assert!(step.summary.contains("abort"), "{}", step.summary);
 }
 
-#[test]
-fn an_abort_that_fails_or_hangs_leaves_time_for_the_reports() {
+pub(crate) fn an_abort_that_fails_or_hangs_leaves_time_for_the_reports() {
     let cases = [
         (AbortAnswer::ServerError, 0),
         (AbortAnswer::NothingToAbort, 0),

@@ -1,4 +1,7 @@
-//! Does the step do what `contract.md` promises? The compiled binary as the runner starts it, against a fake Sofy.
+//! Does the step do what its contract promises? The compiled binary as the runner starts it, against a fake Sofy.
+//!
+//! A settled run stands still for seven seconds, so that nearly all of a step's time is waiting. The claims have a
+//! harness of their own, which makes many of them at a time whatever the number of cores.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a harness that breaks fails its test")]
 
@@ -12,3 +15,63 @@ mod step;
 mod trigger;
 mod verdict;
 mod weather;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+/// Waiting costs nothing; more steps at a time would only make their start slower.
+const AT_A_TIME: usize = 24;
+
+/// Lists claims by their paths. One that is left out is dead code, which clippy refuses.
+macro_rules! claims {
+    ($($claim:path),* $(,)?) => {
+        vec![$(Trial::test(stringify!($claim), || {
+            $claim();
+            Ok(())
+        })),*]
+    };
+}
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = arguments.test_threads.or(Some(AT_A_TIME));
+    let claims = claims![
+        hostile::hostile_names_give_no_command_and_come_back_exactly,
+        hostile::hostile_messages_give_no_command,
+        inputs::a_bad_input_is_named_and_nothing_is_sent,
+        inputs::a_number_and_a_guid_are_shown_where_the_schedule_is_neither,
+        inputs::underscores_serve_where_hyphens_cannot_be_set,
+        inputs::the_hyphenated_name_wins_unless_it_is_blank,
+        inputs::what_was_ordered_is_what_is_sent,
+        interrupted::a_signal_ends_the_step_with_its_reports,
+        interrupted::a_second_signal_does_not_break_the_abort,
+        interrupted::an_abort_that_fails_or_hangs_leaves_time_for_the_reports,
+        reports::a_runner_without_writable_files_gets_a_warning_and_the_same_verdict,
+        reports::an_unwritable_file_is_warned_of,
+        reports::the_key_is_masked_first_and_shown_nowhere,
+        trigger::a_detached_run_is_started_and_left_alone,
+        trigger::a_run_of_an_earlier_step_is_judged_without_a_trigger,
+        trigger::a_group_that_the_schedule_does_not_have_is_an_error,
+        trigger::a_group_id_is_read_as_number_and_as_text,
+        trigger::a_lost_answer_of_the_classic_api_stops_without_a_second_trigger,
+        trigger::a_lost_run_of_the_public_api_is_adopted,
+        trigger::a_refused_trigger_is_sent_again,
+        trigger::a_bad_key_stops_at_once,
+        verdict::a_run_that_passes_is_green_and_fills_every_output,
+        verdict::the_baseline_is_an_output_of_the_classic_api,
+        verdict::a_failed_test_run_is_red,
+        verdict::each_row_of_the_verdict_table_holds,
+        verdict::yesterdays_passes_never_make_todays_gate_green,
+        verdict::yesterdays_failures_never_make_todays_gate_red,
+        verdict::a_row_that_names_its_group_is_believed,
+        verdict::rows_that_cannot_be_told_apart_are_never_judged,
+        weather::bad_minutes_are_survived,
+        weather::the_deadline_is_told_from_a_failure_and_aborts_our_group_alone,
+        weather::nothing_is_aborted_where_that_is_switched_off,
+        weather::a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests,
+        step::tests::file_commands_are_read_as_the_runner_reads_them,
+        step::tests::commands_are_found_where_the_runner_finds_them,
+    ];
+    libtest_mimic::run(&arguments, claims).exit_code()
+}

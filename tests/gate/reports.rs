@@ -3,8 +3,7 @@
 use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Row, Script, TriggerFault};
 use crate::step::{Gate, KEY, each};
 
-#[test]
-fn a_runner_without_writable_files_gets_a_warning_and_the_same_verdict() {
+pub(crate) fn a_runner_without_writable_files_gets_a_warning_and_the_same_verdict() {
     each(&["GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"], |&variable| {
         let fake = FakeSofy::start(Script::default());
         let missing = Gate::new(&fake).without_env(variable).run();
@@ -21,8 +20,7 @@ fn a_runner_without_writable_files_gets_a_warning_and_the_same_verdict() {
     });
 }
 
-#[test]
-fn an_unwritable_file_is_warned_of() {
+pub(crate) fn an_unwritable_file_is_warned_of() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake)
@@ -39,8 +37,7 @@ fn an_unwritable_file_is_warned_of() {
     );
 }
 
-#[test]
-fn the_key_is_masked_first_and_shown_nowhere() {
+pub(crate) fn the_key_is_masked_first_and_shown_nowhere() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         for trigger in [TriggerFault::None, TriggerFault::EchoedKey] {
             let fake = FakeSofy::start(Script {

@@ -1,10 +1,11 @@
 //! One step of a workflow: the binary as the runner starts it, and what the runner would make of it.
 
 use std::collections::BTreeMap;
-use std::io::Read as _;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, process, thread};
 
@@ -16,7 +17,7 @@ use crate::fake_sofy::FakeSofy;
 pub(crate) const KEY: &str = "k3y-0f-the-tests-9d41c7";
 
 /// No test waits longer than this for the step to end.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(100);
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
@@ -90,25 +91,42 @@ impl Gate {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let mut stdout = child.stdout.take().unwrap();
-        let mut stderr = child.stderr.take().unwrap();
-        let stdout = thread::spawn(move || {
-            let mut bytes = Vec::new();
-            stdout.read_to_end(&mut bytes).unwrap();
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
-        let stderr = thread::spawn(move || {
-            let mut bytes = Vec::new();
-            stderr.read_to_end(&mut bytes).unwrap();
-            String::from_utf8_lossy(&bytes).into_owned()
-        });
         Started {
+            stdout: Stream::of(child.stdout.take().unwrap()),
+            stderr: Stream::of(child.stderr.take().unwrap()),
             child,
             folder: self.folder,
-            stdout,
-            stderr,
             since: Instant::now(),
         }
+    }
+}
+
+/// What a step has printed so far.
+struct Stream {
+    text: Arc<Mutex<Vec<u8>>>,
+    reader: thread::JoinHandle<()>,
+}
+
+impl Stream {
+    fn of(mut source: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(Vec::new()));
+        let sink = Arc::clone(&text);
+        let reader = thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = source.read(&mut buffer) {
+                sink.lock().unwrap().extend_from_slice(&buffer[..n]);
+            }
+        });
+        Self { text, reader }
+    }
+
+    fn so_far(&self) -> String {
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+    }
+
+    fn whole(self) -> String {
+        self.reader.join().unwrap();
+        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
     }
 }
 
@@ -116,12 +134,26 @@ impl Gate {
 pub(crate) struct Started {
     child: Child,
     folder: PathBuf,
-    stdout: thread::JoinHandle<String>,
-    stderr: thread::JoinHandle<String>,
+    stdout: Stream,
+    stderr: Stream,
     since: Instant,
 }
 
 impl Started {
+    /// Waits until something is true of the log, or of the world.
+    #[track_caller]
+    pub(crate) fn wait_until(&self, holds: impl Fn(&str) -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !holds(&self.stdout.so_far()) {
+            assert!(
+                Instant::now() < deadline,
+                "never:\n{}",
+                self.stdout.so_far()
+            );
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Sends a signal by its name, such as `INT`.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("/bin/kill")
@@ -143,7 +175,7 @@ impl Started {
             }
             if Instant::now() > deadline {
                 self.child.kill().unwrap();
-                panic!("the step did not end:\n{}", self.stdout.join().unwrap());
+                panic!("the step did not end:\n{}", self.stdout.whole());
             }
             thread::sleep(Duration::from_millis(10));
         };
@@ -153,8 +185,8 @@ impl Started {
         fs::remove_dir_all(&self.folder).ok();
         Step {
             status: status.code(),
-            stdout: self.stdout.join().unwrap(),
-            stderr: self.stderr.join().unwrap(),
+            stdout: self.stdout.whole(),
+            stderr: self.stderr.whole(),
             outputs: read_file_command(&outputs).unwrap(),
             raw_outputs: outputs,
             summary,
@@ -238,7 +270,7 @@ impl Step {
     }
 }
 
-/// Reads `GITHUB_OUTPUT` by the runner's grammar (runner-contract.md §2.1).
+/// Reads `GITHUB_OUTPUT` by the runner's grammar.
 pub(crate) fn read_file_command(text: &str) -> Result<BTreeMap<String, String>, String> {
     let mut pairs = BTreeMap::new();
     let mut lines = text
@@ -306,7 +338,7 @@ pub(crate) struct Parsed {
     pub(crate) data: String,
 }
 
-/// Finds workflow commands as the runner does (runner-contract.md §3): lines end at a lone CR too, white space
+/// Finds workflow commands as the runner does: lines end at a lone CR too, white space
 /// of any kind may come before `::`, and `##[` counts anywhere.
 pub(crate) fn commands(log: &str) -> Vec<Parsed> {
     log.split(['\n', '\r']).filter_map(command).collect()
@@ -332,11 +364,10 @@ fn command(line: &str) -> Option<Parsed> {
     })
 }
 
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    #[test]
-    fn file_commands_are_read_as_the_runner_reads_them() {
+    pub(crate) fn file_commands_are_read_as_the_runner_reads_them() {
         for (text, expected) in [
             ("a=1", Some(("a", "1"))),
             ("a<<E\nx\ny\nE", Some(("a", "x\ny"))),
@@ -357,8 +388,7 @@ mod tests {
         }
     }
 
-    #[test]
-    fn commands_are_found_where_the_runner_finds_them() {
+    pub(crate) fn commands_are_found_where_the_runner_finds_them() {
         for (line, found) in [
             ("  ::error::x", true),
             ("\u{2028}::error::x", true),

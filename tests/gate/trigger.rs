@@ -12,8 +12,7 @@ fn faulty(trigger: TriggerFault) -> FakeSofy {
     })
 }
 
-#[test]
-fn a_detached_run_is_started_and_left_alone() {
+pub(crate) fn a_detached_run_is_started_and_left_alone() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script {
             pace: Pace::Never,
@@ -34,8 +33,7 @@ fn a_detached_run_is_started_and_left_alone() {
     });
 }
 
-#[test]
-fn a_run_of_an_earlier_step_is_judged_without_a_trigger() {
+pub(crate) fn a_run_of_an_earlier_step_is_judged_without_a_trigger() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script::default());
         let detached = Gate::new(&fake)
@@ -58,8 +56,7 @@ fn a_run_of_an_earlier_step_is_judged_without_a_trigger() {
     });
 }
 
-#[test]
-fn a_group_that_the_schedule_does_not_have_is_an_error() {
+pub(crate) fn a_group_that_the_schedule_does_not_have_is_an_error() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake)
@@ -71,8 +68,7 @@ fn a_group_that_the_schedule_does_not_have_is_an_error() {
     assert_eq!((fake.triggers(), fake.aborts().len()), (0, 0));
 }
 
-#[test]
-fn a_group_id_is_read_as_number_and_as_text() {
+pub(crate) fn a_group_id_is_read_as_number_and_as_text() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script {
             id_as_text: true,
@@ -86,8 +82,7 @@ fn a_group_id_is_read_as_number_and_as_text() {
     });
 }
 
-#[test]
-fn a_lost_answer_of_the_classic_api_stops_without_a_second_trigger() {
+pub(crate) fn a_lost_answer_of_the_classic_api_stops_without_a_second_trigger() {
     each(
         &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],
         |&fault| {
@@ -103,8 +98,7 @@ fn a_lost_answer_of_the_classic_api_stops_without_a_second_trigger() {
     );
 }
 
-#[test]
-fn a_lost_run_of_the_public_api_is_adopted() {
+pub(crate) fn a_lost_run_of_the_public_api_is_adopted() {
     each(
         &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],
         |&fault| {
@@ -119,8 +113,7 @@ fn a_lost_run_of_the_public_api_is_adopted() {
     );
 }
 
-#[test]
-fn a_refused_trigger_is_sent_again() {
+pub(crate) fn a_refused_trigger_is_sent_again() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = faulty(TriggerFault::Refused(1));
 
@@ -131,8 +124,7 @@ fn a_refused_trigger_is_sent_again() {
     });
 }
 
-#[test]
-fn a_bad_key_stops_at_once() {
+pub(crate) fn a_bad_key_stops_at_once() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script {
             bad_key: true,

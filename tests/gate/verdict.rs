@@ -40,8 +40,7 @@ fn assert_counts_add_up(step: &Step) {
     assert_eq!(step.results().len() as u64, sum);
 }
 
-#[test]
-fn a_run_that_passes_is_green_and_fills_every_output() {
+pub(crate) fn a_run_that_passes_is_green_and_fills_every_output() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script::default());
 
@@ -63,8 +62,7 @@ fn a_run_that_passes_is_green_and_fills_every_output() {
     });
 }
 
-#[test]
-fn the_baseline_is_an_output_of_the_classic_api() {
+pub(crate) fn the_baseline_is_an_output_of_the_classic_api() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake).run();
@@ -73,8 +71,7 @@ fn the_baseline_is_an_output_of_the_classic_api() {
     assert_eq!(step.output("results-after"), YESTERDAY);
 }
 
-#[test]
-fn a_failed_test_run_is_red() {
+pub(crate) fn a_failed_test_run_is_red() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let statuses = [
             "Passed",
@@ -110,8 +107,7 @@ type Case = (
     &'static str,
 );
 
-#[test]
-fn each_row_of_the_verdict_table_holds() {
+pub(crate) fn each_row_of_the_verdict_table_holds() {
     let cases: &[Case] = &[
         (
             &["Passed", "Not Executed"],
@@ -144,7 +140,7 @@ fn each_row_of_the_verdict_table_holds() {
         (&[], Some("Complete"), "failed", 1, "no test runs"),
     ];
     each(cases, |(statuses, group, fail_on, status, why)| {
-        for schedule in [CLASSIC, PUBLIC] {
+        each(&[CLASSIC, PUBLIC], |&schedule| {
             let fake = FakeSofy::start(Script {
                 rows: rows(statuses),
                 yesterday: Vec::new(),
@@ -175,7 +171,7 @@ fn each_row_of_the_verdict_table_holds() {
                     step.stdout
                 );
             }
-        }
+        });
     });
 }
 
@@ -187,8 +183,7 @@ const LISTINGS: [Listing; 5] = [
     Listing::SameScheduledAt,
 ];
 
-#[test]
-fn yesterdays_passes_never_make_todays_gate_green() {
+pub(crate) fn yesterdays_passes_never_make_todays_gate_green() {
     each(&LISTINGS, |&listing| {
         let fake = FakeSofy::start(Script {
             yesterday: rows(&["Passed", "Passed"]),
@@ -208,8 +203,7 @@ fn yesterdays_passes_never_make_todays_gate_green() {
     });
 }
 
-#[test]
-fn yesterdays_failures_never_make_todays_gate_red() {
+pub(crate) fn yesterdays_failures_never_make_todays_gate_red() {
     each(&LISTINGS, |&listing| {
         let fake = FakeSofy::start(Script {
             yesterday: rows(&["Failed", "Passed", "Failed"]),
@@ -229,8 +223,7 @@ fn yesterdays_failures_never_make_todays_gate_red() {
     });
 }
 
-#[test]
-fn a_row_that_names_its_group_is_believed() {
+pub(crate) fn a_row_that_names_its_group_is_believed() {
     let fake = FakeSofy::start(Script {
         yesterday: rows(&["Failed"]),
         listing: Listing::All,
@@ -244,8 +237,7 @@ fn a_row_that_names_its_group_is_believed() {
     assert_eq!(step.count("total"), 3);
 }
 
-#[test]
-fn rows_that_cannot_be_told_apart_are_never_judged() {
+pub(crate) fn rows_that_cannot_be_told_apart_are_never_judged() {
     let fake = FakeSofy::start(Script {
         listing: Listing::SameScheduledAt,
         pace: Pace::Looks {

@@ -5,16 +5,16 @@ use std::net::TcpListener;
 use crate::fake_sofy::{CLASSIC, FakeSofy, LookFault, PUBLIC, Pace, Script};
 use crate::step::{Gate, each};
 
-#[test]
-fn bad_minutes_are_survived() {
+pub(crate) fn bad_minutes_are_survived() {
+    const FAULTS: [LookFault; 5] = [
+        LookFault::BadGateway,
+        LookFault::Html,
+        LookFault::Null,
+        LookFault::Lost,
+        LookFault::Cut,
+    ];
     each(&[CLASSIC, PUBLIC], |&schedule| {
-        for fault in [
-            LookFault::BadGateway,
-            LookFault::Html,
-            LookFault::Null,
-            LookFault::Lost,
-            LookFault::Cut,
-        ] {
+        each(&FAULTS, |&fault| {
             let fake = FakeSofy::start(Script {
                 looks: vec![fault; 2],
                 ..Script::default()
@@ -29,12 +29,11 @@ fn bad_minutes_are_survived() {
                 step.stdout
             );
             assert_eq!(fake.triggers(), 1, "{schedule}, {fault:?}");
-        }
+        });
     });
 }
 
-#[test]
-fn the_deadline_is_told_from_a_failure_and_aborts_our_group_alone() {
+pub(crate) fn the_deadline_is_told_from_a_failure_and_aborts_our_group_alone() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         let fake = FakeSofy::start(Script {
             pace: Pace::Never,
@@ -57,8 +56,7 @@ fn the_deadline_is_told_from_a_failure_and_aborts_our_group_alone() {
     });
 }
 
-#[test]
-fn nothing_is_aborted_where_that_is_switched_off() {
+pub(crate) fn nothing_is_aborted_where_that_is_switched_off() {
     let fake = FakeSofy::start(Script {
         pace: Pace::Never,
         ..Script::default()
@@ -74,8 +72,7 @@ fn nothing_is_aborted_where_that_is_switched_off() {
     assert_eq!(fake.aborts(), [""; 0]);
 }
 
-#[test]
-fn a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests() {
+pub(crate) fn a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests() {
     let fake = FakeSofy::start(Script::default());
     let nobody = TcpListener::bind("127.0.0.1:0")
         .unwrap()
