@@ -22,11 +22,12 @@ ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/build=. --rema
 
 # The crates, in a layer of their own that lasts as long as Cargo.lock does. An empty `main` stands in for
 # ours and is cleaned away again, because cargo goes by modification times, and those of a checkout may be
-# older than the stand-in's. `--target` keeps RUSTFLAGS away from proc macros, which cannot be static.
+# older than the stand-in's. The benches, which Cargo.toml names, are never compiled here: for them
+# stand-ins stay. `--target` keeps RUSTFLAGS away from proc macros, which cannot be static.
 COPY Cargo.toml Cargo.lock ./
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
- && mkdir src \
- && echo 'fn main() {}' > src/main.rs \
+ && mkdir -p src benches/pace \
+ && echo 'fn main() {}' | tee src/main.rs > benches/pace/main.rs \
  && cargo auditable build --release --locked --target "$target" \
  && cargo clean --release --target "$target" --package sofy-schedule-run
 
