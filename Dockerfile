@@ -26,8 +26,8 @@ ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/build=. --rema
 # stand-ins stay. `--target` keeps RUSTFLAGS away from proc macros, which cannot be static.
 COPY Cargo.toml Cargo.lock ./
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
- && mkdir -p src benches/pace \
- && echo 'fn main() {}' | tee src/main.rs > benches/pace/main.rs \
+ && mkdir -p src benches/pace benches/cost \
+ && echo 'fn main() {}' | tee src/main.rs benches/pace/main.rs > benches/cost/main.rs \
  && cargo auditable build --release --locked --target "$target" \
  && cargo clean --release --target "$target" --package sofy-schedule-run
 

@@ -6,16 +6,17 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use crate::abort::{End, STATE, State, abort_unfinished};
-use crate::attribution::{Attribution, Newest, ResultsAfter};
+use crate::attribution::{Attribution, Newest, ResultsAfter, previous_execution};
 use crate::github::Runner;
 use crate::inputs::{Inputs, ScheduleId, Start};
 use crate::limits::{Limit, Limits};
 use crate::report::{PORTAL, Report};
 use crate::sofy::{ApiError, Baseline, Classic, Public, RunHandle, SofyApi};
+use crate::test_run::TestRun;
 use crate::text::span;
 use crate::trigger::{NoRun, Origin, Sent, Triggered, trigger};
 use crate::verdict::{Conclusion, Ending, Observation, Verdict, judge};
-use crate::watch::{Watched, watch};
+use crate::watch::{Plan, Watched, watch};
 
 /// Runs the step with the API generation that the schedule's ID selects.
 pub(crate) async fn run(
@@ -43,6 +44,8 @@ struct Run {
     origin: Origin,
     /// Blank on the public API, which ties rows to their group itself.
     results_after: String,
+    /// The test runs of the schedule's previous execution, where its list showed them.
+    previous: Vec<TestRun>,
 }
 
 async fn conduct<A: SofyApi>(
@@ -71,18 +74,15 @@ async fn conduct<A: SofyApi>(
         inputs.schedule
     );
 
+    let plan = Plan {
+        origin: run.origin,
+        poll_interval: inputs.poll_interval,
+        previous: &run.previous,
+    };
     let Watched {
         observation,
         queued,
-    } = watch(
-        api,
-        &mut run.handle,
-        run.origin,
-        inputs.poll_interval,
-        &mut limits,
-        jitter,
-    )
-    .await;
+    } = watch(api, &mut run.handle, plan, &mut limits, jitter).await;
 
     let end = end_of_run(api, inputs, &run, &observation, &mut limits).await;
     match end {
@@ -165,6 +165,7 @@ async fn start<A: SofyApi>(api: &A, inputs: &Inputs, limits: &mut Limits) -> Res
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),
+            previous: Vec::new(),
         }),
     }
 }
@@ -172,17 +173,19 @@ async fn start<A: SofyApi>(api: &A, inputs: &Inputs, limits: &mut Limits) -> Res
 impl Run {
     fn of(triggered: Triggered, attempt: Option<u32>) -> Self {
         let group_id = triggered.group_id;
-        let (attribution, results_after) = match triggered.baseline {
+        let (attribution, results_after, previous) = match triggered.baseline {
             Baseline::Rows(rows) => {
                 let newest = Newest::of(&rows);
                 (
                     Attribution::since(group_id.clone(), &rows),
                     ResultsAfter { newest, attempt }.to_string(),
+                    previous_execution(rows),
                 )
             }
             Baseline::Groups(_) => (
                 Attribution::listed_by_group(group_id.clone()),
                 String::new(),
+                Vec::new(),
             ),
         };
         Self {
@@ -192,6 +195,7 @@ impl Run {
             },
             origin: triggered.origin,
             results_after,
+            previous,
         }
     }
 

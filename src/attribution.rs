@@ -217,6 +217,26 @@ impl Newest {
     }
 }
 
+/// The newest test run of each scenario on each device: what the previous execution showed.
+///
+/// Rows without a time cannot be told by it, so they stay, and what they contradict is not known.
+pub(crate) fn previous_execution(rows: Vec<Row>) -> Vec<TestRun> {
+    let mut newest: BTreeMap<(String, String), Option<DateTime>> = BTreeMap::new();
+    for Row { test_run, .. } in &rows {
+        let place = (test_run.scenario.clone(), test_run.device.clone());
+        let time = newest.entry(place).or_default();
+        *time = test_run.scheduled_at.time().max(*time);
+    }
+    rows.into_iter()
+        .map(|row| row.test_run)
+        .filter(|run| {
+            let time = run.scheduled_at.time();
+            let place = (run.scenario.clone(), run.device.clone());
+            time.is_none() || newest.get(&place) == Some(&time)
+        })
+        .collect()
+}
+
 /// What was listed before the trigger, and what has changed since.
 #[derive(Debug)]
 struct Before {
@@ -765,6 +785,23 @@ mod tests {
             assert_eq!(after.to_string(), newest, "{why}");
             assert_eq!(ResultsAfter::parse(newest), Some(after), "{why}: read back");
         }
+    }
+
+    #[test]
+    fn the_previous_execution_is_the_newest_of_each_scenario_and_device() {
+        let rows = [
+            rows(YESTERDAY, &["Passed", "Failed"]),
+            rows(TODAY, &["Failed"]),
+            rows("", &["Passed"]),
+        ]
+        .concat();
+
+        let statuses: Vec<String> = previous_execution(rows)
+            .iter()
+            .map(|run| format!("{} {}", run.scenario, run.status))
+            .collect();
+
+        assert_eq!(statuses, ["S1 Failed", "S0 Failed", "S0 Passed"]);
     }
 
     #[test]

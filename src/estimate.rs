@@ -304,6 +304,7 @@ fn name(text: &str) -> Name {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::test_run::ScheduledAt;
     use proptest::prelude::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -327,7 +328,7 @@ mod tests {
                         '.' => continue,
                         other => panic!("{other} is no status"),
                     },
-                    scheduled_at: String::new(),
+                    scheduled_at: ScheduledAt::default(),
                 });
             }
         }

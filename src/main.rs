@@ -15,6 +15,7 @@
 mod abort;
 mod action;
 mod attribution;
+mod estimate;
 #[cfg(test)]
 mod fixtures;
 mod github;

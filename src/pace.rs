@@ -59,31 +59,14 @@ impl Patience {
     }
 }
 
-/// Nobody notices two seconds; a gate that asks more often only costs Sofy requests.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
-/// How long the classic API's first row of ours is looked for often: somebody else's execution can
-/// take its place only while nobody looks, and a long queue must not cost hundreds of requests.
+/// How often the classic API's first row of ours is looked for, and for how long. Somebody else's
+/// execution can take its place only while nobody looks; a long queue must not cost hundreds of requests.
+const FIRST_ROW_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_ROW: Duration = Duration::from_secs(30);
 
-/// The pause while all is well and the group is not over.
-pub(crate) fn between_looks(
-    poll_interval: Duration,
-    awaited: Awaited,
-    elapsed: Duration,
-) -> Duration {
-    match awaited {
-        Awaited::FirstRow if elapsed < FIRST_ROW => SHORTEST_PAUSE.min(poll_interval),
-        Awaited::FirstRow | Awaited::End => poll_interval,
-    }
-}
-
-/// What the next look is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    /// The first row of ours, among those of others.
-    FirstRow,
-    /// The end of the run.
-    End,
+/// The pause while the first row of ours is awaited among those of others; none after a while.
+pub(crate) fn before_the_first_row(elapsed: Duration, poll_interval: Duration) -> Option<Duration> {
+    (elapsed < FIRST_ROW).then_some(FIRST_ROW_PAUSE.min(poll_interval))
 }
 
 /// Three looks this far apart span the seven seconds over which a settled list stands still.
@@ -92,4 +75,43 @@ const SETTLING_PAUSE: Duration = Duration::from_millis(3_500);
 /// The pause while a group that is over is given time to settle: short at first, then growing.
 pub(crate) fn while_settling(over_for: Duration, poll_interval: Duration) -> Duration {
     (over_for / 2).max(SETTLING_PAUSE).min(poll_interval)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_backoff_grows_to_a_minute() {
+        let pauses: Vec<u64> = (1..=9)
+            .map(|failures| backoff(failures, None, 0.0).as_secs())
+            .collect();
+
+        assert_eq!(pauses, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(backoff(u32::MAX, None, 0.0), LONGEST);
+    }
+
+    #[test]
+    fn retry_after_is_a_lower_bound_and_jitter_halves_at_most() {
+        assert_eq!(backoff(1, Some(40 * SECOND), 0.9), 40 * SECOND);
+        assert_eq!(backoff(2, None, 1.0), SECOND);
+        assert_eq!(backoff(2, None, 7.0), SECOND);
+    }
+
+    #[test]
+    fn settling_is_looked_at_often_first_and_never_less_than_asked_for() {
+        for (over_for, poll, pause) in [
+            (0, 15, 3.5),
+            (7, 15, 3.5),
+            (20, 15, 10.0),
+            (60, 15, 15.0),
+            (0, 1, 1.0),
+        ] {
+            let expected = Duration::from_secs_f64(pause);
+
+            assert_eq!(while_settling(over_for * SECOND, poll * SECOND), expected);
+        }
+    }
 }

@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+use crate::estimate::Estimate;
 use crate::limits::Limits;
-use crate::pace::{Awaited, Jitter, Patience, backoff, between_looks, while_settling};
+use crate::pace::{Jitter, Patience, backoff, before_the_first_row, while_settling};
 use crate::report::progress::Progress;
 use crate::settle::{History, Standing, Taken};
 use crate::sofy::{ApiError, Generation, Kind, RunHandle, SofyApi, observe};
-use crate::test_run::{Doubt, GroupStatus, Snapshot};
+use crate::test_run::{Doubt, GroupStatus, Snapshot, TestRun};
 use crate::text::span;
 use crate::trigger::Origin;
 use crate::verdict::{Ending, Observation};
@@ -22,6 +23,15 @@ const LAST_LOOK: Duration = Duration::from_secs(15);
 
 /// Silence of this length leaves room for an execution of somebody else's that we never saw begin.
 const BLIND: Duration = Duration::from_secs(60);
+
+/// What is known of a run before it is watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'run> {
+    pub(crate) origin: Origin,
+    pub(crate) poll_interval: Duration,
+    /// What the schedule's previous execution listed, where that is known.
+    pub(crate) previous: &'run [TestRun],
+}
 
 /// What the watch learnt besides the ending.
 #[derive(Debug)]
@@ -35,15 +45,15 @@ pub(crate) struct Watched {
 pub(crate) async fn watch<A: SofyApi>(
     api: &A,
     run: &mut RunHandle,
-    origin: Origin,
-    poll_interval: Duration,
+    plan: Plan<'_>,
     limits: &mut Limits,
     jitter: Jitter,
 ) -> Watched {
     let start = Instant::now();
     let deadline = limits.deadline();
     let mut history = History::new(A::GENERATION);
-    let mut contact = Contact::new(origin);
+    let mut contact = Contact::new(plan.origin);
+    let mut estimate = Estimate::after(plan.previous);
     let mut progress = Progress::default();
     let mut queued = None;
     let ending = loop {
@@ -67,14 +77,24 @@ pub(crate) async fn watch<A: SofyApi>(
                 if queued.is_none() && has_begun(&snapshot) {
                     queued = Some(taken.ended);
                 }
-                let awaited = awaited(A::GENERATION, &snapshot, &history);
+                estimate.take(taken.ended, &snapshot.group.status, &snapshot.test_runs);
                 let standing = history.take(snapshot, taken);
                 let (pause, may_settle) = match standing {
                     Standing::Settled => break Ending::Settled,
                     Standing::Stuck(obstacle) => break Ending::Stuck(obstacle),
-                    Standing::Open => (between_looks(poll_interval, awaited, taken.ended), false),
+                    Standing::Open => (
+                        pause(
+                            A::GENERATION,
+                            &history,
+                            &estimate,
+                            plan,
+                            taken.ended,
+                            jitter,
+                        ),
+                        false,
+                    ),
                     Standing::Settling(settling) => (
-                        while_settling(settling.over_for, poll_interval).min(settling.left),
+                        while_settling(settling.over_for, plan.poll_interval).min(settling.left),
                         settling.obstacle.is_none(),
                     ),
                 };
@@ -125,13 +145,22 @@ pub(crate) async fn watch<A: SofyApi>(
     }
 }
 
-fn awaited(generation: Generation, snapshot: &Snapshot, history: &History) -> Awaited {
-    match generation {
-        Generation::Classic if snapshot.test_runs.is_empty() && !history.has_shown_test_runs() => {
-            Awaited::FirstRow
+/// The pause while the group is not over.
+fn pause(
+    generation: Generation,
+    history: &History,
+    estimate: &Estimate,
+    plan: Plan<'_>,
+    elapsed: Duration,
+    jitter: Jitter,
+) -> Duration {
+    let early = match generation {
+        Generation::Classic if !history.has_shown_test_runs() => {
+            before_the_first_row(elapsed, plan.poll_interval)
         }
-        Generation::Classic | Generation::Public => Awaited::End,
-    }
+        Generation::Classic | Generation::Public => None,
+    };
+    early.unwrap_or_else(|| estimate.pause(plan.poll_interval, jitter()))
 }
 
 fn has_begun(snapshot: &Snapshot) -> bool {
@@ -266,13 +295,21 @@ mod tests {
     ) -> (Observation, Duration) {
         let start = Instant::now();
         let (_sender, mut limits) = limits(timeout);
-        let watched = watch(api, &mut run, origin, POLL, &mut limits, || 0.0).await;
+        let watched = watch(api, &mut run, plan(origin), &mut limits, || 0.0).await;
         (watched.observation, start.elapsed())
     }
 
     async fn ending<A: SofyApi>(api: &A, timeout: Duration) -> (Ending, Duration) {
         let (observation, took) = watched(api, handle(), Origin::Named, timeout).await;
         (observation.ending, took)
+    }
+
+    const fn plan(origin: Origin) -> Plan<'static> {
+        Plan {
+            origin,
+            poll_interval: POLL,
+            previous: &[],
+        }
     }
 
     fn is_lost(ending: &Ending) -> bool {
@@ -443,10 +480,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_last_look_falls_on_the_deadline_and_counts() {
         let api = Public::new()
-            .look("Running", test_runs(&["Running"]))
-            .look("Running", test_runs(&["Running"]))
-            .look("Running", test_runs(&["Running"]))
-            .look("Running", test_runs(&["Running"]))
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Queued", vec![])
             .look("Complete", test_runs(&["Passed"]));
 
         let (ending_of_late, took) = ending(&api, MINUTE).await;
@@ -469,16 +506,10 @@ mod tests {
             "what is unfinished at the deadline stays so"
         );
 
-        let flickering = Public::new()
-            .look("Running", test_runs(&["Passed"]))
-            .look("Complete", test_runs(&["Passed"]))
-            .look("Complete", test_runs(&["Passed", "Passed"]))
-            .look("Complete", test_runs(&["Passed", "Passed", "Passed"]))
-            .look(
-                "Complete",
-                test_runs(&["Passed", "Passed", "Passed", "Failed"]),
-            );
-        let (ending, took) = ending(&flickering, 15 * SECOND).await;
+        let growing = (1..40).fold(Public::new(), |api, rows| {
+            api.look("Complete", test_runs(&vec!["Passed"; rows]))
+        });
+        let (ending, took) = ending(&growing, 15 * SECOND).await;
         assert!(took <= 30 * SECOND, "{took:?}");
         assert_ne!(ending, Ending::Settled);
     }
@@ -505,7 +536,7 @@ mod tests {
             let (sender, mut limits) = limits(60 * MINUTE);
             let start = Instant::now();
             let mut run = handle();
-            let watching = watch(&api, &mut run, Origin::Named, MINUTE, &mut limits, || 0.0);
+            let watching = watch(&api, &mut run, plan(Origin::Named), &mut limits, || 0.0);
             let signalling = async {
                 tokio::time::sleep(5 * SECOND).await;
                 sender.send(Some("SIGTERM")).expect("a receiver");
@@ -545,10 +576,10 @@ mod tests {
 
         let seen = Classic::new().look("Running", vec![at(TODAY, "S0", "Pixel 8", "Running")]);
         let (_, _) = watched(&seen, triggered_after(YESTERDAY), Origin::Named, MINUTE).await;
-        assert_eq!(
-            seen.calls("look").len(),
-            5,
-            "no hurry once a row of ours is seen"
+        let looks = seen.calls("look").len();
+        assert!(
+            looks < early,
+            "no hurry once a row of ours is seen: {looks}"
         );
     }
 

@@ -1,6 +1,6 @@
 //! What may a run at Sofy look like? Synthetic runs on simulated time, the same for the same seed.
 
-use crate::test_run::{GroupStatus, TestRun, TestStatus};
+use crate::test_run::{GroupStatus, ScheduledAt, TestRun, TestStatus};
 
 /// How the rows of a run that is under way are listed: Sofy's documentation does not say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -220,7 +220,7 @@ fn test_run(scenario: usize, device: usize, status: TestStatus) -> TestRun {
         device: format!("Device {device}"),
         build: String::new(),
         status,
-        scheduled_at: String::new(),
+        scheduled_at: ScheduledAt::default(),
     }
 }
 

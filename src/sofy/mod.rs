@@ -8,7 +8,7 @@ mod http;
 mod public;
 #[cfg(test)]
 pub(crate) mod scripted;
-mod wire;
+pub(crate) mod wire;
 
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, Kind};
