@@ -66,7 +66,8 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
         }
         (true, Generation::Classic, _) => End::LeftAlone(no_call(group_id)),
         (true, Generation::Public, Origin::Adopted) => End::LeftAlone(format!(
-            "Test run group {group_id} goes on at Sofy: it was found after a lost answer and may be somebody else's, so it is never aborted."
+            "Test run group {group_id} goes on at Sofy: it was found after a lost answer and may \
+             be somebody else's, so it is never aborted."
         )),
         (true, Generation::Public, Origin::Named | Origin::Attached) => {
             let patience = async {
@@ -175,7 +176,9 @@ pub(crate) async fn post_step(
     }
     let Some(State { schedule, group_id }) = State::parse(state) else {
         return PostStep::Trouble(
-            "the state that the main step saved cannot be read, so nothing is aborted; look at the schedule in Sofy's portal".to_owned(),
+            "the state that the main step saved cannot be read, so nothing is aborted; look at \
+             the schedule in Sofy's portal"
+                .to_owned(),
         );
     };
     let guid = match schedule {

@@ -216,7 +216,8 @@ fn attach(run: &Run) -> String {
         after => format!(" and results-after: \"{after}\""),
     };
     format!(
-        "The run goes on at Sofy. To judge it without another trigger, use test-run-group-id: \"{}\"{after}.",
+        "The run goes on at Sofy. To judge it without another trigger, use test-run-group-id: \
+         \"{}\"{after}.",
         run.handle.group_id
     )
 }
@@ -248,7 +249,8 @@ impl NoRun {
     /// Says why there is nothing to judge.
     fn verdict(self, timeout: Duration) -> Verdict {
         let look = format!(
-            "Look at the schedule in {PORTAL}: if a run has started, stop it there or wait for it, then run the job again."
+            "Look at the schedule in {PORTAL}: if a run has started, stop it there or wait for \
+             it, then run the job again."
         );
         match self {
             Self::Limited { limit, sent } => {
@@ -277,13 +279,17 @@ impl NoRun {
             Self::TooLate { error, pause } => Verdict::new(
                 Conclusion::TimedOut,
                 format!(
-                    "nothing was triggered: the next attempt would be in {}, after the timeout of {}; {}",
+                    "nothing was triggered: the next attempt would be in {}, after the timeout \
+                     of {}; {}",
                     span(pause),
                     span(timeout),
                     error.message
                 ),
             )
-            .advise("Nothing was started. Raise the input timeout, or run the job again when Sofy answers."),
+            .advise(
+                "Nothing was started. Raise the input timeout, or run the job again when \
+                Sofy answers.",
+            ),
             Self::Failed(error) => error.into(),
             Self::Ambiguous(error) => Verdict::new(
                 Conclusion::Error,

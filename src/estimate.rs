@@ -390,7 +390,8 @@ mod tests {
             (
                 &[(0, "D1:RRR D2:RR"), (20, "D1:PRR D2:PR")],
                 Some(10 + 1),
-                "the device with most left: one is due, a tenth of its 10 on top, and one of 10 follows",
+                "the device with most left: one is due, a tenth of its 10 on top, and one of 10 \
+                 follows",
             ),
             (
                 &[
@@ -430,12 +431,14 @@ mod tests {
             (
                 &[(0, "D1:R D2:R"), (20, "D1:PR D2:PR"), (40, "D1:PPRR D2:PP")],
                 Some(30 + 13),
-                "most scenarios run on both: D2 will get two of 15 as well; a third of the age on top",
+                "most scenarios run on both: D2 will get two of 15 as well; a third of the age \
+                 on top",
             ),
             (
                 &[(0, "D1:RRR D2:R"), (12, "D1:PRR D2:P")],
                 Some(6),
-                "a list that does not grow is complete: D2 is done, D1 has one of 6 after one overdue",
+                "a list that does not grow is complete: D2 is done, D1 has one of 6 after one \
+                 overdue",
             ),
             (
                 &[

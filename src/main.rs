@@ -67,7 +67,8 @@ fn main() -> ExitCode {
         Ok(Entry::AbortUnfinished) => abort_unfinished(&env, &mut runner),
         Err(argument) => {
             tracing::error!(
-                "the argument {argument:?} is not known; give none, or gate. Inputs are environment variables, such as INPUT_SCHEDULE_ID"
+                "the argument {argument:?} is not known; give none, or gate. Inputs are \
+                 environment variables, such as INPUT_SCHEDULE_ID"
             );
             ExitCode::from(Conclusion::Error.exit_status())
         }

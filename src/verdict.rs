@@ -128,7 +128,8 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
         Ending::Deadline(timeout) => (
             Conclusion::TimedOut,
             format!("the timeout of {} was reached", span(*timeout)),
-            "Look at the schedule in Sofy's portal; raise the input timeout if it only needs longer."
+            "Look at the schedule in Sofy's portal; raise the input timeout if it only needs \
+             longer."
                 .to_owned(),
         ),
         Ending::Cancelled(signal) => (
@@ -209,9 +210,11 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         }
         let unknown = breaking.keys().any(|status| !status.is_final());
         return failure(reason).advise(if unknown {
-            "This action does not know the status, and never guesses that it means a pass. Please report it."
+            "This action does not know the status, and never guesses that it means a pass. \
+             Please report it."
         } else {
-            "Open the test runs named below in Sofy's portal; a status that is not the app's fault is worth a new run."
+            "Open the test runs named below in Sofy's portal; a status that is not the app's \
+             fault is worth a new run."
         });
     }
     if !seen.lost.is_empty() {
@@ -224,7 +227,8 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
     }
     if tolerated.is_empty() && snapshot.group.status != GroupStatus::Complete {
         return failure(format!(
-            "every listed test run passed, but Sofy reports the group as \"{}\": it has errors that its list does not show",
+            "every listed test run passed, but Sofy reports the group as \"{}\": it has errors \
+             that its list does not show",
             snapshot.group.verbatim
         ))
         .advise("Look at the group in Sofy's portal.");
@@ -297,21 +301,25 @@ fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
     let (why, advice) = match doubt {
         Doubt::EarlierExecution => (
             format!("{rows} cannot be told from an earlier execution's"),
-            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause this: give the job a concurrency group, or use the schedule's GUID.",
+            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
+             this: give the job a concurrency group, or use the schedule's GUID.",
         ),
         Doubt::LaterExecution => (
             format!("rows that were ours are gone, and {rows} may be a later execution's"),
-            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause this: give the job a concurrency group, or use the schedule's GUID.",
+            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
+             this: give the job a concurrency group, or use the schedule's GUID.",
         ),
         Doubt::LostContact => (
             format!(
-                "Sofy was silent for more than a minute before the first row of ours, and {rows} may be another execution's"
+                "Sofy was silent for more than a minute before the first row of ours, and {rows} \
+                 may be another execution's"
             ),
             "Look at the group in Sofy's portal, then run the job again.",
         ),
         Doubt::EarlierAttempt => (
             format!(
-                "it was over before this attempt of the workflow run began, and {rows} may be another execution's"
+                "it was over before this attempt of the workflow run began, and {rows} may be \
+                 another execution's"
             ),
             "Choose \"Re-run all jobs\", so that the schedule is triggered anew.",
         ),
@@ -345,7 +353,10 @@ fn unfinished(snapshot: &Snapshot) -> Verdict {
         snapshot.group.verbatim,
         count(running, "test run")
     ))
-    .advise("Look at the group in Sofy's portal: a device may have been lost, or somebody else's execution of the schedule be listed.")
+    .advise(
+        "Look at the group in Sofy's portal: a device may have been lost, or somebody else's \
+        execution of the schedule be listed.",
+    )
 }
 
 fn lost(lost: &[Lost]) -> Verdict {
@@ -642,7 +653,8 @@ mod tests {
 
         assert_eq!(
             verdict.reason,
-            "1 Failed so far; the timeout of 1m was reached; last seen: 2 of 3 test runs done, group status \"Running\""
+            "1 Failed so far; the timeout of 1m was reached; last seen: 2 of 3 test runs done, \
+             group status \"Running\""
         );
     }
 

@@ -165,12 +165,14 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
         (
             classic && !device_serials.is_empty(),
             "device-serials",
-            "the classic API (a schedule-id that is a number) cannot choose devices; remove it, or use the schedule's GUID",
+            "the classic API (a schedule-id that is a number) cannot choose devices; remove it, \
+             or use the schedule's GUID",
         ),
         (
             attach && !classic && !device_serials.is_empty(),
             "device-serials",
-            "does not go with test-run-group-id, whose devices are already chosen; remove one of them",
+            "does not go with test-run-group-id, whose devices are already chosen; remove one of \
+             them",
         ),
         (
             attach && wait == Some(false),
@@ -190,12 +192,14 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
         (
             attach && classic && matches!(results_after, Some(None)),
             "results-after",
-            "is required with test-run-group-id on the classic API: use the output of the same name of the step that triggered",
+            "is required with test-run-group-id on the classic API: use the output of the same \
+             name of the step that triggered",
         ),
         (
             require_app_hash == Some(true) && matches!(app_hash, Some(None)),
             "app-hash",
-            "is blank although require-app-hash is true; hand over the output app-hash of the step that uploaded, and check its name for a misspelling",
+            "is blank although require-app-hash is true; hand over the output app-hash of the \
+             step that uploaded, and check its name for a misspelling",
         ),
         (
             given(&junit) && junit == json,
@@ -336,14 +340,16 @@ impl Problems {
     }
 }
 
-const LEAK: &str = "holds the value of api-key; pass the key in api-key alone, and replace it in Sofy if it was ever shown";
+const LEAK: &str = "holds the value of api-key; pass the key in api-key alone, and replace it in \
+    Sofy if it was ever shown";
 
 type Found<T> = Result<T, (&'static str, String)>;
 
 fn key(raw: Option<String>, env: &[(String, String)]) -> Found<ApiKey> {
     let Some(key) = raw else {
         let hint = if value_of(env, "GITHUB_ACTOR") == "dependabot[bot]" {
-            " Workflows that Dependabot starts get Dependabot secrets only: store the key there too."
+            " Workflows that Dependabot starts get Dependabot secrets only: store the key there \
+             too."
         } else if value_of(env, "GITHUB_EVENT_NAME") == "pull_request" {
             " Pull requests from forks get no secrets."
         } else {
@@ -352,7 +358,8 @@ fn key(raw: Option<String>, env: &[(String, String)]) -> Found<ApiKey> {
         return Err((
             "api-key",
             format!(
-                "is missing or blank; take the key from Account > API Key in Sofy and pass it from a secret.{hint}"
+                "is missing or blank; take the key from Account > API Key in Sofy and pass it \
+                 from a secret.{hint}"
             ),
         ));
     };
@@ -364,7 +371,8 @@ fn key(raw: Option<String>, env: &[(String, String)]) -> Found<ApiKey> {
 }
 
 fn schedule(raw: Option<String>) -> Found<ScheduleId> {
-    const SHAPES: &str = "give a number such as 1888 (classic API) or a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API)";
+    const SHAPES: &str = "give a number such as 1888 (classic API) or a GUID such as \
+        3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API)";
     let Some(text) = raw else {
         return Err(("schedule-id", format!("is missing or blank; {SHAPES}")));
     };
@@ -397,7 +405,8 @@ fn app_hash(raw: Option<String>) -> Found<Option<String>> {
         return Err((
             "app-hash",
             format!(
-                "{:?} is not the hash of a build; look at the step that uploaded the build, and at the name of its output",
+                "{:?} is not the hash of a build; look at the step that uploaded the build, and \
+                 at the name of its output",
                 shortened(&hash)
             ),
         ));
@@ -410,7 +419,8 @@ fn group_id(raw: Option<String>) -> Found<Option<String>> {
         Some(id) if !is_group_id(&id) => Err((
             "test-run-group-id",
             format!(
-                "{:?} is not the ID of a group; use the output test-run-group-id of the step that triggered, in quotes",
+                "{:?} is not the ID of a group; use the output test-run-group-id of the step \
+                 that triggered, in quotes",
                 shortened(&id)
             ),
         )),
@@ -427,7 +437,8 @@ fn results_after(raw: Option<String>) -> Found<Option<ResultsAfter>> {
         None => Err((
             "results-after",
             format!(
-                "{:?} is not what an earlier step wrote; use the output results-after of the step that triggered",
+                "{:?} is not what an earlier step wrote; use the output results-after of the \
+                 step that triggered",
                 shortened(&text)
             ),
         )),
@@ -568,7 +579,8 @@ fn api_url(raw: Option<String>) -> Found<Option<Url>> {
         "http" if is_local(host) => {}
         "http" => {
             return wrong(
-                "would send the key in clear text; use https (plain http only to a loopback or private address, or a name without dots)",
+                "would send the key in clear text; use https (plain http only to a loopback or \
+                 private address, or a name without dots)",
             );
         }
         _ => return wrong("must begin with https://"),

@@ -341,7 +341,8 @@ fn left_out(page: &mut String, unshown: usize, unshown_passed: usize) {
         add(
             page,
             format_args!(
-                "Left out, since GitHub limits the size of this page: {}. The files of the inputs <code>json-path</code> and <code>junit-path</code> hold them all.\n",
+                "Left out, since GitHub limits the size of this page: {}. The files of the \
+                 inputs <code>json-path</code> and <code>junit-path</code> hold them all.\n",
                 kinds.join(", and ")
             ),
         );
@@ -804,7 +805,8 @@ mod tests {
 
         assert_eq!(
             page,
-            "## ⚠️ Error\n\n**The input schedule&#45;id is missing&#46;**\n\n**Next:** Set it&#46;\n\n"
+            "## ⚠️ Error\n\n**The input schedule&#45;id is missing&#46;**\n\n**Next:** Set \
+             it&#46;\n\n"
         );
     }
 

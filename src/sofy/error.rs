@@ -40,7 +40,8 @@ impl ApiError {
                     "Check the network, the proxy and the input api-url, then run the job again."
                 }
                 Kind::NotListed => {
-                    "Use the output test-run-group-id of the step that triggered this same schedule."
+                    "Use the output test-run-group-id of the step that triggered this same \
+                     schedule."
                 }
                 Kind::Unclear => "Look at the schedule in Sofy's portal, then run the job again.",
             }
