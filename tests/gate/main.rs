@@ -10,6 +10,7 @@ mod fake_sofy;
 mod hostile;
 mod inputs;
 mod interrupted;
+mod post_step;
 mod reports;
 mod step;
 mod trigger;
@@ -49,6 +50,7 @@ fn main() -> ExitCode {
         interrupted::an_abort_that_fails_or_hangs_leaves_time_for_the_reports,
         reports::a_runner_without_writable_files_gets_a_warning_and_the_same_verdict,
         reports::an_unwritable_file_is_warned_of,
+        reports::the_key_is_nowhere_outside_github,
         reports::the_key_is_masked_first_and_shown_nowhere,
         trigger::a_detached_run_is_started_and_left_alone,
         trigger::a_run_of_an_earlier_step_is_judged_without_a_trigger,
@@ -57,6 +59,7 @@ fn main() -> ExitCode {
         trigger::a_lost_answer_of_the_classic_api_stops_without_a_second_trigger,
         trigger::a_lost_run_of_the_public_api_is_adopted,
         trigger::a_refused_trigger_is_sent_again,
+        trigger::a_re_run_of_the_gate_job_alone_proves_nothing,
         trigger::a_bad_key_stops_at_once,
         verdict::a_run_that_passes_is_green_and_fills_every_output,
         verdict::the_baseline_is_an_output_of_the_classic_api,
@@ -70,6 +73,11 @@ fn main() -> ExitCode {
         weather::the_deadline_is_told_from_a_failure_and_aborts_our_group_alone,
         weather::nothing_is_aborted_where_that_is_switched_off,
         weather::a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests,
+        post_step::what_a_killed_step_left_is_aborted,
+        post_step::the_classic_api_has_nothing_to_call_and_the_post_step_says_so,
+        post_step::a_step_that_came_to_its_end_leaves_nothing_to_do,
+        post_step::a_garbled_state_is_one_warning_and_nothing_is_done,
+        post_step::its_name_outranks_any_argument_and_an_unknown_one_is_an_error,
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,
     ];

@@ -64,3 +64,13 @@ pub(crate) fn the_key_is_masked_first_and_shown_nowhere() {
         }
     });
 }
+
+pub(crate) fn the_key_is_nowhere_outside_github() {
+    let fake = FakeSofy::start(Script::default());
+
+    let step = Gate::new(&fake).without_env("GITHUB_ACTIONS").run();
+
+    step.expect(0, "success");
+    assert!(!step.stdout.contains(KEY), "{}", step.stdout);
+    assert!(!step.shown().contains(KEY));
+}

@@ -25,6 +25,8 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Gate {
     folder: PathBuf,
     environment: BTreeMap<String, String>,
+    /// The name that the binary is started by, and its arguments.
+    words: Vec<String>,
 }
 
 impl Gate {
@@ -34,7 +36,7 @@ impl Gate {
         let folder =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gate-{}-{number}", process::id()));
         fs::create_dir_all(folder.join("workspace")).unwrap();
-        for file in ["output", "summary"] {
+        for file in ["output", "summary", "state"] {
             fs::write(folder.join(file), "").unwrap();
         }
         let file = |name: &str| folder.join(name).to_str().unwrap().to_owned();
@@ -42,6 +44,7 @@ impl Gate {
             ("GITHUB_ACTIONS", "true".to_owned()),
             ("GITHUB_OUTPUT", file("output")),
             ("GITHUB_STEP_SUMMARY", file("summary")),
+            ("GITHUB_STATE", file("state")),
             ("GITHUB_WORKSPACE", file("workspace")),
         ];
         let environment = environment
@@ -50,6 +53,7 @@ impl Gate {
         Self {
             folder,
             environment,
+            words: Vec::new(),
         }
         .input("api-key", KEY)
         .input("schedule-id", crate::fake_sofy::CLASSIC)
@@ -77,12 +81,37 @@ impl Gate {
         self
     }
 
+    /// Hands over an argument.
+    pub(crate) fn argument(mut self, word: &str) -> Self {
+        self.words.push(word.to_owned());
+        self
+    }
+
+    /// Runs the post step with what a step has saved, as the runner does.
+    pub(crate) fn post_step_of(mut self, step: &Step) -> Step {
+        for (name, value) in &step.state {
+            self = self.env(&format!("STATE_{name}"), value);
+        }
+        self.post_step()
+    }
+
+    pub(crate) fn post_step(self) -> Step {
+        let name = self.folder.join("abort-unfinished");
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_sofy-schedule-run"), &name).unwrap();
+        self.start_as(&name).end()
+    }
+
     pub(crate) fn run(self) -> Step {
         self.start().end()
     }
 
     pub(crate) fn start(self) -> Started {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sofy-schedule-run"))
+        self.start_as(Path::new(env!("CARGO_BIN_EXE_sofy-schedule-run")))
+    }
+
+    fn start_as(self, name: &Path) -> Started {
+        let mut child = Command::new(name)
+            .args(&self.words)
             .env_clear()
             .envs(&self.environment)
             .current_dir(self.folder.join("workspace"))
@@ -182,6 +211,7 @@ impl Started {
         let took = self.since.elapsed();
         let outputs = fs::read_to_string(self.folder.join("output")).unwrap();
         let summary = fs::read_to_string(self.folder.join("summary")).unwrap();
+        let state = fs::read_to_string(self.folder.join("state")).unwrap();
         fs::remove_dir_all(&self.folder).ok();
         Step {
             status: status.code(),
@@ -189,6 +219,7 @@ impl Started {
             stderr: self.stderr.whole(),
             outputs: read_file_command(&outputs).unwrap(),
             raw_outputs: outputs,
+            state: read_file_command(&state).unwrap(),
             summary,
             took,
         }
@@ -203,6 +234,8 @@ pub(crate) struct Step {
     pub(crate) stderr: String,
     pub(crate) outputs: BTreeMap<String, String>,
     pub(crate) raw_outputs: String,
+    /// What the runner hands to the post step.
+    pub(crate) state: BTreeMap<String, String>,
     pub(crate) summary: String,
     pub(crate) took: Duration,
 }

@@ -147,3 +147,32 @@ pub(crate) fn a_bad_key_stops_at_once() {
         );
     });
 }
+
+pub(crate) fn a_re_run_of_the_gate_job_alone_proves_nothing() {
+    let fake = FakeSofy::start(Script::default());
+    let detached = Gate::new(&fake)
+        .input("wait", "false")
+        .env("GITHUB_RUN_ATTEMPT", "1")
+        .run();
+    // The run ends, and another pull request's execution passes.
+    let attach = || {
+        Gate::new(&fake)
+            .input("test-run-group-id", detached.output("test-run-group-id"))
+            .input("results-after", detached.output("results-after"))
+    };
+    attach()
+        .env("GITHUB_RUN_ATTEMPT", "1")
+        .run()
+        .expect(0, "success");
+    fake.start_run(CLASSIC);
+
+    let again = attach().env("GITHUB_RUN_ATTEMPT", "2").run();
+
+    again.expect(1, "failure");
+    assert!(
+        again.output("reason").contains("attempt"),
+        "{}",
+        again.output("reason")
+    );
+    assert_eq!(again.count("passed"), 0);
+}
