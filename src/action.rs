@@ -3,15 +3,16 @@
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::abort::{End, STATE, State, abort_unfinished};
 use crate::attribution::{Attribution, Newest, ResultsAfter, previous_execution};
 use crate::github::Runner;
 use crate::inputs::{Inputs, ScheduleId, Start};
 use crate::limits::{Limit, Limits};
+use crate::provenance::{self, Listed};
 use crate::report::{PORTAL, Report};
-use crate::sofy::{ApiError, Baseline, Classic, Public, RunHandle, SofyApi};
+use crate::sofy::{ApiError, Baseline, Classic, Kind, Public, RunHandle, SofyApi};
 use crate::test_run::TestRun;
 use crate::text::span;
 use crate::trigger::{NoRun, Origin, Sent, Triggered, trigger};
@@ -48,12 +49,29 @@ struct Run {
     previous: Vec<TestRun>,
 }
 
+/// How long the list of builds may keep a trigger waiting.
+const BUILDS_BEFORE: Duration = Duration::from_secs(5);
+
+/// How long it may keep a verdict waiting.
+const BUILDS_AFTER: Duration = Duration::from_secs(10);
+
 async fn conduct<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
     runner: &mut Runner,
     mut limits: Limits,
 ) -> Report {
+    let mut builds = match &inputs.app_hash {
+        Some(hash) => {
+            let listed = list_builds(api, BUILDS_BEFORE, &mut limits).await;
+            tracing::info!("app-hash {hash}: {}", listed.named(hash));
+            Some((hash.as_str(), listed))
+        }
+        None => None,
+    };
+    if inputs.asks_for_latest_build() {
+        tracing::info!("no app-hash is given: Sofy tests the latest build, whoever uploaded it");
+    }
     let mut run = match start::<A>(api, inputs, &mut limits).await {
         Ok(run) => run,
         Err(no_run) => return before_a_run(inputs, no_run.verdict(inputs.timeout)),
@@ -80,7 +98,7 @@ async fn conduct<A: SofyApi>(
         previous: &run.previous,
     };
     let Watched {
-        observation,
+        mut observation,
         queued,
     } = watch(api, &mut run.handle, plan, &mut limits, jitter).await;
 
@@ -89,7 +107,16 @@ async fn conduct<A: SofyApi>(
         End::Over | End::Aborted(_) | End::LeftAlone(_) => runner.save_state(STATE, ""),
         End::NotAborted(_) => {}
     }
+    let mut warnings = Vec::new();
+    if let (Some((hash, listed)), Some(seen)) = (&mut builds, &observation.snapshot) {
+        if observation.ending == Ending::Settled && listed.is_worth_another_look(hash) {
+            *listed = list_builds(api, BUILDS_AFTER, &mut limits).await;
+        }
+        warnings = provenance::warnings(hash, listed, &seen.test_runs);
+        observation.provenance = Some(provenance::check(hash, listed, &seen.test_runs));
+    }
     let mut verdict = judge(&observation, &inputs.policy);
+    verdict.warnings.append(&mut warnings);
     if end.goes_on() {
         verdict.advice = format!("{} {}", attach(&run), verdict.advice);
     }
@@ -97,6 +124,7 @@ async fn conduct<A: SofyApi>(
         duration: started_at.elapsed(),
         queued,
         abort: end.said().to_owned(),
+        provenance: observation.provenance,
         ..run.report(inputs, verdict)
     };
     if let Some(seen) = observation.snapshot {
@@ -105,6 +133,17 @@ async fn conduct<A: SofyApi>(
         report.test_runs = seen.test_runs;
     }
     report
+}
+
+/// Asks for the list of builds once. What fails here says less of the run, and never ends the step.
+async fn list_builds<A: SofyApi>(api: &A, at_most: Duration, limits: &mut Limits) -> Listed {
+    match limits.within(timeout(at_most, api.builds())).await {
+        Ok(Ok(Ok(builds))) => Listed::Builds(builds),
+        Ok(Ok(Err(error))) if error.kind == Kind::Refused => Listed::Refused(error.message),
+        Ok(Ok(Err(error))) => Listed::Failed(error.message),
+        Ok(Err(_)) => Listed::Failed(format!("Sofy's list of builds took over {}", span(at_most))),
+        Err(_) => Listed::Failed("the step ended before Sofy's list of builds came".to_owned()),
+    }
 }
 
 /// Aborts what is unfinished, where that is wanted and possible.
@@ -227,6 +266,7 @@ fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
     Report {
         schedule_id: inputs.schedule.to_string(),
         app_hash: inputs.app_hash.clone().unwrap_or_default(),
+        latest_build: inputs.asks_for_latest_build(),
         ..Report::of(verdict)
     }
 }
@@ -312,7 +352,7 @@ fn jitter() -> f64 {
 mod tests {
     use super::*;
     use crate::fixtures::{limits, test_run, test_runs};
-    use crate::sofy::Kind;
+    use crate::provenance::Build;
     use crate::sofy::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
     use tokio::time::sleep;
 
@@ -548,5 +588,172 @@ mod tests {
             "{:?}",
             report.verdict
         );
+    }
+
+    fn listed(builds: &[(&str, &str)]) -> Result<Vec<Build>, ApiError> {
+        let build = |(hash, id): &(&str, &str)| Build {
+            app_hash: (*hash).into(),
+            application: "app".into(),
+            id: (*id).into(),
+            friendly_name: String::new(),
+        };
+        Ok(builds.iter().map(build).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_green_gate_says_whether_the_right_build_was_tested() {
+        let ours = || listed(&[("4dde", "1.0(1)")]);
+        let another = || listed(&[("4dde", "2.0(2)"), ("b01d", "1.0(1)")]);
+        let no = || Err(failure(Kind::Refused));
+        let silence = || Err(failure(Kind::Unclear));
+        let lag = || listed(&[("b01d", "0.9(9)")]);
+        for (builds, conclusion, verified, asked, why) in [
+            (
+                vec![ours()],
+                Conclusion::Success,
+                Some(true),
+                1,
+                "proven at once",
+            ),
+            (
+                vec![lag(), ours()],
+                Conclusion::Success,
+                Some(true),
+                2,
+                "listed late",
+            ),
+            (
+                vec![silence(), ours()],
+                Conclusion::Success,
+                Some(true),
+                2,
+                "failed first",
+            ),
+            (
+                vec![lag(), another()],
+                Conclusion::Failure,
+                Some(false),
+                2,
+                "another, seen late",
+            ),
+            (
+                vec![another()],
+                Conclusion::Failure,
+                Some(false),
+                1,
+                "another",
+            ),
+            (
+                vec![no()],
+                Conclusion::Success,
+                Some(false),
+                1,
+                "may not be asked again",
+            ),
+            (
+                vec![silence()],
+                Conclusion::Success,
+                Some(false),
+                2,
+                "never answered",
+            ),
+        ] {
+            for attached in [false, true] {
+                let mut api = triggered().look("Complete", test_runs(&["Passed"]));
+                for answer in builds.clone() {
+                    api = api.builds(answer);
+                }
+                let mut pairs = vec![("app-hash", "4dde")];
+                if attached {
+                    pairs.push(("test-run-group-id", "77"));
+                }
+
+                let (report, _) = step(&api, &pairs, None).await;
+
+                assert_eq!(
+                    report.verdict.conclusion, conclusion,
+                    "{why}: {:?}",
+                    report.verdict
+                );
+                let proven = report.provenance.map(|provenance| provenance.is_verified());
+                assert_eq!(proven, verified, "{why}");
+                assert_eq!(api.calls("builds").len(), asked, "{why}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_group_is_green_only_where_its_build_is_proven() {
+        for (hash, builds, conclusion, why) in [
+            ("", vec![], Conclusion::Success, "no build was asked for"),
+            (
+                "4dde",
+                vec![("4dde", "1.0(1)")],
+                Conclusion::Success,
+                "it is proven",
+            ),
+            (
+                "4dde",
+                vec![("b01d", "9.9(9)")],
+                Conclusion::Failure,
+                "perhaps not ours",
+            ),
+        ] {
+            let api = Scripted::new()
+                .baseline(Ok(groups(&[("76", None)], None)))
+                .trigger(Err(failure(Kind::Unclear)), SECOND)
+                .baseline(Ok(groups(&[("76", None), ("77", None)], None)))
+                .look("Complete", test_runs(&["Passed"]))
+                .builds(listed(&builds));
+
+            let (report, _) = step(&api, &[("app-hash", hash)], None).await;
+
+            assert_eq!(
+                report.verdict.conclusion, conclusion,
+                "{why}: {:?}",
+                report.verdict
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_of_builds_that_hangs_costs_seconds_and_nothing_else() {
+        let api = triggered()
+            .look("Complete", test_runs(&["Passed"]))
+            .slow_builds(600 * SECOND);
+
+        let (report, _) = step(&api, &[("app-hash", "4dde")], None).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Success);
+        assert_eq!(api.calls("trigger"), [BUILDS_BEFORE]);
+        let (first, last) = (
+            api.calls("look")[0],
+            *api.calls("builds").last().expect("a call"),
+        );
+        assert!(last - first < 60 * SECOND, "{last:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_latest_build_is_named_where_sofy_is_left_to_choose() {
+        for (pairs, latest, why) in [
+            (vec![], true, "nothing is asked for"),
+            (vec![("wait", "false")], true, "nor for a run left alone"),
+            (vec![("app-hash", "4dde")], false, "a hash"),
+            (
+                vec![("test-run-group-id", "77")],
+                false,
+                "an earlier step chose",
+            ),
+        ] {
+            let api = triggered()
+                .look("Complete", test_runs(&["Passed"]))
+                .builds(listed(&[]));
+
+            let (report, _) = step(&api, &pairs, None).await;
+
+            assert_eq!(report.latest_build, latest, "{why}");
+            let asked = usize::from(pairs.iter().any(|(name, _)| *name == "app-hash")) * 2;
+            assert_eq!(api.calls("builds").len(), asked, "{why}");
+        }
     }
 }

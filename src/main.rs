@@ -22,6 +22,7 @@ mod github;
 mod inputs;
 mod limits;
 mod pace;
+mod provenance;
 mod publish;
 mod report;
 mod secret;

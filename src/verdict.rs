@@ -5,10 +5,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::provenance::Provenance;
 use crate::settle::{Lost, Obstacle};
 use crate::sofy::ApiError;
 use crate::test_run::{Ambiguous, Doubt, GroupStatus, Snapshot, Tally, TestStatus};
 use crate::text::{count, span};
+use crate::trigger::Origin;
 
 /// The final word, in GitHub's vocabulary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +114,9 @@ pub(crate) struct Observation {
     pub(crate) lost: Vec<Lost>,
     /// Test runs that Sofy itself ran again until they passed.
     pub(crate) retried: Vec<Lost>,
+    /// Which build was tested; none where no hash was asked for.
+    pub(crate) provenance: Option<Provenance>,
+    pub(crate) origin: Origin,
     pub(crate) ending: Ending,
 }
 
@@ -197,6 +202,15 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         return failure("the group is over and has no test runs")
             .advise("Check in Sofy's portal that the schedule has scenarios and devices.");
     }
+    if let Some(Provenance::Another { asked_for, tested }) = &seen.provenance {
+        return failure(format!(
+            "another build was tested: {tested}, and app-hash is that of {asked_for}"
+        ))
+        .advise(
+            "Hand over the output app-hash of the step that uploaded the build, and see in Sofy's \
+             portal that the schedule does not fix a build of its own.",
+        );
+    }
     let breaking = by_status(snapshot, |status| {
         !status.is_final() || policy.fail_on.contains(status)
     });
@@ -223,6 +237,21 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
     if tally.passed == 0 {
         return failure(format!("nothing passed: {} tolerated", kinds(&tolerated))).advise(
             "The input fail-on tolerates these statuses, but a gate needs at least one pass.",
+        );
+    }
+    if seen.origin == Origin::Adopted
+        && seen
+            .provenance
+            .as_ref()
+            .is_some_and(|provenance| !provenance.is_verified())
+    {
+        return failure(
+            "every test run passed, but the answer to the trigger was lost, and nothing proves that \
+             the group that was found is ours",
+        )
+        .advise(
+            "Look at the group in Sofy's portal. If it is the right one, judge it with the input \
+             test-run-group-id.",
         );
     }
     if tolerated.is_empty() && snapshot.group.status != GroupStatus::Complete {
@@ -447,6 +476,8 @@ mod tests {
             }),
             lost: Vec::new(),
             retried: Vec::new(),
+            provenance: None,
+            origin: Origin::Named,
             ending,
         }
     }
@@ -592,6 +623,56 @@ mod tests {
             verdict.reason.contains("Log in on Pixel 8 (Failed)"),
             "{verdict:?}"
         );
+    }
+
+    #[test]
+    fn the_build_that_was_asked_for_has_to_be_the_one_that_was_tested() {
+        let verified = || Provenance::Verified {
+            build: "2.0".into(),
+        };
+        let unverified = || Provenance::Unverified {
+            because: "the list failed".into(),
+        };
+        let another = || Provenance::Another {
+            asked_for: "2.0".into(),
+            tested: "1.0".into(),
+        };
+        let named = Origin::Named;
+        for (provenance, origin, conclusion, why) in [
+            (None, named, Conclusion::Success, "no hash was asked for"),
+            (Some(verified()), named, Conclusion::Success, "proven"),
+            (
+                Some(unverified()),
+                named,
+                Conclusion::Success,
+                "nothing is held against it",
+            ),
+            (Some(another()), named, Conclusion::Failure, "another build"),
+            (
+                None,
+                Origin::Adopted,
+                Conclusion::Success,
+                "adopted, and no hash to prove it by",
+            ),
+            (
+                Some(verified()),
+                Origin::Adopted,
+                Conclusion::Success,
+                "adopted and proven",
+            ),
+            (
+                Some(unverified()),
+                Origin::Adopted,
+                Conclusion::Failure,
+                "adopted, perhaps not ours",
+            ),
+        ] {
+            let mut seen = seen("Complete", &["Passed"], Ending::Settled);
+            seen.provenance = provenance;
+            seen.origin = origin;
+
+            assert_eq!(judge(&seen, &strict()).conclusion, conclusion, "{why}");
+        }
     }
 
     #[test]

@@ -138,6 +138,8 @@ pub(crate) async fn watch<A: SofyApi>(
         observation: Observation {
             lost: history.lost(),
             retried: history.retried(),
+            provenance: None,
+            origin: plan.origin,
             snapshot: history.into_latest(),
             ending,
         },

@@ -63,7 +63,7 @@ const INPUTS: [Input; 15] = [
     shown("api-url", "by generation"),
 ];
 
-const OUTPUTS: [&str; 15] = [
+const OUTPUTS: [&str; 16] = [
     "test-run-group-id",
     "conclusion",
     "reason",
@@ -76,6 +76,7 @@ const OUTPUTS: [&str; 15] = [
     "stopped-count",
     "other-count",
     "results-after",
+    "build-verified",
     "duration-seconds",
     "results-json",
     "results-truncated",

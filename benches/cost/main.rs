@@ -32,6 +32,8 @@ mod inputs;
 mod limits;
 #[path = "../../src/pace.rs"]
 mod pace;
+#[path = "../../src/provenance.rs"]
+mod provenance;
 #[path = "../../src/publish.rs"]
 mod publish;
 #[path = "../../src/report/mod.rs"]
@@ -182,6 +184,8 @@ fn observation(count: usize) -> Observation {
         }),
         lost: Vec::new(),
         retried: Vec::new(),
+        provenance: None,
+        origin: trigger::Origin::Named,
         ending: Ending::Settled,
     }
 }

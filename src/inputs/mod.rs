@@ -44,6 +44,16 @@ pub(crate) struct Inputs {
     pub(crate) paths: Paths,
 }
 
+impl Inputs {
+    /// Tells whether Sofy is left to take the latest build, whoever uploaded it.
+    pub(crate) fn asks_for_latest_build(&self) -> bool {
+        match self.start {
+            Start::Trigger(_) | Start::Detach(_) => self.app_hash.is_none(),
+            Start::Attach { .. } => false,
+        }
+    }
+}
+
 /// Identifies the schedule and thereby chooses the generation of the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ScheduleId {

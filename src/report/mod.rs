@@ -10,6 +10,7 @@ pub(crate) mod summary;
 
 use std::time::Duration;
 
+use crate::provenance::Provenance;
 use crate::test_run::{Tally, TestRun};
 use crate::verdict::Verdict;
 
@@ -24,8 +25,12 @@ pub(crate) struct Report {
     pub(crate) schedule_id: String,
     /// Empty where Sofy gave no name.
     pub(crate) schedule_name: String,
-    /// Empty for the latest build.
+    /// Empty where none was asked for.
     pub(crate) app_hash: String,
+    /// The trigger names no build, so that Sofy takes the latest one.
+    pub(crate) latest_build: bool,
+    /// Which build was tested; none where no hash was asked for.
+    pub(crate) provenance: Option<Provenance>,
     /// Empty before the group is known.
     pub(crate) group_id: String,
     /// Sofy's last word for the group, verbatim.
@@ -49,6 +54,8 @@ impl Report {
             schedule_id: String::new(),
             schedule_name: String::new(),
             app_hash: String::new(),
+            latest_build: false,
+            provenance: None,
             group_id: String::new(),
             group_status: String::new(),
             results_after: String::new(),

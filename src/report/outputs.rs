@@ -108,6 +108,7 @@ fn fields(report: &Report) -> Vec<(&'static str, Value)> {
         ("stopped-count", Value::Count(tally.stopped)),
         ("other-count", Value::Count(tally.other)),
         ("results-after", text(&report.results_after)),
+        ("build-verified", text(build_verified(report))),
         (
             "duration-seconds",
             Value::Text(report.duration.as_secs().to_string()),
@@ -115,6 +116,17 @@ fn fields(report: &Report) -> Vec<(&'static str, Value)> {
         ("results-json", Value::Text(results)),
         ("results-truncated", Value::Text(truncated.to_string())),
     ]
+}
+
+/// Blank where no hash was asked for.
+fn build_verified(report: &Report) -> &'static str {
+    if report.app_hash.is_empty() {
+        return "";
+    }
+    match &report.provenance {
+        Some(provenance) if provenance.is_verified() => "true",
+        Some(_) | None => "false",
+    }
 }
 
 /// Renders as many test runs as fit, in their order, and tells whether some were dropped.
@@ -224,6 +236,7 @@ mod tests {
             ("stopped-count", "0"),
             ("other-count", "1"),
             ("results-after", "2024-04-30T10:00:00"),
+            ("build-verified", ""),
             ("duration-seconds", "61"),
             (
                 "results-json",

@@ -114,6 +114,12 @@ fn facts(page: &mut String, report: &Report) {
     if facts.is_empty() && report.test_runs.is_empty() {
         return;
     }
+    if report.latest_build {
+        facts.push("latest build".to_owned());
+    }
+    if let Some(provenance) = &report.provenance {
+        facts.push(name(&provenance.to_string()));
+    }
     if !report.group_status.is_empty() {
         facts.push(format!("group status {}", name(&report.group_status)));
     }
@@ -600,6 +606,8 @@ mod tests {
                     Vec::new()
                 },
                 retried: Vec::new(),
+                provenance: None,
+                origin: crate::trigger::Origin::Named,
                 ending,
             };
             let policy = Policy {

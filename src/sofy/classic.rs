@@ -10,6 +10,7 @@ use super::http::{Connection, Http};
 use super::{Baseline, Generation, Rows, SofyApi, wire};
 use crate::attribution::Row;
 use crate::inputs::Order;
+use crate::provenance::Build;
 use crate::secret::ApiKey;
 use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
@@ -153,6 +154,13 @@ impl SofyApi for Classic {
 
     async fn rows(&self, _group_id: &str) -> Result<Rows, ApiError> {
         self.list().await
+    }
+
+    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+        Err(ApiError::new(
+            Kind::Refused,
+            "the classic API has no list of builds",
+        ))
     }
 
     async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {

@@ -28,7 +28,7 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const SNIPPET: usize = 200;
 
 /// An HTTP client for one base URL and one key.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
     /// For triggers: a kept connection that dies while one is on its way leaves its fate unclear.

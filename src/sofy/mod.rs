@@ -2,6 +2,7 @@
 //!
 //! What differs between the generations dies in `classic` and `public`.
 
+mod builds;
 mod classic;
 mod error;
 mod http;
@@ -18,6 +19,7 @@ use jiff::Timestamp;
 
 use crate::attribution::{Attribution, Row};
 use crate::inputs::Order;
+use crate::provenance::Build;
 use crate::test_run::{Group, Snapshot};
 
 /// One generation of Sofy's API, for one schedule.
@@ -38,6 +40,9 @@ pub(crate) trait SofyApi {
 
     /// Asks for the rows that may be those of a group.
     async fn rows(&self, group_id: &str) -> Result<Rows, ApiError>;
+
+    /// Lists the builds that were uploaded.
+    async fn builds(&self) -> Result<Vec<Build>, ApiError>;
 
     /// Asks Sofy to stop this one group; gives Sofy's answer.
     async fn abort(&self, group_id: &str) -> Result<String, ApiError>;

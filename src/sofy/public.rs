@@ -5,15 +5,16 @@
 use std::str::FromStr as _;
 
 use jiff::Timestamp;
-use reqwest::header::HeaderValue;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
+use super::builds::{Builds, with_key};
 use super::error::{ApiError, Kind};
 use super::http::{Answer, Connection, Http};
 use super::{Baseline, Generation, Groups, ListedGroup, Rows, SofyApi, wire};
 use crate::attribution::Row;
 use crate::inputs::Order;
+use crate::provenance::Build;
 use crate::secret::ApiKey;
 use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
@@ -99,18 +100,8 @@ impl Public {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Answer, ApiError> {
-        let mut key = HeaderValue::from_str(self.http.key().expose()).map_err(|_| {
-            ApiError::new(
-                Kind::Refused,
-                "the input api-key cannot be sent as a header",
-            )
-        })?;
-        key.set_sensitive(true);
         let call = format!("{method} {path}");
-        let request = self
-            .http
-            .request(connection, method, path, query)
-            .header("x-sofy-auth-key", key);
+        let request = with_key(&self.http, connection, method, path, query)?;
         self.http.send(&call, request).await
     }
 
@@ -206,6 +197,10 @@ impl SofyApi for Public {
         let name = wire.first().map(|row| row.scheduled_run_name.clone());
         let rows = wire.into_iter().map(WireTestRun::into_row).collect();
         self.http.rows(&call, &body, name, rows)
+    }
+
+    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+        Builds::over(self.http.clone()).list().await
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{ApiError, Baseline, Generation, Groups, Kind, ListedGroup, Rows, RunHandle, SofyApi};
 use crate::attribution::{Attribution, Row};
 use crate::inputs::Order;
+use crate::provenance::Build;
 use crate::test_run::{Group, TestRun};
 
 /// A scripted public API.
@@ -22,6 +23,7 @@ pub(crate) struct Scripted<const PUBLIC: bool> {
     triggers: Lines<Vec<String>>,
     groups: Lines<Group>,
     rows: Lines<Rows>,
+    builds: Lines<Vec<Build>>,
     aborts: Lines<String>,
     start: Instant,
     calls: RefCell<Vec<(&'static str, Duration)>>,
@@ -66,6 +68,7 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
             triggers: Lines::new(),
             groups: Lines::new(),
             rows: Lines::new(),
+            builds: Lines::new(),
             aborts: Lines::new(),
             start: Instant::now(),
             calls: RefCell::default(),
@@ -119,6 +122,18 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
         self
     }
 
+    /// The next list of builds.
+    pub(crate) fn builds(self, builds: Result<Vec<Build>, ApiError>) -> Self {
+        self.builds.add(builds, Duration::ZERO);
+        self
+    }
+
+    /// The list of builds comes only after a while.
+    pub(crate) fn slow_builds(self, takes: Duration) -> Self {
+        self.builds.add(Ok(Vec::new()), takes);
+        self
+    }
+
     /// When each call of a kind was made, since the script was written.
     pub(crate) fn calls(&self, kind: &str) -> Vec<Duration> {
         let calls = self.calls.borrow();
@@ -156,6 +171,11 @@ impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
 
     async fn rows(&self, _group_id: &str) -> Result<Rows, ApiError> {
         self.rows.next().await
+    }
+
+    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+        self.note("builds");
+        self.builds.next().await
     }
 
     async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {

@@ -1,0 +1,139 @@
+//! How does Sofy list the builds that were uploaded? The same for both generations of keys.
+
+use reqwest::header::HeaderValue;
+use reqwest::{Method, RequestBuilder};
+use serde::Deserialize;
+
+use super::error::{ApiError, Kind};
+use super::http::{Connection, Http};
+use super::wire;
+use crate::provenance::Build;
+
+const APPLICATIONS: &str = "/application-microservice/public/applications";
+
+/// The list of builds of one account.
+#[derive(Clone, Debug)]
+pub(crate) struct Builds {
+    http: Http,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireApplication {
+    #[serde(deserialize_with = "wire::text")]
+    application_guid: String,
+    application_builds: Option<Vec<wire::Lenient<WireBuild>>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct WireBuild {
+    #[serde(deserialize_with = "wire::text")]
+    app_hash: String,
+    #[serde(deserialize_with = "wire::text")]
+    build_id: String,
+    #[serde(deserialize_with = "wire::text")]
+    build_friendly_name: String,
+}
+
+impl Builds {
+    /// Shares a client.
+    pub(super) const fn over(http: Http) -> Self {
+        Self { http }
+    }
+
+    /// Lists every build. An entry that cannot be read proves nothing, so it is passed over.
+    pub(crate) async fn list(&self) -> Result<Vec<Build>, ApiError> {
+        let request = with_key(&self.http, Connection::Kept, Method::GET, APPLICATIONS, &[])?;
+        let call = format!("GET {APPLICATIONS}");
+        let answer = self.http.send(&call, request).await?;
+        let applications: Vec<WireApplication> =
+            self.http.list(&call, &answer.body, "the list of builds")?;
+        let strike = |text: String| self.http.key().strike(text);
+        Ok(applications
+            .into_iter()
+            .flat_map(|application| {
+                let guid = application.application_guid;
+                let builds = application.application_builds.unwrap_or_default();
+                builds.into_iter().filter_map(move |build| {
+                    let build = build.0.filter(|build| !build.app_hash.is_empty())?;
+                    Some((guid.clone(), build))
+                })
+            })
+            .map(|(application, build)| Build {
+                app_hash: strike(build.app_hash),
+                application,
+                id: strike(build.build_id),
+                friendly_name: strike(build.build_friendly_name),
+            })
+            .collect())
+    }
+}
+
+/// Begins a request of the public API, with the key in its header.
+pub(super) fn with_key(
+    http: &Http,
+    connection: Connection,
+    method: Method,
+    path: &str,
+    query: &[(&str, &str)],
+) -> Result<RequestBuilder, ApiError> {
+    let mut key = HeaderValue::from_str(http.key().expose()).map_err(|_| {
+        ApiError::new(
+            Kind::Refused,
+            "the input api-key cannot be sent as a header",
+        )
+    })?;
+    key.set_sensitive(true);
+    Ok(http
+        .request(connection, method, path, query)
+        .header("x-sofy-auth-key", key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secret::ApiKey;
+    use mockito::Server;
+    use reqwest::Url;
+
+    #[tokio::test]
+    async fn the_documented_list_is_read_and_odd_entries_are_passed_over() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        for (body, expected, why) in [
+            (
+                r#"{"data":[{"application_guid":"g","platform_name":"ANDROID","application_friendly_name":null,"application_builds":[{"app_hash":"4dde","build_id":"2.3.6(203060)","build_friendly_name":null,"build_package_name":"io.x.y"}]}],"message":"Fetched 1 record(s)"}"#,
+                Some(1),
+                "as documented",
+            ),
+            (
+                r#"{"data":[{"application_guid":"g","application_builds":[null,{"app_hash":7},{"build_id":"1"},"x"]}]}"#,
+                Some(1),
+                "one that can be read",
+            ),
+            (
+                r#"{"data":[{"application_guid":"g","application_builds":null}]}"#,
+                Some(0),
+                "no builds",
+            ),
+            (r#"{"data":null}"#, Some(0), "no applications"),
+            ("<html>", None, "a gateway's page"),
+        ] {
+            let mut server = Server::new_async().await;
+            let list = server
+                .mock("GET", APPLICATIONS)
+                .match_header("x-sofy-auth-key", "k3y-of-builds")
+                .with_body(body)
+                .create_async()
+                .await;
+            let url = Url::parse(&server.url()).expect("a URL");
+            let key = ApiKey::new("k3y-of-builds".into());
+            let builds = Builds::over(Http::new(Some(&url), "", key).expect("a client"));
+
+            let found = builds.list().await.ok().map(|builds| builds.len());
+
+            assert_eq!(found, expected, "{why}");
+            list.assert_async().await;
+        }
+    }
+}
