@@ -10,13 +10,16 @@ use crate::attribution::{Attribution, Newest, ResultsAfter, previous_execution};
 use crate::github::Runner;
 use crate::inputs::{Inputs, ScheduleId, Start};
 use crate::limits::{Limit, Limits};
+use crate::previous::Previous;
 use crate::provenance::{self, Listed};
 use crate::report::{PORTAL, Report};
-use crate::sofy::{ApiError, Baseline, Classic, Kind, Public, RunHandle, SofyApi};
+use crate::sofy::{
+    ApiError, Baseline, Classic, Generation, Groups, Kind, Public, RunHandle, SofyApi,
+};
 use crate::test_run::TestRun;
 use crate::text::span;
 use crate::trigger::{NoRun, Origin, Sent, Triggered, trigger};
-use crate::verdict::{Conclusion, Ending, Observation, Verdict, judge};
+use crate::verdict::{Bearing, Conclusion, Ending, Observation, Verdict, judge};
 use crate::watch::{Plan, Watched, watch};
 
 /// Runs the step with the API generation that the schedule's ID selects.
@@ -45,8 +48,10 @@ struct Run {
     origin: Origin,
     /// Blank on the public API, which ties rows to their group itself.
     results_after: String,
-    /// The test runs of the schedule's previous execution, where its list showed them.
+    /// The test runs of the schedule's previous execution, where its list showed them (classic API).
     previous: Vec<TestRun>,
+    /// The groups before ours, where they were listed (public API).
+    groups: Option<Groups>,
 }
 
 /// How long the list of builds may keep a trigger waiting.
@@ -54,6 +59,12 @@ const BUILDS_BEFORE: Duration = Duration::from_secs(5);
 
 /// How long it may keep a verdict waiting.
 const BUILDS_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a remark about the previous run may keep the report waiting.
+const PREVIOUS_RUN: Duration = Duration::from_secs(5);
+
+/// What a run that is left alone is good for.
+const GOES_ON: &str = "The run goes on at Sofy. The inputs below judge it without another trigger.";
 
 async fn conduct<A: SofyApi>(
     api: &A,
@@ -81,7 +92,10 @@ async fn conduct<A: SofyApi>(
     runner.set_outputs(&[("test-run-group-id", group_id.clone())]);
     if let (Start::Detach(_), None) = (&inputs.start, limits.signalled()) {
         tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
-        return run.report(inputs, detached(&group_id));
+        return Report {
+            inputs_to_attach: run.inputs_to_attach(),
+            ..run.report(inputs, detached(&group_id))
+        };
     }
     if inputs.abort_unfinished && run.origin != Origin::Adopted {
         let state = State::unfinished(inputs.schedule.clone(), group_id.clone());
@@ -117,14 +131,17 @@ async fn conduct<A: SofyApi>(
     }
     let mut verdict = judge(&observation, &inputs.policy);
     verdict.warnings.append(&mut warnings);
+    let mut inputs_to_attach = Vec::new();
     if end.goes_on() {
-        verdict.advice = format!("{} {}", attach(&run), verdict.advice);
+        verdict.advice = format!("{GOES_ON} {}", verdict.advice);
+        inputs_to_attach = run.inputs_to_attach();
     }
     let mut report = Report {
         duration: started_at.elapsed(),
         queued,
         abort: end.said().to_owned(),
         provenance: observation.provenance,
+        inputs_to_attach,
         ..run.report(inputs, verdict)
     };
     if let Some(seen) = observation.snapshot {
@@ -132,7 +149,46 @@ async fn conduct<A: SofyApi>(
         report.group_status = seen.group.verbatim;
         report.test_runs = seen.test_runs;
     }
+    if report
+        .test_runs
+        .iter()
+        .any(|run| matches!(report.bearing(run), Bearing::Breaking | Bearing::Tolerated))
+    {
+        report.previous = previous(api, &run, &mut limits).await;
+    }
     report
+}
+
+/// How the schedule's previous run went, as far as one or two quick calls tell.
+async fn previous<A: SofyApi>(api: &A, run: &Run, limits: &mut Limits) -> Previous {
+    let ask = async {
+        let group_id = &run.handle.group_id;
+        let listed = match &run.groups {
+            Some(groups) => groups.clone(),
+            None => match api.baseline().await? {
+                Baseline::Groups(groups) => groups,
+                Baseline::Rows(_) => Groups::default(),
+            },
+        };
+        match listed.before(group_id) {
+            Some(id) => Ok(api.rows(id).await?.list),
+            None => Ok(Vec::new()),
+        }
+    };
+    match A::GENERATION {
+        // The list before the trigger showed it, or nobody did.
+        Generation::Classic => Previous::of(&run.previous),
+        Generation::Public => match limits.within(timeout(PREVIOUS_RUN, ask)).await {
+            Ok(Ok(Ok::<_, ApiError>(rows))) => {
+                Previous::of(&rows.into_iter().map(|row| row.test_run).collect::<Vec<_>>())
+            }
+            Ok(Ok(Err(error))) => {
+                tracing::debug!("the previous run is not known: {}", error.message);
+                Previous::default()
+            }
+            Ok(Err(_)) | Err(_) => Previous::default(),
+        },
+    }
 }
 
 /// Asks for the list of builds once. What fails here says less of the run, and never ends the step.
@@ -205,6 +261,7 @@ async fn start<A: SofyApi>(api: &A, inputs: &Inputs, limits: &mut Limits) -> Res
                 .map(ToString::to_string)
                 .unwrap_or_default(),
             previous: Vec::new(),
+            groups: None,
         }),
     }
 }
@@ -212,30 +269,42 @@ async fn start<A: SofyApi>(api: &A, inputs: &Inputs, limits: &mut Limits) -> Res
 impl Run {
     fn of(triggered: Triggered, attempt: Option<u32>) -> Self {
         let group_id = triggered.group_id;
-        let (attribution, results_after, previous) = match triggered.baseline {
-            Baseline::Rows(rows) => {
-                let newest = Newest::of(&rows);
-                (
-                    Attribution::since(group_id.clone(), &rows),
-                    ResultsAfter { newest, attempt }.to_string(),
-                    previous_execution(rows),
-                )
-            }
-            Baseline::Groups(_) => (
-                Attribution::listed_by_group(group_id.clone()),
-                String::new(),
-                Vec::new(),
-            ),
-        };
-        Self {
-            handle: RunHandle {
-                group_id,
-                attribution,
+        let origin = triggered.origin;
+        match triggered.baseline {
+            Baseline::Rows(rows) => Self {
+                handle: RunHandle {
+                    attribution: Attribution::since(group_id.clone(), &rows),
+                    group_id,
+                },
+                origin,
+                results_after: ResultsAfter {
+                    newest: Newest::of(&rows),
+                    attempt,
+                }
+                .to_string(),
+                previous: previous_execution(rows),
+                groups: None,
             },
-            origin: triggered.origin,
-            results_after,
-            previous,
+            Baseline::Groups(groups) => Self {
+                handle: RunHandle {
+                    attribution: Attribution::listed_by_group(group_id.clone()),
+                    group_id,
+                },
+                origin,
+                results_after: String::new(),
+                previous: Vec::new(),
+                groups: Some(groups),
+            },
         }
+    }
+
+    /// What a later step says to take up this run.
+    fn inputs_to_attach(&self) -> Vec<(&'static str, String)> {
+        let mut inputs = vec![("test-run-group-id", self.handle.group_id.clone())];
+        if !self.results_after.is_empty() {
+            inputs.push(("results-after", self.results_after.clone()));
+        }
+        inputs
     }
 
     /// The report of what is known of the run itself.
@@ -248,25 +317,13 @@ impl Run {
     }
 }
 
-/// Says how a later step takes up a run that goes on.
-fn attach(run: &Run) -> String {
-    let after = match run.results_after.as_str() {
-        "" => String::new(),
-        after => format!(" and results-after: \"{after}\""),
-    };
-    format!(
-        "The run goes on at Sofy. To judge it without another trigger, use test-run-group-id: \
-         \"{}\"{after}.",
-        run.handle.group_id
-    )
-}
-
 /// The report of what the inputs say, before anything is known of a run.
 fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
     Report {
         schedule_id: inputs.schedule.to_string(),
         app_hash: inputs.app_hash.clone().unwrap_or_default(),
-        latest_build: inputs.asks_for_latest_build(),
+        attached: matches!(inputs.start, Start::Attach { .. }),
+        policy: inputs.policy.clone(),
         ..Report::of(verdict)
     }
 }
@@ -276,22 +333,30 @@ fn detached(group_id: &str) -> Verdict {
         Conclusion::Detached,
         format!("test run group {group_id} was started; this step does not wait for it"),
     )
-    .advise("Judge it in a later step or job with the input test-run-group-id.")
+    .advise("Judge it in a later step or job with the inputs below.")
 }
 
 impl From<ApiError> for Verdict {
     fn from(error: ApiError) -> Self {
-        Self::new(Conclusion::Error, error.message).advise(error.advice)
+        let what = match error.kind {
+            Kind::Refused => "Sofy refuses",
+            Kind::Unsent => "Sofy cannot be reached",
+            Kind::Unclear => "Sofy does not answer as it should",
+            Kind::NotListed => "Sofy does not list the test run group",
+        };
+        Self::new(
+            Conclusion::Error,
+            format!("nothing was triggered, because {what}: {}", error.message),
+        )
+        .advise(error.advice)
     }
 }
 
 impl NoRun {
     /// Says why there is nothing to judge.
     fn verdict(self, timeout: Duration) -> Verdict {
-        let look = format!(
-            "Look at the schedule in {PORTAL}: if a run has started, stop it there or wait for \
-             it, then run the job again."
-        );
+        let look = "Look at the schedule in Sofy's portal: if a run has started, stop it there or wait \
+             for it, then run the job again.";
         match self {
             Self::Limited { limit, sent } => {
                 let (conclusion, what) = match limit {
@@ -509,8 +574,10 @@ mod tests {
         let (report, left_to_do) = step(&api, &[], Some(9 * SECOND)).await;
 
         assert!(left_to_do);
-        let advice = &report.verdict.advice;
-        assert!(advice.contains("test-run-group-id: \"77\""), "{advice}");
+        assert_eq!(
+            report.inputs_to_attach,
+            [("test-run-group-id", "77".to_owned())]
+        );
         assert!(
             report.abort.contains("could not be aborted"),
             "{}",
@@ -531,10 +598,9 @@ mod tests {
 
         assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
         assert_eq!((api.calls("abort").len(), left_to_do), (0, false));
-        assert!(
-            report.verdict.advice.contains("\"77\""),
-            "{:?}",
-            report.verdict
+        assert_eq!(
+            report.inputs_to_attach,
+            [("test-run-group-id", "77".to_owned())]
         );
     }
 
@@ -751,9 +817,71 @@ mod tests {
 
             let (report, _) = step(&api, &pairs, None).await;
 
-            assert_eq!(report.latest_build, latest, "{why}");
+            let page = crate::report::summary::render(&report);
+            assert_eq!(page.contains("latest build"), latest, "{why}: {page}");
             let asked = usize::from(pairs.iter().any(|(name, _)| *name == "app-hash")) * 2;
             assert_eq!(api.calls("builds").len(), asked, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_compared_with_the_previous_run_where_that_can_be_told() {
+        let over = |list: &[(&str, Option<i64>)]| {
+            let Baseline::Groups(mut listed) = groups(list, None) else {
+                unreachable!("groups");
+            };
+            for group in &mut listed.list {
+                group.group = crate::test_run::Group::parse("Complete");
+            }
+            Baseline::Groups(listed)
+        };
+        for (list, status, expected, why) in [
+            (
+                over(&[("76", Some(5))]),
+                "Failed",
+                "all were failing",
+                "the one before",
+            ),
+            (
+                over(&[("76", None), ("75", None)]),
+                "Failed",
+                "",
+                "which of them?",
+            ),
+            (over(&[("76", Some(5))]), "Passed", "", "nothing to compare"),
+        ] {
+            let api = Scripted::new()
+                .baseline(Ok(list))
+                .trigger(Ok(&["77"]), SECOND)
+                .look("Complete", test_runs(&[status]));
+
+            let (report, _) = step(&api, &[], None).await;
+
+            assert!(report.news().contains(expected), "{why}: {}", report.news());
+            assert_eq!(report.news().is_empty(), expected.is_empty(), "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_classic_list_before_the_trigger_is_what_a_failure_is_compared_with() {
+        let newer = |status| crate::fixtures::at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
+        for (before, expected) in [("Passed", "1 of them new"), ("Failed", "all were failing")] {
+            let old = test_run("S0", "Pixel 8", before);
+            let api = Rows::new()
+                .baseline(Ok(rows(vec![old.clone()])))
+                .trigger(Ok(&["77"]), SECOND)
+                .look("Complete", vec![old, newer("Failed")]);
+
+            let (report, _) = step(&api, &[("schedule-id", "1888")], None).await;
+
+            assert_eq!(
+                report.verdict.conclusion,
+                Conclusion::Failure,
+                "{:?}",
+                report.verdict
+            );
+            assert!(report.news().contains(expected), "{}", report.news());
+            assert_eq!(api.calls("baseline").len(), 1, "no request for it");
         }
     }
 }

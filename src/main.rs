@@ -22,6 +22,7 @@ mod github;
 mod inputs;
 mod limits;
 mod pace;
+mod previous;
 mod provenance;
 mod publish;
 mod report;

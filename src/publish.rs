@@ -41,6 +41,16 @@ pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
         tone::RED
     };
     tracing::info!(tone, "{}: {}", verdict.conclusion.as_str(), verdict.reason);
+    let summary = runner.has_summary().then(|| "the job summary".to_owned());
+    let files = [&paths.json, &paths.junit];
+    let files = files.iter().filter_map(|path| path.as_deref());
+    let places: Vec<String> = summary
+        .into_iter()
+        .chain(files.map(|path| path.display().to_string()))
+        .collect();
+    if !places.is_empty() {
+        tracing::info!("every test run is in {}", places.join(", "));
+    }
 }
 
 /// Tells everybody that the inputs are wrong: an annotation for each problem.

@@ -89,6 +89,55 @@ pub(crate) struct Policy {
     pub(crate) fail_on: BTreeSet<TestStatus>,
 }
 
+/// What a status means for the gate; what matters most comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bearing {
+    /// It fails the step.
+    Breaking,
+    /// It is not known yet, and fails the step if it stays so.
+    Unfinished,
+    /// It did not pass, and `fail-on` does not list it.
+    Tolerated,
+    Passed,
+}
+
+impl Policy {
+    /// Tells what a status means for the gate.
+    pub(crate) fn bearing(&self, status: &TestStatus) -> Bearing {
+        match status {
+            TestStatus::Passed => Bearing::Passed,
+            TestStatus::Running => Bearing::Unfinished,
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped
+                if !self.fail_on.contains(status) =>
+            {
+                Bearing::Tolerated
+            }
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped
+            | TestStatus::Other(_) => Bearing::Breaking,
+        }
+    }
+}
+
+impl Default for Policy {
+    /// Tolerates nothing.
+    fn default() -> Self {
+        Self {
+            fail_on: BTreeSet::from([
+                TestStatus::Failed,
+                TestStatus::Incomplete,
+                TestStatus::NotExecuted,
+                TestStatus::Stopped,
+            ]),
+        }
+    }
+}
+
 /// How the watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
@@ -212,10 +261,13 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         );
     }
     let breaking = by_status(snapshot, |status| {
-        !status.is_final() || policy.fail_on.contains(status)
+        matches!(
+            policy.bearing(status),
+            Bearing::Breaking | Bearing::Unfinished
+        )
     });
     let tolerated = by_status(snapshot, |status| {
-        status.is_final() && *status != TestStatus::Passed && !policy.fail_on.contains(status)
+        policy.bearing(status) == Bearing::Tolerated
     });
     if !breaking.is_empty() {
         let mut reason = not_passed(&breaking, tally.total());

@@ -32,6 +32,8 @@ mod inputs;
 mod limits;
 #[path = "../../src/pace.rs"]
 mod pace;
+#[path = "../../src/previous.rs"]
+mod previous;
 #[path = "../../src/provenance.rs"]
 mod provenance;
 #[path = "../../src/publish.rs"]

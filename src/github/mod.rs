@@ -79,6 +79,11 @@ impl Runner {
         }
     }
 
+    /// Tells whether there is a job summary to look at.
+    pub(crate) const fn has_summary(&self) -> bool {
+        self.summary.is_ok()
+    }
+
     /// Writes a report below the workspace, whole or not at all.
     ///
     /// A link that leads out of the workspace is not followed.

@@ -3,7 +3,9 @@
 //! Must not know how the runner spells an annotation.
 
 use super::Report;
-use crate::test_run::{TestRun, TestStatus};
+use crate::previous::Change;
+use crate::test_run::TestRun;
+use crate::verdict::Bearing;
 
 /// The runner shows ten annotations of a kind; the verdict takes one, "and more" another.
 const ANNOTATED_TEST_RUNS: usize = 8;
@@ -44,22 +46,35 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
         title,
         text,
     };
+    let mut text = format!("{}\n{}", verdict.reason, verdict.advice);
+    for (input, value) in &report.inputs_to_attach {
+        text.push_str(&format!("\n{input}: \"{value}\""));
+    }
+    let news = report.news();
+    if !news.is_empty() {
+        text.push_str(&format!("\n{news}."));
+    }
     all.push(error(
         match report.schedule_id.as_str() {
             "" => String::new(),
             id => format!("Sofy schedule {id}"),
         },
-        format!("{}\n{}", verdict.reason, verdict.advice),
+        text,
     ));
     let mut bad: Vec<&TestRun> = report
         .test_runs
         .iter()
-        .filter(|run| run.status != TestStatus::Passed)
+        .filter(|run| report.bearing(run) == Bearing::Breaking)
         .collect();
-    bad.sort_by(|a, b| a.status.cmp(&b.status));
+    bad.sort_by_key(|run| (report.change(run), &run.status));
     all.extend(bad.iter().take(ANNOTATED_TEST_RUNS).map(|run| {
         let place = format!("{} on {}", run.scenario, run.device);
-        let text = format!("{place}: {}", run.status);
+        let remark = match report.change(run) {
+            Change::New => ", new since the previous run",
+            Change::FailingBefore => ", failing before too",
+            Change::Unknown => "",
+        };
+        let text = format!("{place}: {}{remark}", run.status);
         error(place, text)
     }));
     if let Some(more @ 1..) = bad.len().checked_sub(ANNOTATED_TEST_RUNS) {
@@ -75,6 +90,8 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
 mod tests {
     use super::*;
     use crate::fixtures::test_run;
+    use crate::previous::Previous;
+    use crate::test_run::TestStatus;
     use crate::verdict::{Conclusion, Verdict};
 
     fn of(conclusion: Conclusion, statuses: &[&str]) -> Vec<Annotation> {
@@ -118,6 +135,32 @@ mod tests {
             ]
         );
         assert_eq!(all[1].title, "Sofy schedule 1888");
+    }
+
+    #[test]
+    fn only_what_breaks_the_gate_is_an_error_and_the_news_come_first() {
+        let mut report = Report::of(Verdict::new(Conclusion::TimedOut, "why").advise("what next"));
+        report.policy.fail_on.remove(&TestStatus::Stopped);
+        report.test_runs = ["Failed", "Running", "Stopped", "Incomplete", "Weird"]
+            .iter()
+            .map(|status| test_run(status, "Pixel 8", status))
+            .collect();
+        report.previous = Previous::of(&[
+            test_run("Failed", "Pixel 8", "Failed"),
+            test_run("Incomplete", "Pixel 8", "Passed"),
+        ]);
+        report.inputs_to_attach = vec![("test-run-group-id", "77".into())];
+
+        assert_eq!(
+            errors(&annotations(&report)),
+            [
+                "why\nwhat next\ntest-run-group-id: \"77\"\n1 of them new since the schedule's \
+                 previous run, 1 failing before too.",
+                "Incomplete on Pixel 8: Incomplete, new since the previous run",
+                "Weird on Pixel 8: Weird",
+                "Failed on Pixel 8: Failed, failing before too",
+            ]
+        );
     }
 
     #[test]

@@ -8,11 +8,15 @@ use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, Test
 
 use crate::report::Report;
 use crate::test_run::{TestRun, TestStatus};
+use crate::verdict::Bearing;
 
 /// The name of the whole, and of the suite that carries a red verdict no test case shows.
 const OURS: &str = "Sofy Schedule Run";
 
 /// Renders the report as JUnit XML.
+///
+/// Sofy does not say how long a test run took. Readers take a missing time for a broken one, so each
+/// device gets the time that its suite was watched.
 pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
     let mut xml = quick_junit::Report::new(OURS);
     xml.set_time(report.duration);
@@ -21,43 +25,55 @@ pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
     for run in &report.test_runs {
         by_device
             .entry(run.device.as_str())
-            .or_insert_with(|| TestSuite::new(named(&run.device, "Unknown device")))
-            .add_test_case(test_case(run, &report.schedule_name));
+            .or_insert_with(|| suite(&named(&run.device, "Unknown device"), report))
+            .add_test_case(test_case(run, report));
     }
     xml.add_test_suites(by_device.into_values());
 
     let shows_red = report
         .test_runs
         .iter()
-        .any(|run| run.status != TestStatus::Passed);
+        .any(|run| matches!(report.bearing(run), Bearing::Breaking | Bearing::Unfinished));
     if !report.verdict.conclusion.is_green() && !shows_red {
         xml.add_test_suite(verdict_suite(report));
     }
     xml.to_string()
 }
 
-fn test_case(run: &TestRun, schedule_name: &str) -> TestCase {
+fn suite(name: &str, report: &Report) -> TestSuite {
+    let mut suite = TestSuite::new(name);
+    suite.set_time(report.duration);
+    suite
+}
+
+fn test_case(run: &TestRun, report: &Report) -> TestCase {
     let spelled = legal(&run.status.to_string());
-    let status = match &run.status {
-        TestStatus::Passed => TestCaseStatus::success(),
-        TestStatus::Failed => not_passed(NonSuccessKind::Failure, &spelled),
-        TestStatus::Incomplete
-        | TestStatus::NotExecuted
-        | TestStatus::Stopped
-        | TestStatus::Running
-        | TestStatus::Other(_) => not_passed(NonSuccessKind::Error, &spelled),
+    let status = match report.bearing(run) {
+        Bearing::Passed => TestCaseStatus::success(),
+        Bearing::Tolerated => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(format!(
+                "Sofy reports the status \"{spelled}\"; tolerated, since the input fail-on does not \
+                 list it"
+            ));
+            status
+        }
+        Bearing::Breaking if run.status == TestStatus::Failed => {
+            not_passed(NonSuccessKind::Failure, &spelled)
+        }
+        Bearing::Breaking | Bearing::Unfinished => not_passed(NonSuccessKind::Error, &spelled),
     };
     let mut case = TestCase::new(named(&run.scenario, "Unnamed scenario"), status);
-    case.set_classname(named(&run.device, &named(schedule_name, OURS)));
-    for (name, value) in [
-        ("build", run.build.as_str()),
-        ("scheduled_at", run.scheduled_at.text()),
-    ] {
-        if !value.is_empty() {
-            case.add_property((name, legal(value).as_str()));
-        }
-    }
+    case.set_classname(class(&named(
+        &run.device,
+        &named(&report.schedule_name, OURS),
+    )));
     case
+}
+
+/// Readers show what is behind the last dot of a class name, and a device is no class.
+fn class(device: &str) -> String {
+    device.replace('.', "\u{2024}")
 }
 
 fn not_passed(kind: NonSuccessKind, spelled: &str) -> TestCaseStatus {
@@ -80,7 +96,7 @@ fn verdict_suite(report: &Report) -> TestSuite {
     }
     let mut case = TestCase::new(named(&report.schedule_name, "Schedule"), status);
     case.set_classname(OURS);
-    let mut suite = TestSuite::new(OURS);
+    let mut suite = suite(OURS, report);
     suite.add_test_case(case);
     suite
 }
@@ -98,20 +114,26 @@ fn named(text: &str, otherwise: &str) -> String {
 /// Replaces what XML forbids, and what readers would fold or interpret.
 ///
 /// The library removes control characters silently, and after an ESC whatever follows; it lets
-/// U+FFFE and U+FFFF through, which no XML parser takes.
+/// U+FFFE and U+FFFF through, which no XML parser takes. A reader prints names to the job's log, where
+/// `##[` anywhere and `::` at the start are commands: a space without width keeps them apart.
 fn legal(text: &str) -> String {
-    text.chars()
+    let text: String = text
+        .chars()
         .map(|c| match c {
             '\n' | '\r' | '\t' => ' ',
             '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
             c if c.is_control() => '\u{fffd}',
             c => c,
         })
-        .collect()
+        .collect();
+    text.replace("##[", "##\u{200b}[")
+        .replace("::", ":\u{200b}:")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -121,6 +143,7 @@ mod tests {
     fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
         Report {
             schedule_name: "Nightly".into(),
+            duration: Duration::from_secs(200),
             test_runs,
             ..Report::of(Verdict::new(conclusion, "why").advise("what next"))
         }
@@ -193,7 +216,65 @@ mod tests {
                 ("iPhone", "B", "iPhone")
             ]
         );
-        assert_eq!(xml.test_suites[1].test_cases[0].properties.len(), 2);
+        for suite in &xml.test_suites {
+            assert_eq!(
+                suite.time,
+                Some(Duration::from_secs(200)),
+                "as long as was watched"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_tolerated_is_skipped_and_says_why() {
+        for (status, word, why) in [
+            ("Stopped", "Stopped", "tolerated"),
+            ("Not Executed", "Not Executed", "tolerated too"),
+        ] {
+            let mut report = report(
+                Conclusion::Success,
+                vec![run("A", "P", "Passed"), run("B", "P", status)],
+            );
+            report.policy.fail_on.clear();
+
+            let xml = parsed(&report);
+
+            assert_eq!((xml.failures, xml.errors), (0, 0), "{why}");
+            let TestCaseStatus::Skipped { message, .. } = &xml.test_suites[0].test_cases[1].status
+            else {
+                unreachable!("skipped");
+            };
+            let message = message.as_deref().unwrap_or_default();
+            assert!(
+                message.contains(word) && message.contains("fail-on"),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_gate_that_is_red_over_tolerated_test_runs_shows_it() {
+        let mut report = report(Conclusion::Failure, vec![run("A", "P", "Stopped")]);
+        report.policy.fail_on.clear();
+
+        let xml = parsed(&report);
+
+        assert_eq!((xml.tests, xml.errors), (2, 1), "nothing passed");
+    }
+
+    #[test]
+    fn a_device_is_one_class_whatever_dots_are_in_it() {
+        let xml = parsed(&report(
+            Conclusion::Success,
+            vec![run("A", "Tab A 10.1", "Passed")],
+        ));
+
+        let suite = &xml.test_suites[0];
+        assert_eq!(suite.name.as_str(), "Tab A 10.1");
+        assert_eq!(
+            suite.test_cases[0].classname.as_deref(),
+            Some("Tab A 10\u{2024}1")
+        );
     }
 
     #[test]
@@ -246,8 +327,8 @@ mod tests {
             ("\u{fffe}\u{ffff}", "\u{fffd}\u{fffd}", "forbidden in XML"),
             (
                 "::error::x %0A ##[error]x",
-                "::error::x %0A ##[error]x",
-                "no concern of XML",
+                ":\u{200b}:error:\u{200b}:x %0A ##\u{200b}[error]x",
+                "no command in the log of whoever prints it",
             ),
             ("🦀", "🦀", "beyond the basic plane"),
         ] {

@@ -10,9 +10,10 @@ pub(crate) mod summary;
 
 use std::time::Duration;
 
+use crate::previous::{Change, Previous};
 use crate::provenance::Provenance;
 use crate::test_run::{Tally, TestRun};
-use crate::verdict::Verdict;
+use crate::verdict::{Bearing, Policy, Verdict};
 
 /// Where people look at their runs; Sofy documents no deeper link.
 pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
@@ -27,10 +28,10 @@ pub(crate) struct Report {
     pub(crate) schedule_name: String,
     /// Empty where none was asked for.
     pub(crate) app_hash: String,
-    /// The trigger names no build, so that Sofy takes the latest one.
-    pub(crate) latest_build: bool,
     /// Which build was tested; none where no hash was asked for.
     pub(crate) provenance: Option<Provenance>,
+    /// An earlier step triggered the run.
+    pub(crate) attached: bool,
     /// Empty before the group is known.
     pub(crate) group_id: String,
     /// Sofy's last word for the group, verbatim.
@@ -43,7 +44,11 @@ pub(crate) struct Report {
     pub(crate) queued: Option<Duration>,
     /// What became of the abort, as a sentence; empty where none was tried.
     pub(crate) abort: String,
+    /// The inputs by which a later step judges a run that goes on; empty where none does.
+    pub(crate) inputs_to_attach: Vec<(&'static str, String)>,
     pub(crate) test_runs: Vec<TestRun>,
+    pub(crate) policy: Policy,
+    pub(crate) previous: Previous,
 }
 
 impl Report {
@@ -54,15 +59,53 @@ impl Report {
             schedule_id: String::new(),
             schedule_name: String::new(),
             app_hash: String::new(),
-            latest_build: false,
             provenance: None,
+            attached: false,
             group_id: String::new(),
             group_status: String::new(),
             results_after: String::new(),
             duration: Duration::ZERO,
             queued: None,
             abort: String::new(),
+            inputs_to_attach: Vec::new(),
             test_runs: Vec::new(),
+            policy: Policy::default(),
+            previous: Previous::default(),
+        }
+    }
+
+    /// Tells what a test run means for the gate.
+    pub(crate) fn bearing(&self, run: &TestRun) -> Bearing {
+        self.policy.bearing(&run.status)
+    }
+
+    /// Compares a test run that did not pass with the schedule's previous run.
+    pub(crate) fn change(&self, run: &TestRun) -> Change {
+        match self.bearing(run) {
+            Bearing::Breaking | Bearing::Tolerated => self.previous.change(run),
+            Bearing::Unfinished | Bearing::Passed => Change::Unknown,
+        }
+    }
+
+    /// Says how many of the test runs that fail the step are new; empty where nothing is known.
+    pub(crate) fn news(&self) -> String {
+        let changes: Vec<Change> = self
+            .test_runs
+            .iter()
+            .filter(|run| self.bearing(run) == Bearing::Breaking)
+            .map(|run| self.change(run))
+            .collect();
+        let count = |change| changes.iter().filter(|one| **one == change).count();
+        match (count(Change::New), count(Change::FailingBefore)) {
+            (0, 0) => String::new(),
+            (0, before) if before == changes.len() => {
+                "None of them is new: all were failing in the schedule's previous run too"
+                    .to_owned()
+            }
+            (new, 0) => format!("{new} of them new since the schedule's previous run"),
+            (new, before) => format!(
+                "{new} of them new since the schedule's previous run, {before} failing before too"
+            ),
         }
     }
 

@@ -7,12 +7,16 @@ use serde::{Serialize, Serializer};
 
 use crate::report::Report;
 use crate::test_run::{TestRun, TestStatus};
+use crate::verdict::Bearing;
 
 /// The most bytes that `results-json` takes.
 ///
-/// GitHub cuts a job off at 1 MB of outputs, counted in UTF-16: a quarter of that leaves room for
-/// the other outputs of the job. Whoever needs more reads the file of `json-path`.
-const RESULTS_LIMIT: usize = 262_144;
+/// People hand it on as an environment variable, and Linux refuses one above 128 KiB, name included.
+/// Whoever needs more reads the file of `json-path`.
+const RESULTS_LIMIT: usize = 98_304;
+
+/// The most characters of the reason: a person reads it, and Sofy's words may be in it.
+const REASON_LIMIT: usize = 4_000;
 
 /// Lists every output of the contract, in its order, as text.
 pub(crate) fn pairs(report: &Report) -> Vec<(&'static str, String)> {
@@ -49,17 +53,26 @@ impl Serialize for Document<'_> {
                 Value::Text(text) => map.serialize_entry(&name, &text)?,
             }
         }
-        map.serialize_entry("results", &Rows(&self.0.test_runs))?;
+        map.serialize_entry("results", &Rows(self.0))?;
         map.end()
     }
 }
 
 /// All test runs as a JSON array, one row at a time.
-struct Rows<'a>(&'a [TestRun]);
+struct Rows<'a>(&'a Report);
 
 impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Row::of))
+        serializer.collect_seq(self.0.test_runs.iter().map(|run| {
+            Row {
+                previous_status: match self.0.bearing(run) {
+                    Bearing::Breaking | Bearing::Tolerated => self.0.previous.status(run),
+                    Bearing::Unfinished | Bearing::Passed => None,
+                }
+                .map(ToString::to_string),
+                ..Row::of(run)
+            }
+        }))
     }
 }
 
@@ -72,6 +85,9 @@ struct Row<'a> {
     #[serde(serialize_with = "as_displayed")]
     status: &'a TestStatus,
     scheduled_at: &'a str,
+    /// How the same scenario fared on the same device in the schedule's previous run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_status: Option<String>,
 }
 
 impl<'a> Row<'a> {
@@ -82,6 +98,7 @@ impl<'a> Row<'a> {
             build: &run.build,
             status: &run.status,
             scheduled_at: run.scheduled_at.text(),
+            previous_status: None,
         }
     }
 }
@@ -176,10 +193,14 @@ fn serialized(value: &impl Serialize) -> String {
 
 /// Folds line breaks and other control characters away, since Sofy's words may be in the text.
 fn one_line(text: &str) -> String {
-    text.replace(
-        |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}'),
-        " ",
-    )
+    text.chars()
+        .take(REASON_LIMIT)
+        .map(|c| match c {
+            '\u{2028}' | '\u{2029}' => ' ',
+            c if c.is_control() => ' ',
+            c => c,
+        })
+        .collect()
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::test_run::{Snapshot, Tally};
-use crate::text::span;
+use crate::test_run::{Snapshot, Tally, TestStatus};
+use crate::text::{count, span};
 
 /// Often enough to show life, seldom enough to keep the log readable over an hour.
 const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
@@ -27,7 +27,7 @@ impl Progress {
         if state == self.said && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
             return None;
         }
-        let line = format!("{state}, {}, next look in {}", span(elapsed), span(next));
+        let line = format!("after {}: {state}; next look in {}", span(elapsed), span(next));
         self.said = state;
         self.said_at = elapsed;
         Some(line)
@@ -41,18 +41,30 @@ fn state(seen: &Snapshot) -> String {
         .iter()
         .filter(|run| run.status.is_final())
         .count();
+    let unknown = seen.test_runs.iter();
+    let unknown = unknown
+        .filter(|run| matches!(run.status, TestStatus::Other(_)))
+        .count();
     let counts = [
         (tally.passed, "passed"),
         (tally.failed, "failed"),
         (tally.incomplete, "incomplete"),
         (tally.not_executed, "not executed"),
         (tally.stopped, "stopped"),
+        (unknown, "of unknown status"),
     ];
-    let mut line = format!("{}: {done} of {} done", seen.group.verbatim, tally.total());
-    for (n, word) in counts {
-        if n > 0 {
-            line.push_str(&format!(", {n} {word}"));
-        }
+    let mut line = format!(
+        "group {}, {done} of {} done",
+        seen.group.verbatim,
+        count(tally.total(), "test run")
+    );
+    let counts: Vec<String> = counts
+        .iter()
+        .filter(|(n, _)| *n > 0)
+        .map(|(n, word)| format!("{n} {word}"))
+        .collect();
+    if !counts.is_empty() {
+        line.push_str(&format!(" ({})", counts.join(", ")));
     }
     if let Some(ambiguous) = seen.ambiguous {
         line.push_str(&format!(
@@ -94,13 +106,16 @@ mod tests {
 
         assert_eq!(
             line(&["Running", "Passed"], 200).as_deref(),
-            Some("Running: 1 of 2 done, 1 passed, 3m20s, next look in 15s")
+            Some("after 3m20s: group Running, 1 of 2 test runs done (1 passed); next look in 15s")
         );
         assert_eq!(line(&["Running", "Passed"], 215), None);
         assert_eq!(
-            line(&["Failed", "Passed"], 230).as_deref(),
-            Some("Running: 2 of 2 done, 1 passed, 1 failed, 3m50s, next look in 15s")
+            line(&["Failed", "Passed", "Flaky"], 230).as_deref(),
+            Some(
+                "after 3m50s: group Running, 2 of 3 test runs done (1 passed, 1 failed, 1 of unknown \
+                 status); next look in 15s"
+            )
         );
-        assert!(line(&["Failed", "Passed"], 530).is_some());
+        assert!(line(&["Failed", "Passed", "Flaky"], 530).is_some());
     }
 }

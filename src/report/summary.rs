@@ -2,13 +2,18 @@
 //!
 //! Must not know the runner's files. Trusts no text of the report: all of it goes through [`escape`].
 
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
+use crate::previous::Change;
 use crate::report::{PORTAL, Report};
 use crate::test_run::{TestRun, TestStatus};
 use crate::text::{count, is_invisible, span};
-use crate::verdict::Conclusion;
+use crate::verdict::{Bearing, Conclusion};
 
 /// The most bytes that the summary takes.
 ///
@@ -31,6 +36,18 @@ const MOST_WARNINGS: usize = 10;
 /// The most devices named in one row: more of them say no more than their number does.
 const MOST_DEVICES: usize = 20;
 
+/// Fewer than this on one device may be chance.
+const MANY_ON_ONE_DEVICE: usize = 3;
+
+/// The most accents that one letter carries; living languages need three.
+const MOST_MARKS: usize = 4;
+
+/// A longer word gets places to break.
+const LONGEST_WORD: usize = 24;
+
+/// A place where a line may break, and where GitHub's filters stop. It is not copied with the text.
+const BREAK: &str = "<wbr>";
+
 /// Beyond these sizes a matrix is wider, or longer, than a page shows at a glance.
 const MATRIX_DEVICES: std::ops::RangeInclusive<usize> = 2..=8;
 const MATRIX_SCENARIOS: std::ops::RangeInclusive<usize> = 2..=40;
@@ -41,18 +58,31 @@ pub(crate) fn render(report: &Report) -> String {
     heading(&mut page, report);
     facts(&mut page, report);
     counts(&mut page, report);
+    page.push_str(&one_device(report).unwrap_or_default());
 
     let by_build = builds(report).len() > 1;
-    let unshown = attention(&mut page, &report.test_runs, by_build);
-    // What did not break is shown only where all that did break is: it would push that off the page.
-    let mut unshown_passed = report.tally().passed;
-    if unshown == 0 {
-        append_if_room(&mut page, &matrix(&report.test_runs));
-        if append_if_room(&mut page, &passed(&report.test_runs, by_build)) {
-            unshown_passed = 0;
-        }
+    let mut all_shown = true;
+    for (bearing, title) in [
+        (Bearing::Breaking, "Needs attention"),
+        (Bearing::Unfinished, "Unfinished"),
+        (
+            Bearing::Tolerated,
+            "Tolerated, since <code>fail-on</code> does not list it",
+        ),
+    ] {
+        all_shown &= section(&mut page, report, bearing, title, by_build, all_shown);
     }
-    left_out(&mut page, unshown, unshown_passed);
+    // What passed is shown only where all else is: it would push that off the page.
+    let passed = if all_shown {
+        append_if_room(&mut page, &matrix(&report.test_runs));
+        passed(&report.test_runs, by_build)
+    } else {
+        String::new()
+    };
+    let passed_count = report.tally().passed;
+    if (!all_shown || !append_if_room(&mut page, &passed)) && passed_count > 0 {
+        left_out(&mut page, &count(passed_count, "passed test run"));
+    }
     page
 }
 
@@ -77,12 +107,25 @@ fn heading(page: &mut String, report: &Report) {
         add(page, format_args!(": {}", name(&report.schedule_name)));
     }
     page.push_str("\n\n");
-    add(page, format_args!("**{}**\n\n", sentence(&verdict.reason)));
+    add(page, format_args!("**{}**", sentence(&verdict.reason)));
+    let news = report.news();
+    if !news.is_empty() {
+        add(page, format_args!(" {}", sentence(&news)));
+    }
+    page.push_str("\n\n");
     if !verdict.advice.is_empty() {
+        let link = format!("[Sofy's portal]({PORTAL})");
+        let advice = sentence(&verdict.advice).replacen("Sofy's portal", &link, 1);
+        add(page, format_args!("**Next:** {advice}\n\n"));
+    }
+    for (input, value) in &report.inputs_to_attach {
         add(
             page,
-            format_args!("**Next:** {}\n\n", sentence(&verdict.advice)),
+            format_args!("<code>{}: \"{}\"</code><br>\n", name(input), name(value)),
         );
+    }
+    if !report.inputs_to_attach.is_empty() {
+        page.push('\n');
     }
     for warning in verdict.warnings.iter().take(MOST_WARNINGS) {
         add(page, format_args!("⚠️ {}\n\n", sentence(warning)));
@@ -114,7 +157,7 @@ fn facts(page: &mut String, report: &Report) {
     if facts.is_empty() && report.test_runs.is_empty() {
         return;
     }
-    if report.latest_build {
+    if report.app_hash.is_empty() && !report.attached && !report.group_id.is_empty() {
         facts.push("latest build".to_owned());
     }
     if let Some(provenance) = &report.provenance {
@@ -129,10 +172,15 @@ fn facts(page: &mut String, report: &Report) {
         (Some(build), 1) => facts.push(format!("build <code>{}</code>", name(build))),
         (Some(_), n) => facts.push(count(n, "build")),
     }
-    facts.push(format!("took {}", span(report.duration)));
+    let start = if report.attached { "attach" } else { "trigger" };
+    let mut took = format!("{} from {start} to end", span(report.duration));
     if let Some(queued) = report.queued {
-        facts.push(format!("{} of that queued", span(queued)));
+        add(
+            &mut took,
+            format_args!(", {} of them in the queue", span(queued)),
+        );
     }
+    facts.push(took);
     facts.push(format!("[open Sofy]({PORTAL})"));
     add(page, format_args!("{}\n\n", facts.join(" · ")));
 }
@@ -152,97 +200,180 @@ fn counts(page: &mut String, report: &Report) {
         return;
     }
     let tally = report.tally();
-    let columns: Vec<(&str, usize)> = [
-        ("❌ Failed", tally.failed),
-        ("⚠️ Incomplete", tally.incomplete),
-        ("⏭️ Not executed", tally.not_executed),
-        ("⏹️ Stopped", tally.stopped),
-        ("❔ Other", tally.other),
-    ]
-    .into_iter()
-    .filter(|(_, n)| *n > 0)
-    .chain([("✅ Passed", tally.passed), ("Total", tally.total())])
-    .collect();
-    let joined = |cell: &dyn Fn(&(&str, usize)) -> String| {
+    let mut columns = vec![
+        ("Total".to_owned(), tally.total()),
+        (label(&TestStatus::Passed, "Passed"), tally.passed),
+    ];
+    let unfinished = report.test_runs.iter();
+    let unfinished = unfinished
+        .filter(|run| run.status == TestStatus::Running)
+        .count();
+    for (status, word, n) in [
+        (TestStatus::Failed, "Failed", tally.failed),
+        (TestStatus::Incomplete, "Incomplete", tally.incomplete),
+        (TestStatus::NotExecuted, "Not executed", tally.not_executed),
+        (TestStatus::Stopped, "Stopped", tally.stopped),
+        (
+            TestStatus::Other(String::new()),
+            "Unknown",
+            tally.other - unfinished,
+        ),
+        (TestStatus::Running, "Unfinished", unfinished),
+    ] {
+        if n > 0 {
+            let tolerated = match report.policy.bearing(&status) {
+                Bearing::Tolerated => ", tolerated",
+                Bearing::Breaking | Bearing::Unfinished | Bearing::Passed => "",
+            };
+            columns.push((format!("{}{tolerated}", label(&status, word)), n));
+        }
+    }
+    let joined = |cell: &dyn Fn(&(String, usize)) -> String| {
         columns.iter().map(cell).collect::<Vec<_>>().join(" | ")
     };
     add(
         page,
         format_args!(
             "| {} |\n| {} |\n| {} |\n\n",
-            joined(&|(label, _)| (*label).to_owned()),
+            joined(&|(label, _)| label.clone()),
             joined(&|_| "---:".to_owned()),
             joined(&|(_, n)| n.to_string())
         ),
     );
 }
 
-/// Writes what did not pass, worst first, and returns how many test runs found no room.
-fn attention(page: &mut String, test_runs: &[TestRun], by_build: bool) -> usize {
-    let mut groups: BTreeMap<(&TestStatus, &str), Vec<&TestRun>> = BTreeMap::new();
-    for run in test_runs
+/// Says where most of what broke sits on one device: a broken phone looks like a broken app.
+fn one_device(report: &Report) -> Option<String> {
+    let mut devices: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for run in &report.test_runs {
+        let (broken, all) = devices.entry(&run.device).or_default();
+        *all += 1;
+        *broken += usize::from(report.bearing(run) == Bearing::Breaking);
+    }
+    let broken: usize = devices.values().map(|(broken, _)| broken).sum();
+    let (device, (here, all)) = devices.iter().max_by_key(|(_, (broken, _))| *broken)?;
+    // Where that device has most of the test runs anyhow, most of what broke is there too.
+    let most = here * 3 >= broken * 2 && here * 10 > all * 5;
+    let elsewhere = report.test_runs.len() - all;
+    (*here >= MANY_ON_ONE_DEVICE && most && elsewhere > broken - here).then(|| {
+        format!(
+            "{here} of the {broken} that did not pass are on {}: look at the device first.\n\n",
+            name(device)
+        )
+    })
+}
+
+/// Writes the test runs of one bearing, unless there is no room left; tells whether all are shown.
+fn section(
+    page: &mut String,
+    report: &Report,
+    bearing: Bearing,
+    title: &str,
+    by_build: bool,
+    room: bool,
+) -> bool {
+    let mut groups: BTreeMap<(Change, &TestStatus, ByName<'_>), Vec<&TestRun>> = BTreeMap::new();
+    for run in report
+        .test_runs
         .iter()
-        .filter(|run| run.status != TestStatus::Passed)
+        .filter(|run| report.bearing(run) == bearing)
     {
-        groups
-            .entry((&run.status, &run.scenario))
-            .or_default()
-            .push(run);
+        let change = report.change(run);
+        let key = (change, &run.status, ByName(&run.scenario));
+        groups.entry(key).or_default().push(run);
     }
     if groups.is_empty() {
-        return 0;
+        return true;
     }
     let mut groups: Vec<_> = groups.into_iter().collect();
     // What is broken on the most devices is the likeliest to be the app's fault. The sort is
     // stable: scenarios that are alike stay in the order of their names.
-    groups.sort_by(|((status_a, _), a), ((status_b, _), b)| {
-        status_a.cmp(status_b).then(b.len().cmp(&a.len()))
-    });
-
-    page.push_str(
-        "### Needs attention\n\n| Status | Scenario | Devices |\n| :--- | :--- | :--- |\n",
+    groups.sort_by(
+        |((change_a, status_a, _), a), ((change_b, status_b, _), b)| {
+            (change_a, status_a)
+                .cmp(&(change_b, status_b))
+                .then(b.len().cmp(&a.len()))
+        },
     );
-    let mut row = String::new();
+
+    let mut rows = String::new();
     let mut unshown = 0;
-    for ((status, scenario), runs) in groups {
+    let mut has_news = false;
+    for ((change, status, scenario), runs) in groups {
         // Once a row has no room none after it is shown: "the first N" is what can be explained.
-        if unshown == 0 {
-            row.clear();
-            let icon = icon(status);
+        if room && unshown == 0 {
+            let before = rows.len();
+            let remark = match change {
+                Change::New => ", new",
+                Change::FailingBefore => ", failing before too",
+                Change::Unknown => "",
+            };
             add(
-                &mut row,
+                &mut rows,
                 format_args!(
-                    "| {icon} {} | {} | ",
-                    name(&status.to_string()),
-                    name(scenario)
+                    "| {}{remark} | {} | ",
+                    label(status, &name(&status.to_string())),
+                    name(scenario.0)
                 ),
             );
-            devices(&mut row, &runs, by_build);
-            row.push_str(" |\n");
-            if page.len() + row.len() + RESERVE <= BUDGET {
-                page.push_str(&row);
+            devices(&mut rows, &runs, by_build);
+            rows.push_str(" |\n");
+            if page.len() + rows.len() + RESERVE <= BUDGET {
+                has_news |= change != Change::Unknown;
                 continue;
             }
+            rows.truncate(before);
         }
         unshown += runs.len();
     }
-    page.push('\n');
-    unshown
+    add(page, format_args!("### {title}\n\n"));
+    if unshown > 0 {
+        left_out(
+            page,
+            &format!("{} {}", count(unshown, "test run"), kind(bearing)),
+        );
+    }
+    if !rows.is_empty() {
+        page.push_str("| Status | Scenario | Devices |\n| :--- | :--- | :--- |\n");
+        page.push_str(&rows);
+        page.push('\n');
+    }
+    if has_news {
+        page.push_str(
+            "New: it passed on the same device in the schedule's previous run, which may be another \
+             branch's.\n\n",
+        );
+    }
+    unshown == 0
+}
+
+const fn kind(bearing: Bearing) -> &'static str {
+    match bearing {
+        Bearing::Breaking => "that did not pass",
+        Bearing::Unfinished => "that did not finish",
+        Bearing::Tolerated => "that are tolerated",
+        Bearing::Passed => "that passed",
+    }
 }
 
 /// Names the devices of one row; one that is there more than once is named once, with its number.
 fn devices(row: &mut String, runs: &[&TestRun], by_build: bool) {
-    let mut times: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+    let mut times: BTreeMap<(ByName<'_>, &str), usize> = BTreeMap::new();
     for run in runs {
         let build = if by_build { run.build.as_str() } else { "" };
-        *times.entry((&run.device, build)).or_insert(0) += 1;
+        *times.entry((ByName(&run.device), build)).or_insert(0) += 1;
     }
-    if times.len() > 1 {
-        add(row, format_args!("{}: ", times.len()));
+    let number = times
+        .keys()
+        .map(|(device, _)| device)
+        .collect::<BTreeSet<_>>()
+        .len();
+    if number > 1 {
+        add(row, format_args!("{number} devices: "));
     }
     for (i, ((device, build), n)) in times.iter().take(MOST_DEVICES).enumerate() {
         row.push_str(if i == 0 { "" } else { ", " });
-        row.push_str(&name(device));
+        row.push_str(&name(device.0));
         if !build.is_empty() {
             add(row, format_args!(" <code>{}</code>", name(build)));
         }
@@ -263,8 +394,8 @@ fn matrix(test_runs: &[TestRun]) -> String {
     let mut cells = BTreeMap::new();
     let (mut scenarios, mut devices) = (BTreeSet::new(), BTreeSet::new());
     for run in test_runs {
-        scenarios.insert(run.scenario.as_str());
-        devices.insert(run.device.as_str());
+        scenarios.insert(ByName(&run.scenario));
+        devices.insert(ByName(&run.device));
         let again = cells.insert((run.scenario.as_str(), run.device.as_str()), &run.status);
         // A cell has room for one status; which of two it is must not depend on their order.
         if again.is_some()
@@ -280,15 +411,15 @@ fn matrix(test_runs: &[TestRun]) -> String {
 
     let mut text = String::from("<details><summary>Scenarios by device</summary>\n\n| Scenario |");
     for device in &devices {
-        add(&mut text, format_args!(" {} |", name(device)));
+        add(&mut text, format_args!(" {} |", name(device.0)));
     }
     text.push_str("\n| :--- |");
     text.push_str(&" :---: |".repeat(devices.len()));
     for scenario in &scenarios {
-        add(&mut text, format_args!("\n| {} |", name(scenario)));
+        add(&mut text, format_args!("\n| {} |", name(scenario.0)));
         for device in &devices {
             let cell = cells
-                .get(&(*scenario, *device))
+                .get(&(scenario.0, device.0))
                 .map_or("–", |status| icon(status));
             add(&mut text, format_args!(" {cell} |"));
         }
@@ -299,12 +430,12 @@ fn matrix(test_runs: &[TestRun]) -> String {
 
 /// Renders what passed, folded; stops early where it cannot fit anyhow.
 fn passed(test_runs: &[TestRun], by_build: bool) -> String {
-    let mut groups: BTreeMap<&str, Vec<&TestRun>> = BTreeMap::new();
+    let mut groups: BTreeMap<ByName<'_>, Vec<&TestRun>> = BTreeMap::new();
     for run in test_runs
         .iter()
         .filter(|run| run.status == TestStatus::Passed)
     {
-        groups.entry(&run.scenario).or_default().push(run);
+        groups.entry(ByName(&run.scenario)).or_default().push(run);
     }
     if groups.is_empty() {
         return String::new();
@@ -315,7 +446,7 @@ fn passed(test_runs: &[TestRun], by_build: bool) -> String {
         count(n, "passed test run")
     );
     for (scenario, runs) in groups {
-        add(&mut text, format_args!("| {} | ", name(scenario)));
+        add(&mut text, format_args!("| {} | ", name(scenario.0)));
         devices(&mut text, &runs, by_build);
         text.push_str(" |\n");
         if text.len() > BUDGET {
@@ -335,24 +466,19 @@ fn append_if_room(page: &mut String, section: &str) -> bool {
     fits
 }
 
-fn left_out(page: &mut String, unshown: usize, unshown_passed: usize) {
-    let mut kinds = Vec::new();
-    if unshown > 0 {
-        kinds.push(format!("{} that did not pass", count(unshown, "test run")));
-    }
-    if unshown_passed > 0 {
-        kinds.push(count(unshown_passed, "passed test run"));
-    }
-    if !kinds.is_empty() {
-        add(
-            page,
-            format_args!(
-                "Left out, since GitHub limits the size of this page: {}. The files of the \
-                 inputs <code>json-path</code> and <code>junit-path</code> hold them all.\n",
-                kinds.join(", and ")
-            ),
-        );
-    }
+fn left_out(page: &mut String, what: &str) {
+    add(
+        page,
+        format_args!(
+            "Left out, since GitHub limits the size of this page: {what}. The files of the inputs \
+             <code>json-path</code> and <code>junit-path</code> hold them all.\n\n"
+        ),
+    );
+}
+
+/// Puts a status's icon before its word, so that no line break comes between.
+fn label(status: &TestStatus, word: &str) -> String {
+    format!("{}&nbsp;{word}", icon(status))
 }
 
 const fn icon(status: &TestStatus) -> &'static str {
@@ -398,12 +524,15 @@ fn sentence(text: &str) -> String {
 
 /// Reduces a text to one line of visible characters, and shortens it.
 ///
-/// White space is folded: several blanks at the start of a cell or a line would be structure.
+/// White space is folded: several blanks at the start of a cell or a line would be structure. Of the
+/// marks that stack up on a letter a few are kept: hundreds would draw over the rows around.
 fn plain(text: &str, most: usize) -> String {
     let mut plain = String::new();
     let mut room = most;
+    let mut marks = 0;
     for c in text.trim().chars() {
-        if c.is_whitespace() && plain.ends_with(' ') {
+        marks = if is_mark(c) { marks + 1 } else { 0 };
+        if marks > MOST_MARKS || (c.is_whitespace() && plain.ends_with(' ')) {
             continue;
         }
         if room == 0 {
@@ -422,22 +551,78 @@ fn plain(text: &str, most: usize) -> String {
     plain
 }
 
+fn is_mark(c: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    GeneralCategoryGroup::Mark.contains(category)
+}
+
 /// Turns one line of text into Markdown that shows just that text.
 ///
 /// Every ASCII punctuation mark that may mean something to Markdown, HTML or GitHub becomes a
-/// numeric entity, which cannot start a structure. GitHub looks for mentions (`@team`) and
-/// references (`#1`) after it has decoded the entities, so that these also get a space of no width.
+/// numeric entity, which cannot start a structure. GitHub looks for mentions (`@team`), references
+/// (`#1`, `GH-1`, a commit's hash) and emoji (`:lock:`) after it has decoded the entities, so that
+/// these get a [`BREAK`], and so do long words, which would push the next column out of view.
 fn escape(line: &str) -> String {
     let mut escaped = String::with_capacity(line.len() + line.len() / 4);
-    for c in line.chars() {
-        match c {
-            '@' | '#' => add(&mut escaped, format_args!("&#{};&#8203;", u32::from(c))),
-            ',' | ';' | '\'' | '"' | '/' | '%' | '?' => escaped.push(c),
-            c if c.is_ascii_punctuation() => add(&mut escaped, format_args!("&#{};", u32::from(c))),
-            c => escaped.push(c),
+    for (i, word) in line.split(' ').enumerate() {
+        if i > 0 {
+            escaped.push(' ');
+        }
+        let is_long = word.chars().count() > LONGEST_WORD;
+        let mut unbroken = 0;
+        let mut chars = word.char_indices().peekable();
+        while let Some((at, c)) = chars.next() {
+            match c {
+                ',' | ';' | '\'' | '"' | '/' | '%' | '?' => escaped.push(c),
+                c if c.is_ascii_punctuation() => {
+                    add(&mut escaped, format_args!("&#{};", u32::from(c)));
+                }
+                c => escaped.push(c),
+            }
+            unbroken += 1;
+            let Some((_, next)) = chars.peek() else {
+                continue;
+            };
+            let is_reference = matches!(c, '@' | '#')
+                || (c == ':' && (next.is_alphanumeric() || matches!(next, '_' | '+' | '-')))
+                || (c == '-' && next.is_ascii_digit())
+                || is_inside_a_hash(word, at);
+            let is_joint = !c.is_alphanumeric() || (c.is_lowercase() && next.is_uppercase());
+            let is_due = (unbroken >= LONGEST_WORD / 2 && is_joint) || unbroken >= LONGEST_WORD;
+            if is_reference || (is_long && is_due && !is_mark(*next)) {
+                escaped.push_str(BREAK);
+                unbroken = 0;
+            }
         }
     }
     escaped
+}
+
+/// Tells whether this is the sixth character of what GitHub may take for a commit's hash.
+fn is_inside_a_hash(word: &str, at: usize) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric();
+    let start = word[..at].rfind(|c| !is_part(c)).map_or(0, |found| {
+        found + word[found..].chars().next().map_or(0, char::len_utf8)
+    });
+    let rest = &word[start..];
+    let candidate = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
+    at - start == 5 && candidate.len() >= 7 && candidate.chars().all(|c| c.is_ascii_hexdigit())
+}
+
+/// Names in the order in which people count: 2 before 10.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct ByName<'a>(&'a str);
+
+impl Ord for ByName<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        alphanumeric_sort::compare_str(self.0, other.0).then_with(|| self.0.cmp(other.0))
+    }
+}
+
+impl PartialOrd for ByName<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 /// Appends formatted text without a string in between.
@@ -455,6 +640,7 @@ mod tests {
 
     use super::*;
     use crate::fixtures::test_run as run;
+    use crate::previous::Previous;
     use crate::verdict::Verdict;
 
     /// Compares the page of each ending with the one that was last looked at.
@@ -616,6 +802,7 @@ mod tests {
             let mut report = report(Conclusion::Success, test_runs);
             report.group_status = group.into();
             report.verdict = judge(&observation, &policy);
+            report.policy = policy;
             let path = format!("{}/tests/golden/{name}.md", env!("CARGO_MANIFEST_DIR"));
 
             let page = render(&report);
@@ -699,6 +886,7 @@ mod tests {
                 event => format!("{event:?}"),
             })
             .collect();
+        structure.retain(|event| !event.contains(BREAK));
         structure.dedup_by(|a, b| a == "text" && b == "text");
         structure
     }
@@ -708,10 +896,10 @@ mod tests {
             .into_iter()
             .map(|event| match event {
                 Event::Text(text) => text.to_string(),
+                Event::InlineHtml(html) if html.as_ref() == BREAK => String::new(),
                 _ => "\n".to_owned(),
             })
-            .collect::<String>()
-            .replace('\u{200b}', "")
+            .collect()
     }
 
     fn assert_only_text(hostile: &str, why: &str) {
@@ -722,7 +910,7 @@ mod tests {
             structure(&render(&filled_with("benign"))),
             "{why}: {page}"
         );
-        let expected = plain(hostile, NAME_CHARS).replace('\u{200b}', "");
+        let expected = plain(hostile, NAME_CHARS);
         assert!(
             shown(&page).contains(&expected),
             "{why}: {expected:?} in {page}"
@@ -770,7 +958,70 @@ mod tests {
         for raw in ["@", "http://", "www.", "#12", "\u{202e}"] {
             assert!(!page.contains(raw), "{raw}: {page}");
         }
-        assert!(page.contains("&#64;&#8203;team"), "{page}");
+        assert!(page.contains("&#64;<wbr>team"), "{page}");
+    }
+
+    #[test]
+    fn what_github_would_turn_into_something_else_is_broken_up() {
+        for (text, expected, why) in [
+            (":lock:", "&#58;<wbr>lock&#58;", "an emoji"),
+            ("a: b", "a&#58; b", "an ordinary colon"),
+            ("GH-12", "GH&#45;<wbr>12", "a reference"),
+            ("log-in", "log&#45;in", "an ordinary hyphen"),
+            ("0a1b2c3", "0a1b2c<wbr>3", "a commit's hash"),
+            ("(0a1b2c3)", "&#40;0a1b2c<wbr>3&#41;", "within brackets"),
+            ("facade", "facade", "shorter than a hash"),
+            ("defaced1x", "defaced1x", "no hash"),
+            ("Pixel 8", "Pixel 8", "an ordinary name"),
+        ] {
+            assert_eq!(escape(text), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn long_words_may_break_where_people_would_break_them() {
+        let test = "com.example.app.LoginTest.testThatAUserWithAnExpiredPasswordIsAsked";
+
+        let escaped = escape(test);
+
+        let parts: Vec<&str> = escaped.split(BREAK).collect();
+        assert!(parts.len() > 2, "{escaped}");
+        assert!(
+            parts
+                .iter()
+                .all(|part| part.replace("&#46;", ".").len() <= LONGEST_WORD),
+            "{escaped}"
+        );
+        assert_eq!(
+            escape("testThatAUserLogsIn"),
+            "testThatAUserLogsIn",
+            "short enough"
+        );
+    }
+
+    #[test]
+    fn accents_do_not_draw_over_the_rows_around() {
+        let zalgo = format!("a{}b", "\u{301}".repeat(200));
+
+        assert_eq!(
+            plain(&zalgo, 1_000),
+            format!("a{}b", "\u{301}".repeat(MOST_MARKS))
+        );
+        assert_eq!(plain("Việt Nam", 100), "Việt Nam", "a living language");
+    }
+
+    #[test]
+    fn names_are_sorted_as_people_count() {
+        let mut names = ["Pixel 10", "Pixel 8", "pixel 9", "Pixel 08", "Pixel 8"].map(ByName);
+        names.sort();
+
+        let names = names.map(|name| name.0);
+        assert!(
+            names.iter().position(|name| *name == "Pixel 8")
+                < names.iter().position(|name| *name == "Pixel 10"),
+            "{names:?}"
+        );
+        assert_ne!(ByName("01").cmp(&ByName("1")), Ordering::Equal);
     }
 
     #[test]
@@ -841,18 +1092,18 @@ mod tests {
              \n\
              **Next:** Look at them&#46;\n\
              \n\
-             Schedule <code>123</code> · group <code>77</code> · group status Complete · build <code>1&#46;0&#40;1&#41;</code> · took 3m20s · 1m5s of that queued · [open Sofy](https://portal.sofy.ai)\n\
+             Schedule <code>123</code> · group <code>77</code> · latest build · group status Complete · build <code>1&#46;0&#40;1&#41;</code> · 3m20s from trigger to end, 1m5s of them in the queue · [open Sofy](https://portal.sofy.ai)\n\
              \n\
-             | ❌ Failed | ⏹️ Stopped | ✅ Passed | Total |\n\
+             | Total | ✅&nbsp;Passed | ❌&nbsp;Failed | ⏹️&nbsp;Stopped |\n\
              | ---: | ---: | ---: | ---: |\n\
-             | 2 | 1 | 1 | 4 |\n\
+             | 4 | 1 | 2 | 1 |\n\
              \n\
              ### Needs attention\n\
              \n\
              | Status | Scenario | Devices |\n\
              | :--- | :--- | :--- |\n\
-             | ❌ Failed | Pay | 2: Pixel 8, iPhone 15 |\n\
-             | ⏹️ Stopped | Log in | iPhone 15 |\n\
+             | ❌&nbsp;Failed | Pay | 2 devices: Pixel 8, iPhone 15 |\n\
+             | ⏹️&nbsp;Stopped | Log in | iPhone 15 |\n\
              \n\
              <details><summary>Scenarios by device</summary>\n\
              \n\
@@ -872,6 +1123,133 @@ mod tests {
              </details>\n\
              \n"
         );
+    }
+
+    #[test]
+    fn the_page_says_what_is_new_what_is_tolerated_and_what_is_unfinished() {
+        let mut report = report(
+            Conclusion::TimedOut,
+            vec![
+                run("Log in", "Pixel 8", "Failed"),
+                run("Pay", "Pixel 8", "Failed"),
+                run("Buy 10", "Pixel 8", "Stopped"),
+                run("Buy 2", "Pixel 8", "Stopped"),
+                run("Search", "Pixel 8", "Running"),
+                run("Odd", "Pixel 8", "Flaky"),
+            ],
+        );
+        report.policy.fail_on.remove(&TestStatus::Stopped);
+        report.previous = Previous::of(&[
+            run("Log in", "Pixel 8", "Failed"),
+            run("Pay", "Pixel 8", "Passed"),
+        ]);
+        report.inputs_to_attach = vec![
+            ("test-run-group-id", "77".into()),
+            ("results-after", "none;attempt=1".into()),
+        ];
+        report.verdict.advice = "Look at the group in Sofy's portal".into();
+
+        let page = render(&report);
+
+        for (part, why) in [
+            (
+                "1 of them new since the schedule's previous run, 1 failing before too",
+                "the news",
+            ),
+            (
+                "in [Sofy's portal](https://portal.sofy.ai)",
+                "the word is the link",
+            ),
+            (
+                "<code>test&#45;run&#45;group&#45;id: \"77\"</code>",
+                "what to paste",
+            ),
+            (
+                "| Total | ✅&nbsp;Passed | ❌&nbsp;Failed | ⏹️&nbsp;Stopped, tolerated | ❔&nbsp;Unknown | ⏳&nbsp;Unfinished |",
+                "each kind has its column",
+            ),
+            ("| 6 | 0 | 2 | 2 | 1 | 1 |", "they add up"),
+            (
+                "| ❌&nbsp;Failed, new | Pay | Pixel 8 |\n| ❔&nbsp;Flaky | Odd | Pixel 8 |\n| ❌&nbsp;Failed, failing before too | Log in | Pixel 8 |\n\nNew: it passed",
+                "the news come first",
+            ),
+            (
+                "### Unfinished\n\n| Status | Scenario | Devices |\n| :--- | :--- | :--- |\n| ⏳&nbsp;Running | Search |",
+                "no failure",
+            ),
+            (
+                "list it\n\n| Status | Scenario | Devices |\n| :--- | :--- | :--- |\n| ⏹️&nbsp;Stopped | Buy 2 | Pixel 8 |\n| ⏹️&nbsp;Stopped | Buy 10 |",
+                "tolerated, as people count",
+            ),
+        ] {
+            assert!(page.contains(part), "{why}: {page}");
+        }
+    }
+
+    #[test]
+    fn a_device_on_which_most_broke_is_named() {
+        let on = |device: &str, statuses: &[&str]| -> Vec<TestRun> {
+            let runs = statuses.iter().enumerate();
+            runs.map(|(n, status)| run(&format!("S{n}"), device, status))
+                .collect()
+        };
+        for (first, second, named, why) in [
+            (
+                &["Failed", "Failed", "Failed"][..],
+                &["Passed", "Passed", "Passed"][..],
+                true,
+                "all on it",
+            ),
+            (
+                &["Failed", "Failed", "Failed"],
+                &["Failed", "Passed", "Passed"],
+                true,
+                "most of them",
+            ),
+            (
+                &["Failed", "Failed"],
+                &["Passed", "Passed"],
+                false,
+                "too few to tell",
+            ),
+            (
+                &["Failed", "Failed", "Failed"],
+                &["Failed", "Failed", "Failed"],
+                false,
+                "the app",
+            ),
+            (
+                &["Failed", "Failed", "Failed"],
+                &[],
+                false,
+                "there is one device",
+            ),
+            (
+                &["Failed", "Failed", "Failed"],
+                &["Failed"],
+                false,
+                "the other one fails too",
+            ),
+            (
+                &[
+                    "Failed", "Failed", "Failed", "Passed", "Passed", "Passed", "Passed",
+                ],
+                &["Passed"],
+                false,
+                "it works mostly",
+            ),
+        ] {
+            let mut test_runs = on("Pixel 8", first);
+            test_runs.extend(on("iPhone 15", second));
+
+            let page = render(&report(Conclusion::Failure, test_runs));
+
+            assert_eq!(
+                page.contains("on Pixel 8: look at the device"),
+                named,
+                "{why}: {page}"
+            );
+        }
     }
 
     #[test]
@@ -962,7 +1340,7 @@ mod tests {
 
         let page = render(&report(Conclusion::Failure, test_runs));
 
-        let rows = page.matches("\n| ❌ Failed |").count() - 1;
+        let rows = page.matches("\n| ❌&nbsp;Failed |").count();
         assert!(
             page.contains(&format!("{} test runs that did not pass", 20_000 - rows)),
             "{rows}"
@@ -979,7 +1357,7 @@ mod tests {
         let page = render(&report(Conclusion::Failure, test_runs));
 
         assert!(
-            page.contains("| ❌ Failed | Pay | 25: d00 ×2, d01, "),
+            page.contains("| ❌&nbsp;Failed | Pay | 25 devices: d00 ×2, d01, "),
             "{page}"
         );
         assert!(page.contains("d19, and 5 more |"), "{page}");

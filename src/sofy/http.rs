@@ -383,7 +383,7 @@ fn said(body: &str, key: &ApiKey) -> String {
     .filter(|text| !text.is_empty())
     .collect();
     let text = if words.is_empty() {
-        unescaped(body.trim())
+        without_tags(&unescaped(body.trim()))
     } else {
         words.join(" ")
     };
@@ -394,6 +394,19 @@ fn said(body: &str, key: &ApiKey) -> String {
         n if n > SNIPPET => format!("\"{}…\"", text.chars().take(SNIPPET).collect::<String>()),
         _ => format!("\"{text}\""),
     }
+}
+
+/// Takes the tags out of a gateway's page, so that its words are what is quoted.
+fn without_tags(body: &str) -> String {
+    if !body.starts_with('<') {
+        return body.to_owned();
+    }
+    let pieces = body.split('<').filter_map(|piece| {
+        let (tag, text) = piece.split_once('>')?;
+        let is_code = tag.starts_with("style") || tag.starts_with("script");
+        Some(text.trim()).filter(|text| !text.is_empty() && !is_code)
+    });
+    pieces.collect::<Vec<_>>().join(" ")
 }
 
 /// Resolves `\uXXXX`, since a key may hide behind it.
@@ -437,10 +450,16 @@ mod tests {
                 "the classic spelling",
             ),
             (
-                "<html>Bad gateway</html>",
-                "\"<html>Bad gateway</html>\"",
+                "<html><style>a{}</style><h1>502</h1>\n<p>Bad gateway</html>",
+                "\"502 Bad gateway\"",
                 "a gateway's page",
             ),
+            (
+                "<p>secret<b>-key</b>",
+                "\"secret -key\"",
+                "a key in two pieces is none",
+            ),
+            ("a < b", "\"a < b\"", "no page"),
             ("", "with an empty body", "nothing"),
         ] {
             assert_eq!(

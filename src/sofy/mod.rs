@@ -94,6 +94,34 @@ pub(crate) struct Groups {
     pub(crate) answered_at: Option<Timestamp>,
 }
 
+impl Groups {
+    /// Finds the group that was over last before this one; none where that cannot be told.
+    pub(crate) fn before(&self, group_id: &str) -> Option<&str> {
+        let limit = match self.list.iter().find(|group| group.id == group_id) {
+            Some(ours) => Some(ours.executed_at?),
+            None => None,
+        };
+        let mut earlier: Vec<&ListedGroup> = self
+            .list
+            .iter()
+            .filter(|group| group.id != group_id && group.group.is_terminal())
+            .collect();
+        if limit.is_none() && earlier.len() == 1 {
+            return Some(&earlier[0].id);
+        }
+        if earlier.iter().any(|group| group.executed_at.is_none()) {
+            return None;
+        }
+        earlier.retain(|group| limit.is_none() || group.executed_at < limit);
+        earlier.sort_by_key(|group| std::cmp::Reverse(group.executed_at));
+        match earlier[..] {
+            [first, second, ..] if first.executed_at == second.executed_at => None,
+            [first, ..] => Some(&first.id),
+            [] => None,
+        }
+    }
+}
+
 /// One entry of the list of groups.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedGroup {
@@ -134,4 +162,63 @@ pub(crate) async fn observe<A: SofyApi>(
         test_runs: attributed.test_runs,
         ambiguous: attributed.ambiguous,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scripted::groups;
+    use super::*;
+
+    #[test]
+    fn the_previous_group_is_named_only_where_it_can_be_told() {
+        for (list, ours, expected, why) in [
+            (&[][..], "9", None, "there is none"),
+            (&[("7", None)], "9", Some("7"), "the only one"),
+            (
+                &[("7", Some(1)), ("8", Some(2))],
+                "9",
+                Some("8"),
+                "the newest",
+            ),
+            (
+                &[("8", Some(2)), ("7", Some(1))],
+                "9",
+                Some("8"),
+                "in any order",
+            ),
+            (&[("7", Some(1)), ("8", None)], "9", None, "one has no time"),
+            (&[("7", Some(1)), ("8", Some(1))], "9", None, "at one time"),
+            (
+                &[("9", Some(3)), ("7", Some(1))],
+                "9",
+                Some("7"),
+                "never ours",
+            ),
+            (
+                &[("9", Some(2)), ("8", Some(3)), ("7", Some(1))],
+                "9",
+                Some("7"),
+                "nor a later one",
+            ),
+            (
+                &[("9", None), ("7", Some(1))],
+                "9",
+                None,
+                "ours has no time",
+            ),
+        ] {
+            let Baseline::Groups(mut groups) = groups(list, None) else {
+                unreachable!("groups");
+            };
+            for group in &mut groups.list {
+                group.group = Group::parse("Complete");
+            }
+
+            assert_eq!(groups.before(ours), expected, "{why}");
+        }
+        let Baseline::Groups(running) = groups(&[("7", Some(1))], None) else {
+            unreachable!("groups");
+        };
+        assert_eq!(running.before("9"), None, "it is not over");
+    }
 }

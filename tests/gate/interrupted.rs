@@ -8,7 +8,7 @@ use crate::step::{Gate, Started, each};
 /// Starts the step and waits until it has seen its test runs.
 fn watching(fake: &FakeSofy, schedule: &str) -> Started {
     let step = Gate::new(fake).input("schedule-id", schedule).start();
-    step.wait_until(|log| log.contains("0 of 3 done"));
+    step.wait_until(|log| log.contains("0 of 3 test runs done"));
     step
 }
 

@@ -13,7 +13,7 @@ fn never_done() -> FakeSofy {
 /// A step that was killed while it watched its run.
 fn killed(fake: &FakeSofy, schedule: &str) -> Step {
     let step = Gate::new(fake).input("schedule-id", schedule).start();
-    step.wait_until(|log| log.contains("0 of 3 done"));
+    step.wait_until(|log| log.contains("0 of 3 test runs done"));
     step.signal("KILL");
     step.end()
 }
