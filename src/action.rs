@@ -441,7 +441,8 @@ mod tests {
         cancelled_after: Option<Duration>,
     ) -> (Report, bool) {
         let inputs = inputs(pairs);
-        let state = std::env::temp_dir().join(format!("state-{}", uuid::Uuid::new_v4()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
         let env = [("GITHUB_STATE".to_owned(), state.display().to_string())];
         let mut runner = Runner::open(&env);
         let (sender, limits) = limits(inputs.timeout);
@@ -455,7 +456,6 @@ mod tests {
         let (report, ()) = tokio::join!(conduct(api, &inputs, &mut runner, limits), signalling);
 
         let saved = std::fs::read_to_string(&state).expect("the state");
-        std::fs::remove_file(&state).expect("the state");
         let last = saved.lines().rev().nth(1).unwrap_or_default();
         (report, last.starts_with('1'))
     }

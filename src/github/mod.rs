@@ -20,6 +20,8 @@ pub(crate) struct Runner {
     summary: Result<File, String>,
     state: Result<File, String>,
     workspace: PathBuf,
+    /// Elsewhere nobody waits for outputs and a summary.
+    is_github: bool,
 }
 
 impl Runner {
@@ -43,6 +45,7 @@ impl Runner {
             summary: file("GITHUB_STEP_SUMMARY"),
             state: file("GITHUB_STATE"),
             workspace: PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or(".")),
+            is_github: value("GITHUB_ACTIONS") == Some("true"),
         }
     }
 
@@ -58,7 +61,7 @@ impl Runner {
             .map(|(name, value)| heredoc(name, value))
             .collect();
         if let Err(problem) = append(&mut self.output, &text) {
-            tracing::warn!("the step outputs are not written: {problem}");
+            self.miss(&format!("the step outputs are not written: {problem}"));
         }
     }
 
@@ -69,13 +72,20 @@ impl Runner {
         }
     }
 
-    /// Adds to the job summary, or prints it where the runner has none.
+    /// Adds to the job summary.
     pub(crate) fn add_summary(&mut self, markdown: &str) {
         if let Err(problem) = append(&mut self.summary, markdown) {
-            tracing::warn!("the job summary is not written: {problem}; it follows in the log");
-            for line in markdown.lines() {
-                tracing::info!("{line}");
-            }
+            self.miss(&format!(
+                "the job summary is not written: {problem}; the log has every test run"
+            ));
+        }
+    }
+
+    fn miss(&self, problem: &str) {
+        if self.is_github {
+            tracing::warn!("{problem}");
+        } else {
+            tracing::debug!("{problem}");
         }
     }
 
@@ -128,16 +138,15 @@ mod tests {
         )])
     }
 
-    fn scratch(name: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("{name}-{}", Uuid::new_v4()));
-        std::fs::create_dir_all(&path).expect("a folder");
-        path
+    fn scratch() -> tempfile::TempDir {
+        tempfile::tempdir().expect("a folder")
     }
 
     #[test]
     fn a_report_is_written_with_its_folders_and_replaces_the_old_one() {
-        let workspace = scratch("reports");
-        let runner = runner(&workspace);
+        let folder = scratch();
+        let workspace = folder.path();
+        let runner = runner(workspace);
 
         runner
             .write_report(Path::new("a/b/report.xml"), "old")
@@ -160,10 +169,10 @@ mod tests {
 
     #[test]
     fn a_link_out_of_the_workspace_is_not_followed() {
-        let (workspace, outside) = (scratch("workspace"), scratch("outside"));
-        std::os::unix::fs::symlink(&outside, workspace.join("link")).expect("a link");
+        let (workspace, outside) = (scratch(), scratch());
+        std::os::unix::fs::symlink(&outside, workspace.path().join("link")).expect("a link");
 
-        let written = runner(&workspace).write_report(Path::new("link/report.xml"), "x");
+        let written = runner(workspace.path()).write_report(Path::new("link/report.xml"), "x");
 
         assert!(written.is_err());
         assert_eq!(std::fs::read_dir(&outside).expect("the folder").count(), 0);

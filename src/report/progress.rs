@@ -27,7 +27,11 @@ impl Progress {
         if state == self.said && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
             return None;
         }
-        let line = format!("after {}: {state}; next look in {}", span(elapsed), span(next));
+        let line = format!(
+            "after {}: {state}; next look in {}",
+            span(elapsed),
+            span(next)
+        );
         self.said = state;
         self.said_at = elapsed;
         Some(line)
