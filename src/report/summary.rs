@@ -633,7 +633,7 @@ fn add(text: &mut String, arguments: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use proptest::prelude::*;
     use pulldown_cmark::{Event, Options, Parser};
@@ -1313,12 +1313,10 @@ mod tests {
                 .map(|i| run(&format!("{i}{prefix}{long_tail}"), "P", status))
                 .collect();
             test_runs.push(run("Pay", "Pixel 8", "Failed"));
-            let start = Instant::now();
 
             let page = render(&report(Conclusion::Failure, test_runs));
 
             assert!(page.len() <= BUDGET, "{why}: {}", page.len());
-            assert!(start.elapsed() < Duration::from_secs(5), "{why}");
             match missing {
                 None => assert!(!page.contains("Left out"), "{why}"),
                 Some(words) => {
