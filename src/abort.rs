@@ -70,31 +70,59 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
              be somebody else's, so it is never aborted."
         )),
         (true, Generation::Public, Origin::Named | Origin::Attached) => {
+            let mut latest = unanswered(group_id);
             let patience = async {
                 _ = timeout(WITHOUT_A_SIGNAL, limits.signal()).await;
                 sleep(AFTER_A_SIGNAL).await;
             };
-            tokio::select! {
+            let stopped = tokio::select! {
                 biased;
-                answer = abort(api, group_id) => match answer {
-                    Ok(said) => End::Aborted(answered(group_id, &said)),
-                    Err(error) => End::NotAborted(refused(group_id, &error)),
-                },
-                () = patience => End::NotAborted(unanswered(group_id)),
+                stopped = until_stopped(api, group_id, &mut latest) => Some(stopped),
+                () = patience => None,
+            };
+            match stopped {
+                Some(Stopped::Aborted(said)) => End::Aborted(said),
+                Some(Stopped::Over) => End::Over,
+                None => End::NotAborted(latest),
             }
         }
     }
 }
 
-/// Asks until Sofy answers, or refuses.
-async fn abort<A: SofyApi>(api: &A, group_id: &str) -> Result<String, ApiError> {
+/// Why a group needs no further abort.
+#[derive(Debug)]
+enum Stopped {
+    /// Sofy aborted it; what to say of it.
+    Aborted(String),
+    /// It was over already.
+    Over,
+}
+
+/// Asks until Sofy has aborted the group, or shows that it is over, whatever it says before.
+///
+/// A gateway says no in a bad minute, an answer may be lost, and a group that has just been
+/// triggered may not be abortable yet: given up, it would run on. `latest` tells how it stands to
+/// whoever stops waiting.
+async fn until_stopped<A: SofyApi>(api: &A, group_id: &str, latest: &mut String) -> Stopped {
+    let mut failures = 0;
     loop {
-        match api.abort(group_id).await {
-            Err(error) if error.is_transient() => sleep(Duration::from_millis(500)).await,
-            answer => return answer,
+        let error = match api.abort(group_id).await {
+            Ok(said) => return Stopped::Aborted(answered(group_id, &said)),
+            Err(error) => error,
+        };
+        *latest = refused(group_id, &error);
+        if let Ok(group) = api.group(group_id).await
+            && group.is_terminal()
+        {
+            return Stopped::Over;
         }
+        failures += 1;
+        sleep(backoff(failures, error.retry_after, SHORTEST)).await;
     }
 }
+
+/// The jitter of the shortest pauses: a cancelled step has three seconds.
+const SHORTEST: f64 = 1.0;
 
 fn answered(group_id: &str, said: &str) -> String {
     format!("Asked Sofy to abort test run group {group_id}; it answered: {said}")
@@ -197,23 +225,15 @@ pub(crate) async fn post_step(
     patient_abort(&api, &group_id, &mut limits).await
 }
 
-/// Asks until Sofy answers, whatever it says before: the run would go on otherwise.
 async fn patient_abort<A: SofyApi>(api: &A, group_id: &str, limits: &mut Limits) -> PostStep {
-    let mut failures = 0;
     let mut latest = unanswered(group_id);
-    loop {
-        match limits.within(api.abort(group_id)).await {
-            Ok(Ok(said)) => return PostStep::Acted(answered(group_id, &said)),
-            Ok(Err(error)) => {
-                failures += 1;
-                latest = refused(group_id, &error);
-                let pause = backoff(failures, error.retry_after, 0.0);
-                if limits.within(sleep(pause)).await.is_err() {
-                    return PostStep::Trouble(latest);
-                }
-            }
-            Err(_) => return PostStep::Trouble(latest),
-        }
+    match limits
+        .within(until_stopped(api, group_id, &mut latest))
+        .await
+    {
+        Ok(Stopped::Aborted(said)) => PostStep::Acted(said),
+        Ok(Stopped::Over) => PostStep::Nothing("its group is over"),
+        Err(_) => PostStep::Trouble(latest),
     }
 }
 
@@ -244,6 +264,12 @@ mod tests {
                     true,
                 ),
                 (
+                    Scripted::new()
+                        .abort(Err(failure(Kind::Refused)), Duration::ZERO)
+                        .abort(Ok("aborted"), second),
+                    true,
+                ),
+                (
                     Scripted::new().abort(Err(failure(Kind::Unclear)), Duration::ZERO),
                     false,
                 ),
@@ -253,6 +279,7 @@ mod tests {
                 ),
                 (Scripted::new().abort(Ok("too late"), HOUR), false),
             ] {
+                let api = api.look("Running", Vec::new());
                 let (sender, mut limits) = limits(HOUR);
                 sender
                     .send(signalled.then_some("SIGINT"))
@@ -265,6 +292,44 @@ mod tests {
                 assert_eq!(end.goes_on(), !aborted, "{why}");
                 assert!(start.elapsed() <= at_most, "{why}: {:?}", start.elapsed());
             }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_is_over_needs_no_further_abort() {
+        let nothing = || Scripted::new().abort(Err(failure(Kind::Unclear)), Duration::ZERO);
+        for (api, over, why) in [
+            (nothing().look("Complete", Vec::new()), true, "at once"),
+            (
+                nothing()
+                    .look("Running", Vec::new())
+                    .look("Complete with errors", Vec::new()),
+                true,
+                "after a while",
+            ),
+            (nothing().look("Running", Vec::new()), false, "it runs on"),
+            (
+                nothing().look("Paused", Vec::new()),
+                false,
+                "an unknown word",
+            ),
+            (
+                nothing().failures(&failure(Kind::Unclear), 1),
+                false,
+                "nothing is known",
+            ),
+        ] {
+            let (_sender, mut limits) = limits(WITH_PATIENCE);
+
+            let end = abort_unfinished(&api, true, Origin::Named, "77", &mut limits.clone()).await;
+            let post = patient_abort(&api, "77", &mut limits).await;
+
+            assert_eq!(end == End::Over, over, "{why}: {end:?}");
+            assert_eq!(
+                matches!(post, PostStep::Nothing(_)),
+                over,
+                "{why}: {post:?}"
+            );
         }
     }
 
@@ -316,8 +381,11 @@ mod tests {
             let back = Scripted::new()
                 .abort(Err(failure(kind)), Duration::ZERO)
                 .abort(Err(failure(kind)), Duration::ZERO)
-                .abort(Ok("aborted"), Duration::ZERO);
-            let silent = Scripted::new().abort(Err(failure(kind)), Duration::ZERO);
+                .abort(Ok("aborted"), Duration::ZERO)
+                .look("Running", Vec::new());
+            let silent = Scripted::new()
+                .abort(Err(failure(kind)), Duration::ZERO)
+                .look("Running", Vec::new());
             let (_sender, mut limits) = limits(WITH_PATIENCE);
 
             let done = patient_abort(&back, "77", &mut limits.clone()).await;

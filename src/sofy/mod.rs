@@ -45,6 +45,8 @@ pub(crate) trait SofyApi {
     async fn builds(&self) -> Result<Vec<Build>, ApiError>;
 
     /// Asks Sofy to stop this one group; gives Sofy's answer.
+    ///
+    /// An answer that nothing was aborted is an error: the run may be over, or may go on.
     async fn abort(&self, group_id: &str) -> Result<String, ApiError>;
 }
 

@@ -21,6 +21,8 @@ use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
 const ABORT: &str = "/scheduler-microservice/public/test-run/abort";
+/// Sofy says so with status 200 where every test run is over, and where none can be aborted yet.
+const NOTHING_ABORTED: &str = "no test runs could be aborted";
 
 /// The public API, for one schedule.
 #[derive(Debug)]
@@ -219,7 +221,14 @@ impl SofyApi for Public {
                 "the answer has no message",
             ));
         }
-        Ok(self.http.key().strike(answer.message))
+        let said = self.http.key().strike(answer.message);
+        if said.to_lowercase().contains(NOTHING_ABORTED) {
+            return Err(ApiError::new(
+                Kind::Unclear,
+                format!("PUT {path}: Sofy aborted nothing; it answered: {said}"),
+            ));
+        }
+        Ok(said)
     }
 }
 
@@ -408,5 +417,26 @@ mod tests {
 
         assert!(said.contains("successfully"));
         abort.assert_async().await;
+    }
+
+    #[tokio::test]
+    async fn an_abort_of_nothing_is_none() {
+        let mut server = Server::new_async().await;
+        server
+            .mock("PUT", Matcher::Any)
+            .with_body(
+                r#"{"message":"No test runs could be aborted for this scheduled run. They may have already completed or are in a non-abortable state."}"#,
+            )
+            .create_async()
+            .await;
+
+        let error = client(&server).abort("77").await.expect_err("none");
+
+        assert!(error.is_transient(), "it may be abortable in a moment");
+        assert!(
+            error.message.contains("non-abortable state"),
+            "{}",
+            error.message
+        );
     }
 }
