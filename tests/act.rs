@@ -1,0 +1,316 @@
+//! Does a workflow get from the action what README.md promises?
+//!
+//! act runs whole workflows: those of `tests/act/`, and the recipes of `examples/workflows/` as they are. What they
+//! use is laid out as in a release, with a built image for the Dockerfile; Sofy is played on this machine. How act
+//! differs from GitHub is said in CONTRIBUTING.md. `.ci/act IMAGE` prepares what it needs and starts it.
+#![cfg(target_os = "linux")]
+#![expect(clippy::print_stdout, reason = "a failed test shows act's log")]
+
+#[path = "fake_sofy/mod.rs"]
+mod fake_sofy;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fake_sofy::{FakeSofy, Pace, Row, Script};
+use serde_json::Value;
+
+type Try<T = ()> = Result<T, Box<dyn Error>>;
+
+/// What becomes of any of it in the log is a leak.
+const KEY: &str = "0b5e55ed-c0de-4bad-beef-5ec2e7000002";
+
+/// Longer than any workflow here takes, so that a hang is a failure and not an endless job.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// A user's repository, which is at the same time the action as a release has it.
+struct Project {
+    id: String,
+    folder: PathBuf,
+    sofy: FakeSofy,
+}
+
+/// act while it runs.
+struct Running {
+    act: Act,
+    project: Project,
+}
+
+/// The process, which is not left behind by a test that fails.
+struct Act(Child);
+
+/// What act said.
+struct Ended {
+    project: Project,
+    green: bool,
+    log: Vec<Value>,
+}
+
+impl Project {
+    fn new(script: Script) -> Try<Self> {
+        let sofy = FakeSofy::start(script);
+        let id = uuid::Uuid::new_v4().simple().to_string();
+        let folder = std::env::temp_dir().join(format!("sofy-act-{id}"));
+        fs::create_dir(&folder)?;
+        done(Command::new("git").args(["init", "--quiet"]).arg(&folder))?;
+
+        let image = format!("image: docker://{}", variable("SOFY_TEST_IMAGE")?);
+        let action = replaced(&file("action.yml")?, "image: Dockerfile", &image)?;
+        // Workflows name no `api-url`, as users' do not, and must not reach Sofy from here.
+        let address = format!("api-url:\n    default: {}", sofy.url());
+        let action = replaced(&action, "api-url:", &address)?;
+        fs::write(folder.join("action.yml"), action)?;
+        Ok(Self { id, folder, sofy })
+    }
+
+    fn start(self, workflow: &str) -> Try<Running> {
+        // act names its containers after the workflow, and there may be another of us on this machine.
+        let text = replaced(
+            &file(workflow)?,
+            "\nname: ",
+            &format!("\nname: {} ", self.id),
+        )?;
+        let workflow = self.folder.join("workflow.yml");
+        fs::write(&workflow, text)?;
+        let log = File::create(self.folder.join("act.log"))?;
+        let act = Command::new(variable("SOFY_TEST_ACT")?)
+            .args([
+                "push",
+                "--json",
+                "--no-cache-server",
+                "--pull=false",
+                "--rm",
+            ])
+            .arg(format!(
+                "--platform=ubuntu-latest={}",
+                variable("SOFY_TEST_RUNNER")?
+            ))
+            .arg(format!(
+                "--local-repository=OWNER/REPO@v1={}",
+                self.folder.display()
+            ))
+            .arg(format!("--workflows={}", workflow.display()))
+            .arg(format!("--secret=SOFY_API_KEY={KEY}"))
+            .current_dir(&self.folder)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()?;
+        Ok(Running {
+            act: Act(act),
+            project: self,
+        })
+    }
+
+    fn run(self, workflow: &str) -> Try<Ended> {
+        self.start(workflow)?.end()
+    }
+
+    /// The containers or volumes of act's that bear our name.
+    fn list(&self, command: &[&str]) -> Try<Vec<String>> {
+        let name = format!("--filter=name={}", self.id);
+        let found = docker(&[command, &["--quiet", &name]].concat())?;
+        Ok(found.lines().map(str::to_owned).collect())
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        // act cleans up itself, but for where a test failed or what runs was killed.
+        for (list, remove) in [
+            (&["ps", "--all"][..], &["rm", "--force"][..]),
+            (&["volume", "ls"], &["volume", "rm"]),
+        ] {
+            for left in self.list(list).unwrap_or_default() {
+                docker(&[remove, &[&left]].concat()).ok();
+            }
+        }
+        fs::remove_dir_all(&self.folder).ok();
+    }
+}
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+impl Running {
+    fn until(&mut self, seen: impl Fn(&FakeSofy) -> bool) -> Try {
+        let start = Instant::now();
+        while !seen(&self.project.sofy) {
+            if self.act.0.try_wait()?.is_some() || start.elapsed() > PATIENCE {
+                return Err("what was waited for never came".into());
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Kills the container of the step that runs, as a runner does that has lost its patience.
+    fn kill(&self) -> Try {
+        let image = format!("--filter=ancestor={}", variable("SOFY_TEST_IMAGE")?);
+        for container in self.project.list(&["ps", &image])? {
+            docker(&["kill", &container])?;
+        }
+        Ok(())
+    }
+
+    fn end(mut self) -> Try<Ended> {
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = self.act.0.try_wait()? {
+                break status;
+            }
+            if start.elapsed() > PATIENCE {
+                return Err("act did not end".into());
+            }
+            thread::sleep(Duration::from_millis(50));
+        };
+        let text = fs::read_to_string(self.project.folder.join("act.log"))?;
+        println!("{text}");
+        // act's own `Error: …` at the end is no JSON.
+        let log: Vec<Value> = text
+            .lines()
+            .filter(|line| line.starts_with('{'))
+            .map(serde_json::from_str)
+            .collect::<Result<_, _>>()?;
+        for line in &log {
+            // act's `raw` and `arg` quote our `::add-mask::`; what it shows of it is `msg`.
+            let shown = [&line["msg"], &line["content"]].map(Value::to_string);
+            assert!(!shown.concat().contains(KEY), "the key is shown: {line}");
+        }
+        Ok(Ended {
+            project: self.project,
+            green: status.success(),
+            log,
+        })
+    }
+}
+
+impl Ended {
+    /// What each job came to; a job that did not run is not there.
+    fn jobs(&self) -> BTreeMap<&str, &str> {
+        self.log
+            .iter()
+            .filter_map(|line| {
+                let name = line["job"].as_str()?.rsplit('/').next()?;
+                Some((name.trim_end(), line["jobResult"].as_str()?))
+            })
+            .collect()
+    }
+
+    /// What one field of the lines says, for one step, given as its ID or by what it shows.
+    fn said<'a>(&'a self, field: &str, step: &str) -> Vec<&'a str> {
+        let of_step = |line: &&Value| line["stepID"][0] == step || line["step"] == step;
+        let lines = self.log.iter().filter(of_step);
+        lines.filter_map(|line| line[field].as_str()).collect()
+    }
+
+    fn printed(&self, text: &str) -> bool {
+        let printed = |line: &&Value| line["raw_output"] == true;
+        let mut lines = self.log.iter().filter(printed);
+        lines.any(|line| line["msg"].as_str().is_some_and(|msg| msg.contains(text)))
+    }
+}
+
+fn file(name: &str) -> Try<String> {
+    Ok(fs::read_to_string(
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(name),
+    )?)
+}
+
+fn variable(name: &str) -> Try<String> {
+    std::env::var(name).map_err(|_| format!("{name} is not set: start this with .ci/act").into())
+}
+
+fn docker(arguments: &[&str]) -> Try<String> {
+    done(Command::new("docker").args(arguments))
+}
+
+/// Runs it, and returns what it printed where it succeeded.
+fn done(command: &mut Command) -> Try<String> {
+    let output = command.output()?;
+    if !output.status.success() {
+        return Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// The text with the one place replaced.
+fn replaced(text: &str, from: &str, to: &str) -> Try<String> {
+    match text.matches(from).count() {
+        1 => Ok(text.replacen(from, to, 1)),
+        count => Err(format!("{from:?} is there {count} times").into()),
+    }
+}
+
+fn script() -> Script {
+    let failing = vec![
+        Row::new("Log in", "Pixel 8", "Passed"),
+        Row::new("Search", "Pixel 8", "Failed"),
+        Row::new("Check out", "iPhone13,2", "Not Executed"),
+    ];
+    Script {
+        rows_of: BTreeMap::from([("1889".to_owned(), failing)]),
+        ..Script::default()
+    }
+}
+
+#[test]
+#[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
+fn outputs_reach_later_steps_and_jobs_and_another_job_picks_up_a_run() -> Try {
+    let ended = Project::new(script())?.run("tests/act/outputs.yml")?;
+
+    assert!(ended.green);
+    let expected = ["attach", "gate", "later", "start", "tolerated"].map(|job| (job, "success"));
+    assert_eq!(ended.jobs(), BTreeMap::from(expected));
+    assert_eq!(ended.project.sofy.triggers(), 3, "one for each schedule");
+    let summaries = ended.said("content", "sofy").join("\n");
+    for headline in ["## ✅ Passed: ", "## ❌ Failed: "] {
+        assert!(summaries.contains(headline), "{summaries}");
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
+fn a_failure_makes_the_job_red_and_stops_what_hangs_on_it() -> Try {
+    let ended = Project::new(script())?.run("tests/act/red.yml")?;
+
+    assert!(!ended.green);
+    assert_eq!(ended.jobs(), BTreeMap::from([("gate", "failure")]));
+    assert!(ended.printed("seen as failed, 1 of 3"));
+    assert!(!ended.printed("this must not run"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
+fn after_a_killed_step_its_post_step_runs() -> Try {
+    let endless = Script {
+        pace: Pace::Never,
+        ..Script::default()
+    };
+    let mut running = Project::new(endless)?.start("tests/act/endless.yml")?;
+    running.until(|sofy| sofy.requests().len() > 3)?;
+
+    running.kill()?;
+    let ended = running.end()?;
+
+    assert_eq!(ended.jobs(), BTreeMap::from([("gate", "failure")]));
+    let post = |line: &&Value| line["stage"] == "Post" && line["stepResult"] == "success";
+    assert!(ended.log.iter().any(|line| post(&line)));
+    assert_eq!(
+        ended.project.sofy.triggers(),
+        1,
+        "a post step never triggers"
+    );
+    Ok(())
+}
