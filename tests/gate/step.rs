@@ -125,7 +125,6 @@ impl Gate {
             stderr: Stream::of(child.stderr.take().unwrap()),
             child,
             folder: self.folder,
-            since: Instant::now(),
         }
     }
 }
@@ -165,7 +164,6 @@ pub(crate) struct Started {
     folder: PathBuf,
     stdout: Stream,
     stderr: Stream,
-    since: Instant,
 }
 
 impl Started {
@@ -208,7 +206,6 @@ impl Started {
             }
             thread::sleep(Duration::from_millis(10));
         };
-        let took = self.since.elapsed();
         let outputs = fs::read_to_string(self.folder.join("output")).unwrap();
         let summary = fs::read_to_string(self.folder.join("summary")).unwrap();
         let state = fs::read_to_string(self.folder.join("state")).unwrap();
@@ -221,7 +218,6 @@ impl Started {
             raw_outputs: outputs,
             state: read_file_command(&state).unwrap(),
             summary,
-            took,
         }
     }
 }
@@ -237,7 +233,6 @@ pub(crate) struct Step {
     /// What the runner hands to the post step.
     pub(crate) state: BTreeMap<String, String>,
     pub(crate) summary: String,
-    pub(crate) took: Duration,
 }
 
 impl Step {
