@@ -4,7 +4,7 @@
 //! Pure: compares texts. It proves, or says why it cannot; only a build that the list gives to
 //! other hashes alone is held against a run.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use crate::test_run::TestRun;
@@ -132,11 +132,11 @@ pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> P
     {
         return unverified("Sofy's list of builds gives the hash several builds".to_owned());
     }
+    let named = by_name(builds);
     let others = |text: &str, same_application: bool| {
-        builds.iter().any(|build| {
+        named.get(text).into_iter().flatten().any(|build| {
             (build.application == ours.application) == same_application
                 && !build.app_hash.eq_ignore_ascii_case(app_hash)
-                && build.is_called(text)
         })
     };
     let tested = texts(test_runs);
@@ -187,12 +187,13 @@ pub(crate) fn warnings(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -
         ));
     }
     if let (Listed::Builds(builds), Some(ours)) = (listed, listed.of(app_hash).first()) {
+        let named = by_name(builds);
         let foreign = tested.iter().find(|text| {
-            let mut called = builds
-                .iter()
-                .filter(|build| build.is_called(text))
-                .peekable();
-            called.peek().is_some() && called.all(|build| build.application != ours.application)
+            named.get(**text).is_some_and(|builds| {
+                builds
+                    .iter()
+                    .all(|build| build.application != ours.application)
+            })
         });
         if let Some(text) = foreign {
             warnings.push(format!(
@@ -201,6 +202,19 @@ pub(crate) fn warnings(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -
         }
     }
     warnings
+}
+
+/// The builds that each text names, so that many texts and many builds are compared in linear time.
+fn by_name(builds: &[Build]) -> HashMap<&str, Vec<&Build>> {
+    let mut named: HashMap<&str, Vec<&Build>> = HashMap::new();
+    for build in builds {
+        for text in [&build.id, &build.friendly_name] {
+            if !text.is_empty() {
+                named.entry(text).or_default().push(build);
+            }
+        }
+    }
+    named
 }
 
 fn texts(test_runs: &[TestRun]) -> BTreeSet<&str> {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A shorter text is no key: striking it out would only garble what people read.
+/// A shorter text is no key: replacing it would only garble what people read.
 const SHORTEST: usize = 6;
 
 /// The Sofy API key.
@@ -20,28 +20,17 @@ impl ApiKey {
         &self.0
     }
 
-    /// Strikes the key out of a text that came from outside, in whatever case it is spelled.
-    pub(crate) fn strike(&self, text: String) -> String {
-        // ASCII keeps its length, so that a place in the one is a place in the other.
-        let lower = text.to_ascii_lowercase();
-        let spellings = self.spellings();
-        let mut struck = String::new();
-        let mut end = 0;
-        while let Some((start, length)) = first(&lower[end..], &spellings) {
-            struck.push_str(&text[end..end + start]);
-            struck.push_str("***");
-            end += start + length;
-        }
-        if end == 0 {
-            return text;
-        }
-        struck.push_str(&text[end..]);
-        struck
+    /// Replaces the key in a text that came from outside, in whatever case it is spelled.
+    pub(crate) fn redact(&self, text: String) -> String {
+        self.spellings().iter().fold(text, without)
     }
 
     /// Tells whether a text holds the key.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        first(&text.to_ascii_lowercase(), &self.spellings()).is_some()
+        let text = text.to_ascii_lowercase();
+        self.spellings()
+            .iter()
+            .any(|spelling| text.contains(spelling))
     }
 
     /// The key as it is and as JSON may escape it, in lower case.
@@ -57,12 +46,22 @@ impl ApiKey {
     }
 }
 
-/// Finds the first of some patterns: its place and its length.
-fn first(text: &str, patterns: &[String]) -> Option<(usize, usize)> {
-    patterns
-        .iter()
-        .filter_map(|pattern| Some((text.find(pattern)?, pattern.len())))
-        .min()
+/// Replaces every occurrence of a secret that is given in lower case, in one pass.
+fn without(text: String, secret: &String) -> String {
+    // ASCII keeps its length, so that a place in the one is a place in the other.
+    let lower = text.to_ascii_lowercase();
+    let mut redacted = String::new();
+    let mut end = 0;
+    for (start, found) in lower.match_indices(secret) {
+        redacted.push_str(&text[end..start]);
+        redacted.push_str("***");
+        end = start + found.len();
+    }
+    if end == 0 {
+        return text;
+    }
+    redacted.push_str(&text[end..]);
+    redacted
 }
 
 impl fmt::Debug for ApiKey {
@@ -77,7 +76,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn the_key_is_struck_however_it_is_spelled() {
+    fn the_key_is_redacted_however_it_is_spelled() {
         let key = ApiKey::new("Se/cret\"Key".into());
         for (text, expected, why) in [
             ("a Se/cret\"Key b", "a *** b", "as it is"),
@@ -90,10 +89,10 @@ mod tests {
             ("Se/cret\"KeySe/cret\"Key", "******", "twice"),
             ("Se/cret", "Se/cret", "not the key"),
         ] {
-            assert_eq!(key.strike(text.into()), expected, "{why}");
+            assert_eq!(key.redact(text.into()), expected, "{why}");
         }
         assert_eq!(
-            ApiKey::new("key".into()).strike("a key".into()),
+            ApiKey::new("key".into()).redact("a key".into()),
             "a key",
             "too short to be one"
         );
@@ -102,9 +101,9 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_is_left_of_the_key(key in "[a-zA-Z0-9/\"+=-]{6,20}", before in any::<String>(), after in any::<String>()) {
-            let struck = ApiKey::new(key.clone()).strike(format!("{before}{key}{after}{key}"));
+            let redacted = ApiKey::new(key.clone()).redact(format!("{before}{key}{after}{key}"));
 
-            prop_assert!(!struck.to_ascii_lowercase().contains(&key.to_ascii_lowercase()));
+            prop_assert!(!redacted.to_ascii_lowercase().contains(&key.to_ascii_lowercase()));
         }
     }
 }

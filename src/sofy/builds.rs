@@ -3,6 +3,7 @@
 use reqwest::header::HeaderValue;
 use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::error::{ApiError, Kind};
 use super::http::{Connection, Http};
@@ -22,7 +23,8 @@ pub(crate) struct Builds {
 struct WireApplication {
     #[serde(deserialize_with = "wire::text")]
     application_guid: String,
-    application_builds: Option<Vec<wire::Lenient<WireBuild>>>,
+    /// Read one application after the other, so that together they are no more than a list may hold.
+    application_builds: Option<Box<RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -49,24 +51,32 @@ impl Builds {
         let answer = self.http.send(&call, request).await?;
         let applications: Vec<WireApplication> =
             self.http.list(&call, &answer.body, "the list of builds")?;
-        let strike = |text: String| self.http.key().strike(text);
-        Ok(applications
-            .into_iter()
-            .flat_map(|application| {
-                let guid = application.application_guid;
-                let builds = application.application_builds.unwrap_or_default();
-                builds.into_iter().filter_map(move |build| {
-                    let build = build.0.filter(|build| !build.app_hash.is_empty())?;
-                    Some((guid.clone(), build))
-                })
-            })
-            .map(|(application, build)| Build {
-                app_hash: strike(build.app_hash),
-                application,
-                id: strike(build.build_id),
-                friendly_name: strike(build.build_friendly_name),
-            })
-            .collect())
+        let redact = |text: String| self.http.key().redact(text);
+        let mut all = Vec::new();
+        for application in applications {
+            let Some(raw) = application.application_builds else {
+                continue;
+            };
+            let builds: Vec<wire::Lenient<WireBuild>> =
+                self.http
+                    .list(&call, raw.get(), "an application's builds")?;
+            let readable = builds.into_iter().filter_map(|build| build.0);
+            all.extend(
+                readable
+                    .filter(|build| !build.app_hash.is_empty())
+                    .map(|build| Build {
+                        app_hash: redact(build.app_hash),
+                        application: application.application_guid.clone(),
+                        id: redact(build.build_id),
+                        friendly_name: redact(build.build_friendly_name),
+                    }),
+            );
+            if all.len() > wire::MOST_ENTRIES {
+                let why = "it lists too many builds";
+                return Err(self.http.unreadable(&call, &answer.body, why));
+            }
+        }
+        Ok(all)
     }
 }
 

@@ -39,7 +39,7 @@ pub(crate) struct Http {
 
 /// A successful answer.
 pub(crate) struct Answer {
-    /// With the key struck out.
+    /// With the key redacted.
     pub(crate) body: String,
     /// What the server's clock said.
     pub(crate) date: Option<Timestamp>,
@@ -110,7 +110,7 @@ impl Http {
             };
             let error = ApiError::new(
                 kind,
-                format!("{call}: {}", self.key.strike(causes(&error.without_url()))),
+                format!("{call}: {}", self.key.redact(causes(&error.without_url()))),
             );
             tracing::debug!("{} after {} ms", error.message, start.elapsed().as_millis());
             error
@@ -128,12 +128,12 @@ impl Http {
         if status.is_success() {
             return match body {
                 Ok(body) => Ok(Answer {
-                    body: self.key.strike(body),
+                    body: self.key.redact(body),
                     date,
                 }),
                 Err(problem) => Err(ApiError::new(
                     Kind::Unclear,
-                    format!("{call}: {}", self.key.strike(problem)),
+                    format!("{call}: {}", self.key.redact(problem)),
                 )),
             };
         }
@@ -153,7 +153,25 @@ impl Http {
         })
     }
 
-    /// Takes in rows, with the key struck out of what was decoded; a row without anything is none.
+    /// Reads the entries of a list that can be read, where the others are somebody else's.
+    ///
+    /// A list in which nothing can be read is none.
+    pub(crate) fn readable<T: for<'de> Deserialize<'de>>(
+        &self,
+        call: &str,
+        body: &str,
+        what: &str,
+    ) -> Result<Vec<T>, ApiError> {
+        let entries: Vec<wire::Lenient<T>> = self.list(call, body, what)?;
+        let some = !entries.is_empty();
+        let readable: Vec<T> = entries.into_iter().filter_map(|entry| entry.0).collect();
+        if some && readable.is_empty() {
+            return Err(self.unreadable(call, body, &format!("{what} holds nothing to be read")));
+        }
+        Ok(readable)
+    }
+
+    /// Takes in rows, with the key redacted in what was decoded; a row without anything is none.
     pub(crate) fn rows(
         &self,
         call: &str,
@@ -175,17 +193,17 @@ impl Http {
                 &mut test_run.device,
                 &mut test_run.build,
             ] {
-                *text = self.key.strike(std::mem::take(text));
+                *text = self.key.redact(std::mem::take(text));
             }
             if self.key.is_in(&status) {
-                test_run.status = TestStatus::parse(&self.key.strike(status));
+                test_run.status = TestStatus::parse(&self.key.redact(status));
             }
             if self.key.is_in(test_run.scheduled_at.text()) {
                 test_run.scheduled_at = ScheduledAt::default();
             }
         }
         Ok(Rows {
-            schedule_name: self.key.strike(schedule_name.unwrap_or_default()),
+            schedule_name: self.key.redact(schedule_name.unwrap_or_default()),
             list,
         })
     }
@@ -197,11 +215,13 @@ impl Http {
         body: &str,
         statuses: impl Iterator<Item = String>,
     ) -> Result<Group, ApiError> {
-        let mut statuses: Vec<String> = statuses.filter(|status| !status.is_empty()).collect();
+        let mut statuses: Vec<String> = statuses.collect();
         statuses.dedup();
         match statuses.as_slice() {
-            [status] => Ok(Group::parse(&self.key.strike(status.clone()))),
-            [] => Err(self.unreadable(call, body, "the answer does not hold the group's status")),
+            [status] if !status.is_empty() => Ok(Group::parse(&self.key.redact(status.clone()))),
+            [] | [_] => {
+                Err(self.unreadable(call, body, "the answer does not hold the group's status"))
+            }
             [..] => Err(self.unreadable(call, body, "the answer gives the group several statuses")),
         }
     }
@@ -223,11 +243,11 @@ impl Http {
     /// An answer that arrived but cannot be understood.
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
         let said = said(body, &self.key);
-        // The reason may quote what a parser decoded, so it is struck as a whole.
+        // The reason may quote what a parser decoded, so it is redacted as a whole.
         ApiError::new(
             Kind::Unclear,
             self.key
-                .strike(format!("{call}: {why}; Sofy answered {said}")),
+                .redact(format!("{call}: {why}; Sofy answered {said}")),
         )
     }
 
@@ -388,7 +408,7 @@ fn said(body: &str, key: &ApiKey) -> String {
         words.join(" ")
     };
     // Before it is cut short, for the rest of a key is a secret too.
-    let text = key.strike(text);
+    let text = key.redact(text);
     match text.chars().count() {
         0 => "with an empty body".to_owned(),
         n if n > SNIPPET => format!("\"{}…\"", text.chars().take(SNIPPET).collect::<String>()),

@@ -111,11 +111,9 @@ impl Public {
         let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
         let answer = self.call(Connection::Kept, Method::GET, &path, &[]).await?;
         let call = format!("GET {path}");
-        // An entry that cannot be read is somebody else's trouble, unless there is nothing else.
-        let entries: Vec<WireGroup> = match wire::list::<wire::Lenient<WireGroup>>(&answer.body) {
-            Ok(entries) => entries.into_iter().filter_map(|entry| entry.0).collect(),
-            Err(_) => self.http.list(&call, &answer.body, "the list of groups")?,
-        };
+        let entries: Vec<WireGroup> =
+            self.http
+                .readable(&call, &answer.body, "the list of groups")?;
         let some = !entries.is_empty();
         let list: Vec<ListedGroup> = entries
             .into_iter()
@@ -221,7 +219,7 @@ impl SofyApi for Public {
                 "the answer has no message",
             ));
         }
-        let said = self.http.key().strike(answer.message);
+        let said = self.http.key().redact(answer.message);
         if said.to_lowercase().contains(NOTHING_ABORTED) {
             return Err(ApiError::new(
                 Kind::Unclear,

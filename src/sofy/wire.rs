@@ -23,7 +23,7 @@ pub(crate) fn list<T: for<'de> Deserialize<'de>>(body: &str) -> Result<Vec<T>, s
 }
 
 /// Five times the largest schedule that we were told of; a body of empty objects must not fill the memory.
-const MOST_ENTRIES: usize = 100_000;
+pub(crate) const MOST_ENTRIES: usize = 100_000;
 
 /// Reads text, a number or a boolean as text, and nothing as empty.
 ///
