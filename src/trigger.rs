@@ -4,7 +4,7 @@
 //! again only where it certainly did not happen. After an unclear end the public API is asked which
 //! groups are new; the classic API cannot be asked. Knows time only through tokio's clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -171,7 +171,7 @@ impl<A: SofyApi> Attempts<'_, A> {
                         Kind::Unclear,
                         format!(
                             "the answer names several test run groups, and one step judges one: {}",
-                            several.join(", ")
+                            some_of(several)
                         ),
                     )));
                 }
@@ -206,7 +206,7 @@ impl<A: SofyApi> Attempts<'_, A> {
         before: Groups,
         begun: Option<Begun>,
     ) -> Result<Triggered, NoRun> {
-        let before = Baseline::Groups(before);
+        let known: BTreeSet<String> = before.list.iter().map(|group| group.id.clone()).collect();
         // Every new group, with the number of looks that showed it.
         let mut new: BTreeMap<String, u32> = BTreeMap::new();
         let mut looks = 0;
@@ -222,7 +222,7 @@ impl<A: SofyApi> Attempts<'_, A> {
             };
             looks += 1;
             for group in groups {
-                if !before.names(&group.id) && begun.is_none_or(|begun| begun.allows(&group)) {
+                if !known.contains(&group.id) && begun.is_none_or(|begun| begun.allows(&group)) {
                     *new.entry(group.id).or_default() += 1;
                 }
             }
@@ -238,7 +238,7 @@ impl<A: SofyApi> Attempts<'_, A> {
                 return Ok(Triggered {
                     group_id: id.clone(),
                     origin: Origin::Adopted,
-                    baseline: before,
+                    baseline: Baseline::Groups(before),
                 });
             }
             Some(_) if new.len() == 1 => {
@@ -247,7 +247,7 @@ impl<A: SofyApi> Attempts<'_, A> {
             Some(_) => format!(
                 "{} new test run groups are listed and cannot be told apart: {}",
                 new.len(),
-                new.into_keys().collect::<Vec<_>>().join(", ")
+                some_of(new.keys())
             ),
         };
         Err(NoRun::Ambiguous(ApiError {
@@ -276,6 +276,14 @@ impl<A: SofyApi> Attempts<'_, A> {
             .await
             .map_err(|limit| limited(limit, Sent::No))
     }
+}
+
+/// Names a few groups: a sentence for people has an end, whatever Sofy lists.
+fn some_of<'ids>(ids: impl IntoIterator<Item = &'ids String>) -> String {
+    let mut ids = ids.into_iter();
+    let named: Vec<&str> = ids.by_ref().take(5).map(String::as_str).collect();
+    let more = if ids.next().is_some() { ", …" } else { "" };
+    format!("{}{more}", named.join(", "))
 }
 
 const fn limited(limit: Limit, sent: Sent) -> NoRun {
@@ -475,6 +483,14 @@ mod tests {
                 "executed before the trigger",
             ),
             (vec![new(&[("77", 30)])], None, "executed long after it"),
+            (vec![new(&[("77", -2)])], Some("77"), "two seconds of slack"),
+            (vec![new(&[("77", -3)])], None, "and no more"),
+            (
+                vec![new(&[("77", 3)])],
+                Some("77"),
+                "the second that the trigger took, and two of slack",
+            ),
+            (vec![new(&[("77", 4)])], None, "and no more after it"),
             (
                 vec![new(&[("77", 1), ("78", -30)])],
                 Some("77"),
@@ -516,90 +532,151 @@ mod tests {
         }
     }
 
+    /// Triggers with a limit after a second; gives the group, or whether a trigger was under way.
+    async fn limited_after_a_second<A: SofyApi>(
+        api: &A,
+        limit: Limit,
+    ) -> (Result<String, Sent>, Duration) {
+        let (sender, mut limits) = limits(match limit {
+            Limit::Deadline => SECOND,
+            Limit::Signal(_) => HOUR,
+        });
+        let start = Instant::now();
+        let signalling = async {
+            tokio::time::sleep(SECOND).await;
+            if let Limit::Signal(name) = limit {
+                sender.send(Some(name)).expect("a receiver");
+            }
+        };
+        let order = Order::default();
+        let triggering = trigger(api, &order, &mut limits, || 0.0);
+        let (result, ()) = tokio::join!(triggering, signalling);
+        let result = match result {
+            Ok(run) => Ok(run.group_id),
+            Err(NoRun::Limited { limit: by, sent }) => {
+                assert_eq!(by, limit);
+                Err(sent)
+            }
+            Err(other) => panic!("{other:?}"),
+        };
+        (result, start.elapsed())
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
     #[tokio::test(start_paused = true)]
     async fn a_limit_is_obeyed_at_every_step_and_never_hides_that_a_run_may_have_started() {
-        let hour = 3600 * SECOND;
-        let limited = |sent| Err::<&str, _>(sent);
-        for (answer, takes, expected, at_most, why) in [
+        for (answer, seconds, on_public, on_classic, why) in [
             (
                 Ok(&["77"][..]),
-                2 * SECOND,
+                2,
                 Ok("77"),
-                3 * SECOND,
+                Ok("77"),
                 "the run is learnt in time, and handed over",
             ),
             (
                 Ok(&["77"]),
-                hour,
-                limited(Sent::Perhaps),
-                5 * SECOND,
+                4,
+                Ok("77"),
+                Err(Sent::Perhaps),
+                "where nothing can be aborted, a second suffices",
+            ),
+            (
+                Ok(&["77"]),
+                3600,
+                Err(Sent::Perhaps),
+                Err(Sent::Perhaps),
                 "its answer does not come",
             ),
             (
                 Err(unclear()),
-                2 * SECOND,
-                limited(Sent::Perhaps),
-                3 * SECOND,
+                2,
+                Err(Sent::Perhaps),
+                Err(Sent::Perhaps),
                 "it ends unclearly",
             ),
             (
                 Err(failure(Kind::Unsent)),
-                2 * SECOND,
-                limited(Sent::No),
-                3 * SECOND,
+                2,
+                Err(Sent::No),
+                Err(Sent::No),
                 "it certainly did not happen",
             ),
             (
                 Err(failure(Kind::Refused)),
-                2 * SECOND,
-                limited(Sent::No),
-                3 * SECOND,
+                2,
+                Err(Sent::No),
+                Err(Sent::No),
                 "Sofy said no",
             ),
         ] {
-            for by_signal in [true, false] {
-                let api = Public::new().baseline(old()).trigger(answer.clone(), takes);
-                let (sender, mut limits) = limits(if by_signal { hour } else { SECOND });
-                let start = Instant::now();
-                let signalling = async {
-                    tokio::time::sleep(SECOND).await;
-                    if by_signal {
-                        sender.send(Some("SIGINT")).expect("a receiver");
-                    }
-                };
-                let order = Order::default();
-                let triggering = trigger(&api, &order, &mut limits, || 0.0);
+            for limit in [Limit::Signal("SIGINT"), Limit::Deadline] {
+                let takes = seconds * SECOND;
+                let public = Public::new().baseline(old()).trigger(answer.clone(), takes);
+                let classic = Classic::new()
+                    .baseline(Ok(rows(test_runs(&["Passed"]))))
+                    .trigger(answer.clone(), takes);
 
-                let (result, ()) = tokio::join!(triggering, signalling);
+                let (of_public, public_took) = limited_after_a_second(&public, limit).await;
+                let (of_classic, classic_took) = limited_after_a_second(&classic, limit).await;
 
-                let limit = if by_signal {
-                    Limit::Signal("SIGINT")
-                } else {
-                    Limit::Deadline
-                };
-                let result = result.map(|run| run.group_id);
-                let expected = expected
-                    .map(str::to_owned)
-                    .map_err(|sent| NoRun::Limited { limit, sent });
-                assert_eq!(result, expected, "{why}, by signal: {by_signal}");
-                assert!(start.elapsed() <= at_most, "{why}: {:?}", start.elapsed());
-                assert_eq!(api.calls("trigger").len(), 1, "{why}");
+                assert_eq!(of_public, on_public.map(str::to_owned), "{why}, {limit:?}");
+                assert_eq!(
+                    of_classic,
+                    on_classic.map(str::to_owned),
+                    "{why}, {limit:?}"
+                );
+                assert!(public_took <= SECOND + GRACE, "{why}: {public_took:?}");
+                assert!(
+                    classic_took <= SECOND + GRACE_WITHOUT_ABORT,
+                    "{why}: {classic_took:?}"
+                );
+                assert_eq!(public.calls("trigger").len(), 1, "{why}");
+                assert_eq!(classic.calls("trigger").len(), 1, "{why}");
             }
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_limit_before_the_trigger_or_during_the_search_is_obeyed() {
+    async fn a_limit_is_obeyed_during_the_look_before_the_trigger_and_the_pause_after_it() {
+        for limit in [Limit::Signal("SIGTERM"), Limit::Deadline] {
+            let slow = Public::new().slow_baseline(old(), HOUR);
+            let busy = Public::new()
+                .baseline(old())
+                .trigger(Err(failure(Kind::Unsent)), SECOND - SECOND / 4)
+                .trigger(Ok(&["77"]), NO_TIME);
+
+            let (of_slow, took) = limited_after_a_second(&slow, limit).await;
+
+            assert_eq!((of_slow, took), (Err(Sent::No), SECOND), "{limit:?}");
+            assert_eq!(slow.calls("trigger"), [], "{limit:?}");
+            if limit != Limit::Deadline {
+                let (of_busy, took) = limited_after_a_second(&busy, limit).await;
+                assert_eq!((of_busy, took), (Err(Sent::No), SECOND), "{limit:?}");
+                assert_eq!(busy.calls("trigger").len(), 1, "{limit:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_no_attempt_can_meet_ends_the_step_at_once() {
         let early = Public::new().baseline(Err(unclear()));
+
         let (result, took) = within(&early, 10 * SECOND).await;
+
         assert!(matches!(result, Err(NoRun::TooLate { .. })), "{result:?}");
         assert!(took < 10 * SECOND, "{took:?}");
         assert_eq!(early.calls("trigger"), []);
+    }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_during_the_search_is_obeyed() {
         let searching = Public::new()
             .baseline(old())
             .trigger(Err(unclear()), NO_TIME);
+
         let (result, took) = within(&searching, 5 * SECOND).await;
+
         let expected = NoRun::Limited {
             limit: Limit::Deadline,
             sent: Sent::Perhaps,
@@ -627,6 +704,30 @@ mod tests {
         let (result, took) = triggered(&refused).await;
         assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
         assert_eq!(took, NO_TIME, "a key that never worked");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_groups_are_named_the_reason_stays_short() {
+        let many: Vec<String> = (100..1_000).map(|id| id.to_string()).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let listed: Vec<(&str, i64)> = many.iter().map(|id| (*id, 1)).collect();
+        let named = Public::new().baseline(old()).trigger(Ok(&many), NO_TIME);
+        let found = Public::new()
+            .baseline(old())
+            .trigger(Err(unclear()), NO_TIME)
+            .baseline(new(&listed));
+
+        for api in [named, found] {
+            let (result, _) = triggered(&api).await;
+
+            let Err(NoRun::Ambiguous(error)) = result else {
+                panic!("{result:?}")
+            };
+            assert!(
+                error.message.ends_with("100, 101, 102, 103, 104, …"),
+                "{error:?}"
+            );
+        }
     }
 
     #[tokio::test(start_paused = true)]

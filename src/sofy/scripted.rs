@@ -81,6 +81,16 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
         self
     }
 
+    /// The next look before a trigger takes its time.
+    pub(crate) fn slow_baseline(
+        self,
+        baseline: Result<Baseline, ApiError>,
+        takes: Duration,
+    ) -> Self {
+        self.baselines.add(baseline, takes);
+        self
+    }
+
     /// The next trigger names these groups after a while.
     pub(crate) fn trigger(self, named: Result<&[&str], ApiError>, takes: Duration) -> Self {
         let named = named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
