@@ -13,10 +13,9 @@ use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
+use crate::pace::shortest_pause;
 use crate::test_run::{GroupStatus, TestRun, TestStatus};
 
-/// No look comes sooner after another: a result a second earlier is worth no more requests than this.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
 /// Pauses reach the poll interval where the rest is this many of it. More notices the end sooner; at
 /// four, a long run takes some 10 % more looks than a fixed pace would, and 15 % is what we allow.
 const POLL_INTERVALS_OF_REST: f64 = 4.0;
@@ -129,7 +128,7 @@ impl Estimate {
 
     /// How long to pause after the look that was taken in last; `jitter` from 0 to 1 shortens it.
     pub(crate) fn pause(&self, poll_interval: Duration, jitter: f64) -> Duration {
-        let shortest = SHORTEST_PAUSE.min(poll_interval);
+        let shortest = shortest_pause(poll_interval);
         let poll_secs = poll_interval.as_secs_f64();
         let (secs, share) = match self.rest {
             None => (poll_secs, JITTER_WHILE_QUEUED),

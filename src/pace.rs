@@ -59,14 +59,21 @@ impl Patience {
     }
 }
 
-/// How often the classic API's first row of ours is looked for, and for how long. Somebody else's
+/// No look comes sooner after another: a result a second earlier is worth no more requests than this.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The least pause between two looks; a user who wants more looks than that gets them.
+pub(crate) fn shortest_pause(poll_interval: Duration) -> Duration {
+    SHORTEST_PAUSE.min(poll_interval)
+}
+
+/// How long the classic API's first row of ours is looked for with the shortest pauses. Somebody else's
 /// execution can take its place only while nobody looks; a long queue must not cost hundreds of requests.
-const FIRST_ROW_PAUSE: Duration = Duration::from_secs(2);
 const FIRST_ROW: Duration = Duration::from_secs(30);
 
 /// The pause while the first row of ours is awaited among those of others; none after a while.
 pub(crate) fn before_the_first_row(elapsed: Duration, poll_interval: Duration) -> Option<Duration> {
-    (elapsed < FIRST_ROW).then_some(FIRST_ROW_PAUSE.min(poll_interval))
+    (elapsed < FIRST_ROW).then_some(shortest_pause(poll_interval))
 }
 
 /// Three looks this far apart span the seven seconds over which a settled list stands still.

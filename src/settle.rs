@@ -95,6 +95,7 @@ pub(crate) struct History {
     failures: BTreeMap<Place, BTreeMap<TestStatus, usize>>,
     /// Failures that Sofy itself runs again.
     retried: BTreeMap<Place, TestStatus>,
+    /// Whether the group was ever seen terminal.
     was_over: bool,
     over_since: Option<Duration>,
     still_since: Duration,
@@ -165,7 +166,7 @@ impl History {
     /// Takes in a look and tells where the run stands.
     pub(crate) fn take(&mut self, snapshot: Snapshot, taken: Taken) -> Standing {
         let over = is_over(&snapshot);
-        self.was_over |= over;
+        self.was_over |= snapshot.group.is_terminal();
         self.remember_rows(&snapshot.test_runs);
         self.remember_failures(&snapshot.test_runs);
         self.note_progress(&snapshot, taken.ended);
@@ -693,6 +694,16 @@ mod tests {
                 ],
                 (1, 0),
                 "the group was over before",
+            ),
+            (
+                public,
+                vec![
+                    (0, "Preparing", failed()),
+                    (5, "Running", again()),
+                    (9, "Complete", passed()),
+                ],
+                (0, 1),
+                "a word that we do not know is no end",
             ),
             (
                 public,

@@ -9,7 +9,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::estimate::Estimate;
 use crate::limits::Limits;
-use crate::pace::{Jitter, Patience, backoff, before_the_first_row, while_settling};
+use crate::pace::{
+    Jitter, Patience, backoff, before_the_first_row, shortest_pause, while_settling,
+};
 use crate::report::progress::Progress;
 use crate::settle::{History, Standing, Taken};
 use crate::sofy::{ApiError, Generation, Kind, RunHandle, SofyApi, observe};
@@ -94,7 +96,9 @@ pub(crate) async fn watch<A: SofyApi>(
                         false,
                     ),
                     Standing::Settling(settling) => (
-                        while_settling(settling.over_for, plan.poll_interval).min(settling.left),
+                        while_settling(settling.over_for, plan.poll_interval)
+                            .min(settling.left)
+                            .max(shortest_pause(plan.poll_interval)),
                         settling.obstacle.is_none(),
                     ),
                 };
@@ -111,8 +115,10 @@ pub(crate) async fn watch<A: SofyApi>(
                 };
                 (pause, deadline + grace)
             }
-            Ok(Err(error)) => match contact.failed(&error, taken.ended, jitter) {
-                ControlFlow::Continue(pause) => (pause, deadline),
+            Ok(Err(error)) => match contact.failed(&error, taken, jitter) {
+                ControlFlow::Continue(pause) => {
+                    (pause.max(shortest_pause(plan.poll_interval)), deadline)
+                }
                 ControlFlow::Break(ending) => break ending,
             },
         };
@@ -182,6 +188,7 @@ struct Contact {
 
 /// Failed looks in a row.
 struct Outage {
+    /// When the first of them began: a look that hangs tells nothing either.
     since: Duration,
     failures: u32,
     said_at: Duration,
@@ -202,7 +209,7 @@ impl Contact {
         }
     }
 
-    /// Tells since when there was no answer.
+    /// Tells for how long there was no answer.
     fn silent_for(&self, now: Duration) -> Duration {
         self.outage
             .as_ref()
@@ -222,11 +229,12 @@ impl Contact {
     fn failed(
         &mut self,
         error: &ApiError,
-        at: Duration,
+        taken: Taken,
         jitter: Jitter,
     ) -> ControlFlow<Ending, Duration> {
+        let at = taken.ended;
         let outage = self.outage.get_or_insert_with(|| Outage {
-            since: at,
+            since: taken.began,
             failures: 0,
             said_at: at,
             refused_since: None,

@@ -15,6 +15,8 @@
 
 #[path = "../../src/estimate.rs"]
 mod estimate;
+#[path = "../../src/pace.rs"]
+mod pace;
 #[path = "../../src/test_run.rs"]
 mod test_run;
 mod world;
