@@ -94,7 +94,7 @@ async fn conduct<A: SofyApi>(
         tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
         return Report {
             inputs_to_attach: run.inputs_to_attach(),
-            ..run.report(inputs, detached(&group_id))
+            ..run.report(inputs, detached(&run, inputs))
         };
     }
     if inputs.abort_unfinished && run.origin != Origin::Adopted {
@@ -328,12 +328,30 @@ fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
     }
 }
 
-fn detached(group_id: &str) -> Verdict {
-    Verdict::new(
-        Conclusion::Detached,
-        format!("test run group {group_id} was started; this step does not wait for it"),
-    )
-    .advise("Judge it in a later step or job with the inputs below.")
+/// The end of a step that does not wait.
+///
+/// A later step could not tell that the group was adopted, and would believe it without the proof
+/// that is asked for here.
+fn detached(run: &Run, inputs: &Inputs) -> Verdict {
+    let group_id = &run.handle.group_id;
+    match (run.origin, &inputs.app_hash) {
+        (Origin::Adopted, Some(_)) => Verdict::new(
+            Conclusion::Error,
+            format!(
+                "the answer to the trigger was lost, and nothing proves that test run group \
+                 {group_id}, which was found, is ours"
+            ),
+        )
+        .advise(
+            "Look at the group in Sofy's portal. If it is the right one, judge it with the inputs \
+             below.",
+        ),
+        (Origin::Adopted | Origin::Named | Origin::Attached, _) => Verdict::new(
+            Conclusion::Detached,
+            format!("test run group {group_id} was started; this step does not wait for it"),
+        )
+        .advise("Judge it in a later step or job with the inputs below."),
+    }
 }
 
 impl From<ApiError> for Verdict {
@@ -778,6 +796,29 @@ mod tests {
                 report.verdict.conclusion, conclusion,
                 "{why}: {:?}",
                 report.verdict
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_group_is_handed_on_only_where_no_proof_was_asked_for() {
+        for (hash, conclusion) in [("", Conclusion::Detached), ("4dde", Conclusion::Error)] {
+            let api = Scripted::new()
+                .baseline(Ok(groups(&[("76", None)], None)))
+                .trigger(Err(failure(Kind::Unclear)), SECOND)
+                .baseline(Ok(groups(&[("76", None), ("77", None)], None)))
+                .builds(listed(&[("4dde", "1.0(1)")]));
+
+            let (report, _) = step(&api, &[("wait", "false"), ("app-hash", hash)], None).await;
+
+            assert_eq!(report.verdict.conclusion, conclusion, "{hash}");
+            assert_eq!(
+                report.group_id, "77",
+                "{hash}: it can be judged in any case"
+            );
+            assert_eq!(
+                report.inputs_to_attach,
+                [("test-run-group-id", "77".to_owned())]
             );
         }
     }
