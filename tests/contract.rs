@@ -231,7 +231,9 @@ fn the_readme_uses_no_input_or_output_that_does_not_exist() {
             .collect();
         assert!(OUTPUTS.contains(&name.as_str()), "{name}");
     }
-    for found in readme.split("uses: OWNER/REPO@v1\n").skip(1) {
+    let uses = "uses: OWNER/REPO@v1\n";
+    assert!(readme.contains(uses), "{uses}");
+    for found in readme.split(uses).skip(1) {
         let block = found.split("```").next().unwrap_or_default();
         let mut lines = block.lines();
         let with = lines.next().unwrap_or_default();

@@ -6,7 +6,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from release import Refused, check, notes, pin, section  # noqa: E402
+from release import PLACEHOLDER, Refused, check, notes, pin, pin_upload, section  # noqa: E402
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 IMAGE = f"ghcr.io/owner/repo.name:v1.2.3@{DIGEST}"
@@ -17,6 +17,27 @@ description: The image is built from the Dockerfile
 runs:
   using: docker
   image: Dockerfile
+"""
+
+UPLOAD = """\
+runs:
+  steps:
+    - env:
+        # A release fills these in.
+        SOFY_REPOSITORY: ${{ github.repository }}
+        SOFY_RELEASE: ""
+        SOFY_SHA256_LINUX_AMD64: ""
+        SOFY_SHA256_LINUX_ARM64: ""
+        SOFY_SHA256_MACOS_AMD64: ""
+        SOFY_SHA256_MACOS_ARM64: ""
+"""
+
+SUMS = f"""\
+{"1" * 64}  sofy-schedule-run-v1.2.3-linux-amd64
+{"a" * 64}  sofy-schedule-run-v1.2.3-linux-amd64.cdx.json
+{"2" * 64}  sofy-schedule-run-v1.2.3-linux-arm64
+{"3" * 64}  sofy-schedule-run-v1.2.3-macos-amd64
+{"4" * 64}  sofy-schedule-run-v1.2.3-macos-arm64
 """
 
 CARGO = '[package]\nname = "x"\nversion = "1.2.3"\n\n[dependencies]\ny = { version = "9.9.9" }\n'
@@ -85,22 +106,131 @@ class Pin(unittest.TestCase):
                 pin(ACTION, image)
 
 
-class Check(unittest.TestCase):
-    def test_agreement_passes(self):
-        check("1.2.3", CARGO, CHANGELOG)
+class PinUpload(unittest.TestCase):
+    def test_version_and_digests_are_filled_in_and_nothing_else(self):
+        before, after = UPLOAD.splitlines(), pin_upload(UPLOAD, "1.2.3", SUMS).splitlines()
 
-    def test_another_version_in_cargo_toml_is_refused(self):
-        with self.assertRaisesRegex(Refused, "Cargo.toml says 1.2.2"):
-            check("1.2.3", CARGO.replace("1.2.3", "1.2.2"), CHANGELOG)
+        changed = [new.strip() for old, new in zip(before, after, strict=True) if old != new]
+
+        self.assertEqual(
+            changed,
+            [
+                'SOFY_RELEASE: "1.2.3"',
+                f'SOFY_SHA256_LINUX_AMD64: "{"1" * 64}"',
+                f'SOFY_SHA256_LINUX_ARM64: "{"2" * 64}"',
+                f'SOFY_SHA256_MACOS_AMD64: "{"3" * 64}"',
+                f'SOFY_SHA256_MACOS_ARM64: "{"4" * 64}"',
+            ],
+        )
+
+    def test_a_line_that_is_missing_doubled_or_filled_in_is_refused(self):
+        for line in UPLOAD.splitlines()[5:]:
+            name = line.strip().split(":")[0]
+            for text in [
+                UPLOAD.replace(line + "\n", ""),
+                UPLOAD + line + "\n",
+                UPLOAD.replace(line, line.replace('""', '"x"')),
+                UPLOAD.replace(line, line.replace(' ""', "")),
+            ]:
+                with self.subTest(text), self.assertRaisesRegex(Refused, f"lines '{name}: "):
+                    pin_upload(text, "1.2.3", SUMS)
+
+    def test_a_digest_that_is_missing_doubled_or_malformed_is_refused(self):
+        line = SUMS.splitlines()[3]
+        for text in [
+            SUMS.replace(line + "\n", ""),
+            SUMS + line + "\n",
+            SUMS.replace("3" * 64, "3" * 63),
+            SUMS.replace("3" * 64, "Z" * 64),
+            SUMS.replace("v1.2.3-macos-amd64", "v1.2.4-macos-amd64"),
+        ]:
+            with self.subTest(text), self.assertRaisesRegex(Refused, "lines for sofy-schedule-run-v1.2.3-macos-amd64"):
+                pin_upload(UPLOAD, "1.2.3", text)
+
+    def test_what_is_not_a_version_is_refused(self):
+        with self.assertRaisesRegex(Refused, "not a version"):
+            pin_upload(UPLOAD, "v1.2.3", SUMS)
+
+    def test_our_own_action_can_be_pinned(self):
+        root = Path(__file__).resolve().parents[3]
+
+        pin_upload((root / "upload/action.yml").read_text(), "1.2.3", SUMS)
+        pin((root / "action.yml").read_text(), IMAGE)
+
+
+class Check(unittest.TestCase):
+    FILES = {
+        "Cargo.toml": CARGO,
+        "Cargo.lock": '[[package]]\nname = "x"\nversion = "1.2.3"\n\n[[package]]\nname = "y"\nversion = "9.9.9"\n',
+        "CHANGELOG.md": CHANGELOG,
+        "README.md": "uses: me/mine@v1\nuses: me/mine/upload@v1 # v1.2.3\nuses: you/yours@v7\nuses: me/mine@v2.0.0\n",
+        ".github/CODEOWNERS": "# who\n*  @me\n",
+    }
+
+    def refused(self, reason: str, files: dict[str, str], version: str = "1.2.3") -> None:
+        """That exactly this is wrong."""
+        with self.assertRaises(Refused) as refused:
+            check(version, "me/mine", self.FILES | files)
+        self.assertEqual(len(refused.exception.args), 1, refused.exception.args)
+        self.assertIn(reason, refused.exception.args[0])
+
+    def test_agreement_passes(self):
+        check("1.2.3", "me/mine", self.FILES)
+        check("1.2.3", "Me/Mine", self.FILES)
+
+    def test_a_forgotten_version_is_refused(self):
+        self.refused("Cargo.toml says 1.2.2", {"Cargo.toml": CARGO.replace("1.2.3", "1.2.2")})
+
+    def test_a_stale_lock_is_refused(self):
+        lock = self.FILES["Cargo.lock"].replace("1.2.3", "1.2.2")
+        self.refused("Cargo.lock says 1.2.2", {"Cargo.lock": lock})
 
     def test_a_changelog_without_the_version_is_refused(self):
-        with self.assertRaisesRegex(Refused, "0 headings"):
-            check("1.2.3", CARGO, CHANGELOG.replace("## [1.2.3]", "## [1.2.4]"))
+        self.refused("0 headings", {"CHANGELOG.md": CHANGELOG.replace("## [1.2.3]", "## [1.2.4]")})
+
+    def test_lines_that_stayed_under_unreleased_are_refused(self):
+        text = CHANGELOG.replace("## [Unreleased]\n", "## [Unreleased]\n\n- Forgotten.\n")
+        self.refused("lines under Unreleased", {"CHANGELOG.md": text})
+
+    def test_a_readme_of_another_major_version_is_refused(self):
+        for text, reason in {
+            "uses: me/mine@v2": "README.md says @v2, and 1.2.3 moves v1",
+            "uses: me/mine@v1\nuses: me/mine/upload@v0": "README.md says @v0",
+            "uses: you/yours@v1": "README.md has no 'uses: me/mine@v1'",
+            "uses: me/mine@v1.2.3": "README.md has no 'uses: me/mine@v1'",
+        }.items():
+            with self.subTest(text):
+                self.refused(reason, {"README.md": text + "\n"})
+
+    def test_a_placeholder_is_refused_wherever_it_is(self):
+        self.refused("in README.md: write me/mine", {"README.md": f"uses: {PLACEHOLDER}@v1\n"})
+        self.refused("in a.yml, b.md: write me/mine", {"b.md": f"x {PLACEHOLDER}", "a.yml": f"{PLACEHOLDER}/y"})
+
+    def test_a_placeholder_does_not_hide_another_major_version(self):
+        with self.assertRaises(Refused) as refused:
+            check("1.2.3", "me/mine", self.FILES | {"README.md": f"uses: {PLACEHOLDER}@v2\n"})
+        self.assertIn("README.md says @v2, and 1.2.3 moves v1", refused.exception.args)
+
+    def test_code_owners_without_a_name_are_refused(self):
+        for text in ["", "# * @OWNER\n", "/src/\n"]:
+            with self.subTest(text):
+                self.refused("CODEOWNERS names nobody", {".github/CODEOWNERS": text})
+
+    def test_everything_is_said_at_once(self):
+        files = {
+            "Cargo.toml": CARGO.replace("1.2.3", "0.1.0"),
+            "CHANGELOG.md": "## [Unreleased]\n\n- A thing.\n",
+            "README.md": f"uses: {PLACEHOLDER}@v0\n",
+            ".github/CODEOWNERS": "",
+        }
+        with self.assertRaises(Refused) as refused:
+            check("1.2.3", "me/mine", self.FILES | files)
+        self.assertEqual(len(refused.exception.args), 6)
 
     def test_what_is_not_a_version_is_refused(self):
         for version in ["v1.2.3", "1.2", "1.2.3-rc.1", "1.2.3\n", "01.2.3", ""]:
-            with self.subTest(version), self.assertRaisesRegex(Refused, "not a version"):
-                check(version, CARGO, CHANGELOG)
+            with self.subTest(version):
+                self.refused("not a version", {}, version)
 
 
 class Notes(unittest.TestCase):

@@ -1,115 +1,50 @@
-"""Tests of the bash scripts, in throw-away repositories and with stand-ins for the tools that they call."""
+"""Tests of the bash scripts of a build, with stand-ins for the tools that they call."""
 
+import hashlib
+import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import tempfile
+import tarfile
 import unittest
-from pathlib import Path
 
-SCRIPTS = Path(__file__).resolve().parent.parent
-DIGEST = "sha256:" + "0123456789abcdef" * 4
-ACTION = "name: x\nruns:\n  using: docker\n  image: Dockerfile\n"
-
-# Nothing of the machine's or the caller's git gets in.
-ENVIRONMENT = {
-    "PATH": os.environ["PATH"],
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_CONFIG_SYSTEM": os.devnull,
-    "GIT_AUTHOR_NAME": "t",
-    "GIT_AUTHOR_EMAIL": "t@example.com",
-    "GIT_COMMITTER_NAME": "t",
-    "GIT_COMMITTER_EMAIL": "t@example.com",
-}
+from scratch import ENVIRONMENT, SCRIPTS, Scratch
 
 
-class Scratch(unittest.TestCase):
-    def setUp(self):
-        self.dir = Path(self.enterContext(tempfile.TemporaryDirectory()))
+@unittest.skipUnless(shutil.which("jq"), "jq is not installed")
+class UnpackImage(Scratch):
+    def test_the_files_of_all_layers_are_there(self):
+        layers = [self.layer({"a/one": b"1"}), self.layer({"two": b"2", "a/one": b"newer"})]
+        manifest = json.dumps({"layers": [{"digest": f"sha256:{self.digest(layer)}"} for layer in layers]}).encode()
+        index = json.dumps({"manifests": [{"digest": f"sha256:{self.digest(manifest)}"}]}).encode()
+        blobs = {f"blobs/sha256/{self.digest(blob)}": blob for blob in [manifest, *layers]}
+        (self.dir / "image.tar").write_bytes(self.tar({"index.json": index} | blobs, "w"))
 
-    def run_in(self, *command: str, **environment: str) -> str:
-        done = subprocess.run(
-            command, cwd=self.dir, env=ENVIRONMENT | environment, text=True, capture_output=True, check=False
-        )
-        if done.returncode != 0:
-            raise RuntimeError(done.stdout + done.stderr)
-        return done.stdout.strip()
+        self.run_in(str(SCRIPTS / "unpack-image"), "image.tar", "out")
 
+        self.assertEqual((self.dir / "out/a/one").read_bytes(), b"newer")
+        self.assertEqual((self.dir / "out/two").read_bytes(), b"2")
 
-class ReleaseCommit(Scratch):
-    def setUp(self):
-        super().setUp()
-        self.git("init", "--quiet", "--initial-branch=main")
-        for name, text in {
-            "action.yml": ACTION,
-            "README.md": "hello\n",
-            ".github/workflows/ci.yml": "name: ci\n",
-            ".github/dependabot.yml": "version: 2\n",
-        }.items():
-            (self.dir / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.dir / name).write_text(text)
-        self.commit("first")
+    def test_what_is_no_image_is_refused(self):
+        (self.dir / "image.tar").write_bytes(self.tar({"index.json": b'{"manifests": []}'}, "w"))
 
-    def git(self, *arguments: str) -> str:
-        return self.run_in("git", *arguments)
+        with self.assertRaises(RuntimeError):
+            self.run_in(str(SCRIPTS / "unpack-image"), "image.tar", "out")
 
-    def commit(self, message: str) -> str:
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", message)
-        return self.git("rev-parse", "HEAD")
+    def layer(self, files: dict[str, bytes]) -> bytes:
+        return self.tar(files, "w:gz")
 
-    def release(self, version: str) -> str:
-        return self.run_in(str(SCRIPTS / "release-commit"), version, f"ghcr.io/o/r:v{version}@{DIGEST}")
+    def tar(self, files: dict[str, bytes], mode: str) -> bytes:
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode=mode) as archive:
+            for name, content in files.items():
+                about = tarfile.TarInfo(name)
+                about.size = len(content)
+                archive.addfile(about, io.BytesIO(content))
+        return out.getvalue()
 
-    def test_only_the_image_differs_and_the_workflows_are_gone(self):
-        commit = self.release("1.2.3")
-
-        self.assertEqual(
-            self.git("diff", "--name-status", "HEAD", commit).split(),
-            ["D", ".github/workflows/ci.yml", "M", "action.yml"],
-        )
-        self.assertIn(f"image: docker://ghcr.io/o/r:v1.2.3@{DIGEST}", self.git("show", f"{commit}:action.yml"))
-
-    def test_the_first_release_has_one_parent(self):
-        commit = self.release("1.2.3")
-
-        self.assertEqual(self.git("log", "-1", "--format=%P", commit), self.git("rev-parse", "HEAD"))
-
-    def test_the_next_release_follows_the_branch_and_the_source(self):
-        first = self.release("1.2.3")
-        self.git("update-ref", "refs/remotes/origin/releases/v1", first)
-        (self.dir / "README.md").write_text("changed\n")
-        source = self.commit("second")
-
-        commit = self.release("1.3.0")
-
-        self.assertEqual(self.git("log", "-1", "--format=%P", commit), f"{first} {source}")
-        self.assertEqual(self.git("show", f"{commit}:README.md"), "changed")
-
-    def test_another_major_version_does_not_follow_the_branch(self):
-        self.git("update-ref", "refs/remotes/origin/releases/v1", self.release("1.2.3"))
-
-        commit = self.release("2.0.0")
-
-        self.assertEqual(self.git("log", "-1", "--format=%P", commit), self.git("rev-parse", "HEAD"))
-
-    def test_work_tree_index_and_branches_stay_as_they_are(self):
-        before = self.git("rev-parse", "HEAD")
-
-        self.release("1.2.3")
-
-        self.assertEqual(self.git("status", "--porcelain"), "")
-        self.assertEqual(self.git("rev-parse", "main"), before)
-        self.assertEqual((self.dir / "action.yml").read_text(), ACTION)
-
-    def test_an_action_that_cannot_be_pinned_stops_it(self):
-        (self.dir / "action.yml").write_text("name: x\n")
-        self.commit("broken")
-
-        with self.assertRaisesRegex(RuntimeError, "Release refused"):
-            self.release("1.2.3")
+    def digest(self, blob: bytes) -> str:
+        return hashlib.sha256(blob).hexdigest()
 
 
 @unittest.skipUnless(shutil.which("jq"), "jq is not installed")

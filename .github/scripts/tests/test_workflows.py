@@ -41,5 +41,54 @@ class Concurrency(unittest.TestCase):
                 self.assertIn("github.run_id", group)
 
 
+class ReleaseJobs(unittest.TestCase):
+    # Steps only: a job that calls a workflow has no machine of its own.
+    JOBS = {
+        f"{workflow}: {name}": text
+        for workflow in ["build.yml", "release.yml"]
+        for name, text in jobs(WORKFLOWS[workflow]).items()
+        if "\n    steps:\n" in text and "\n    permissions: {}\n" not in text
+    }
+
+    def test_each_records_what_it_talks_to_from_its_first_step(self):
+        for name, text in self.JOBS.items():
+            with self.subTest(name):
+                self.assertRegex(text.split("\n    steps:\n")[1], r"\A      - name: .*\n        uses: step-security/harden-runner@")
+
+    def test_none_that_may_write_compiles_anything(self):
+        for name, text in self.JOBS.items():
+            if ": write" in text:
+                with self.subTest(name):
+                    self.assertNotRegex(text, r"\b(cargo|rustup|npm|pip|go install|build-image|docker build|docker buildx build)\b")
+
+    def test_none_that_signs_has_the_repository(self):
+        signing = {name: text for name, text in self.JOBS.items() if "id-token: write" in text}
+
+        self.assertTrue(signing)
+        for name, text in signing.items():
+            with self.subTest(name):
+                self.assertNotIn("actions/checkout@", text)
+
+    def test_nothing_is_written_before_a_person_agreed(self):
+        release = jobs(WORKFLOWS["release.yml"])
+
+        def needed(name: str) -> set[str]:
+            found = re.search(r"^    needs: \[(.*)\]$", release[name], re.MULTILINE)
+            names = set(found[1].split(", ")) if found else set()
+            return names.union(*map(needed, names))
+
+        self.assertIn("\n    environment: release\n", release["approve"])
+        for name, text in release.items():
+            if ": write" in text:
+                with self.subTest(name):
+                    self.assertIn("approve", needed(name))
+
+    def test_the_major_tag_moves_last(self):
+        release = jobs(WORKFLOWS["release.yml"])
+
+        self.assertEqual(list(release)[-2:], ["try", "major"])
+        self.assertRegex(release["major"], r"(?m)^    needs: \[.*\btry\b.*\]$")
+
+
 if __name__ == "__main__":
     unittest.main()
