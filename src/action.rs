@@ -10,6 +10,7 @@ use crate::attribution::{Attribution, Newest, ResultsAfter, previous_execution};
 use crate::github::Runner;
 use crate::inputs::{Inputs, ScheduleId, Start};
 use crate::limits::{Limit, Limits};
+use crate::pace::Jitter;
 use crate::previous::Previous;
 use crate::provenance::{self, Listed};
 use crate::report::{PORTAL, Report};
@@ -27,16 +28,17 @@ pub(crate) async fn run(
     inputs: &Inputs,
     runner: &mut Runner,
     signal: Receiver<Option<&'static str>>,
+    jitter: Jitter,
 ) -> Report {
     let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
     let limits = Limits::new(inputs.timeout, signal);
     match &inputs.schedule {
         ScheduleId::Classic(number) => match Classic::new(url, key, *number) {
-            Ok(api) => conduct(&api, inputs, runner, limits).await,
+            Ok(api) => conduct(&api, inputs, runner, limits, jitter).await,
             Err(error) => before_a_run(inputs, error.into()),
         },
         ScheduleId::Public(guid) => match Public::new(url, key, guid.clone()) {
-            Ok(api) => conduct(&api, inputs, runner, limits).await,
+            Ok(api) => conduct(&api, inputs, runner, limits, jitter).await,
             Err(error) => before_a_run(inputs, error.into()),
         },
     }
@@ -71,6 +73,7 @@ async fn conduct<A: SofyApi>(
     inputs: &Inputs,
     runner: &mut Runner,
     mut limits: Limits,
+    jitter: Jitter,
 ) -> Report {
     let mut builds = match &inputs.app_hash {
         Some(hash) => {
@@ -83,7 +86,7 @@ async fn conduct<A: SofyApi>(
     if inputs.asks_for_latest_build() {
         tracing::info!("no app-hash is given: Sofy tests the latest build, whoever uploaded it");
     }
-    let mut run = match start::<A>(api, inputs, &mut limits).await {
+    let mut run = match start::<A>(api, inputs, &mut limits, jitter).await {
         Ok(run) => run,
         Err(no_run) => return before_a_run(inputs, no_run.verdict(inputs.timeout)),
     };
@@ -236,7 +239,12 @@ async fn end_of_run<A: SofyApi>(
 }
 
 /// Triggers a run, or takes up the one that the inputs name.
-async fn start<A: SofyApi>(api: &A, inputs: &Inputs, limits: &mut Limits) -> Result<Run, NoRun> {
+async fn start<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    limits: &mut Limits,
+    jitter: Jitter,
+) -> Result<Run, NoRun> {
     match &inputs.start {
         Start::Trigger(order) | Start::Detach(order) => {
             let triggered = trigger(api, order, limits, jitter).await?;
@@ -426,11 +434,6 @@ impl NoRun {
     }
 }
 
-/// A random share from 0 to 1, so that a matrix of jobs does not ask in step.
-fn jitter() -> f64 {
-    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -471,7 +474,10 @@ mod tests {
             }
         };
 
-        let (report, ()) = tokio::join!(conduct(api, &inputs, &mut runner, limits), signalling);
+        let (report, ()) = tokio::join!(
+            conduct(api, &inputs, &mut runner, limits, || 0.5),
+            signalling
+        );
 
         let saved = std::fs::read_to_string(&state).expect("the state");
         let last = saved.lines().rev().nth(1).unwrap_or_default();

@@ -9,12 +9,13 @@
 //! - `sofy/`: the border with Sofy: two generations of its API behind one seam.
 //! - `github/`: the border with the runner: its environment, files, log and signals.
 //! - `report/`: the border with those who read: one value, and what renders it.
-//! - [`action`]: the story of one step. [`attribution`]: whose rows are these? [`watch`], [`pace`],
+//! - [`action`], [`upload`]: the stories of a gate and of an upload. [`attribution`]: whose rows are these? [`watch`], [`pace`],
 //!   [`limits`]: how often to look, and until when. [`verdict`]: what it means. [`publish`]: who is told.
 
 mod abort;
 mod action;
 mod attribution;
+mod digests;
 mod estimate;
 #[cfg(test)]
 mod fixtures;
@@ -31,7 +32,9 @@ mod settle;
 mod sofy;
 mod test_run;
 mod text;
+mod transfer;
 mod trigger;
+mod upload;
 mod verdict;
 mod watch;
 
@@ -39,9 +42,11 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use github::app_file::AppFile;
 use github::log::{self, Style};
 use github::{Runner, command, signal, user};
 use report::Report;
+use report::upload::UploadReport;
 use tokio::sync::watch::Receiver;
 use verdict::{Conclusion, Verdict};
 
@@ -66,11 +71,12 @@ fn main() -> ExitCode {
     }
     match Entry::of(std::env::args_os()) {
         Ok(Entry::Gate) => gate(&env, &mut runner),
+        Ok(Entry::Upload) => upload(&env, &mut runner),
         Ok(Entry::AbortUnfinished) => abort_unfinished(&env, &mut runner),
         Err(argument) => {
             tracing::error!(
-                "the argument {argument:?} is not known; give none, or gate. Inputs are \
-                 environment variables, such as INPUT_SCHEDULE_ID"
+                "the argument {argument:?} is not known; give none, gate or upload. Inputs \
+                 are environment variables, such as INPUT_SCHEDULE_ID"
             );
             ExitCode::from(Conclusion::Error.exit_status())
         }
@@ -81,6 +87,8 @@ fn main() -> ExitCode {
 enum Entry {
     /// The step.
     Gate,
+    /// The step before it, which uploads the build.
+    Upload,
     /// The post step.
     AbortUnfinished,
 }
@@ -97,6 +105,7 @@ impl Entry {
             .collect();
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] | ["gate"] => Ok(Self::Gate),
+            ["upload"] => Ok(Self::Upload),
             _ => Err(arguments.join(" ")),
         }
     }
@@ -105,7 +114,7 @@ impl Entry {
 fn gate(env: &Env, runner: &mut Runner) -> ExitCode {
     let report = match inputs::parse(env) {
         Ok(inputs) => {
-            let report = run(async |signal| action::run(&inputs, runner, signal).await)
+            let report = run(async |signal| action::run(&inputs, runner, signal, jitter).await)
                 .unwrap_or_else(|problem| Report::of(cannot_start(&problem)));
             publish::report(&report, &inputs.paths, runner);
             report
@@ -113,6 +122,24 @@ fn gate(env: &Env, runner: &mut Runner) -> ExitCode {
         Err(problems) => {
             let report = Report::of(bad_inputs(&problems));
             publish::problems(&problems, &report, runner);
+            report
+        }
+    };
+    ExitCode::from(report.verdict.conclusion.exit_status())
+}
+
+fn upload(env: &Env, runner: &mut Runner) -> ExitCode {
+    let inputs = inputs::upload::parse(env, |path| AppFile::find(runner.workspace(), path));
+    let report = match inputs {
+        Ok(inputs) => {
+            let report = run(async |signal| upload::run(&inputs, signal, jitter).await)
+                .unwrap_or_else(|problem| UploadReport::of(cannot_start(&problem)));
+            publish::upload(&report, runner);
+            report
+        }
+        Err(problems) => {
+            let report = UploadReport::of(bad_inputs(&problems));
+            publish::upload_problems(&problems, &report, runner);
             report
         }
     };
@@ -134,6 +161,11 @@ fn bad_inputs(problems: &[String]) -> Verdict {
 
 fn cannot_start(problem: &str) -> Verdict {
     Verdict::new(Conclusion::Error, problem).advise("Run the job again; report it if it stays.")
+}
+
+/// A random share from 0 to 1.
+fn jitter() -> f64 {
+    f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
 }
 
 /// Runs a story on a runtime of its own, with the runner's signals.

@@ -36,6 +36,16 @@ impl Build {
     }
 }
 
+/// Tells whether a text can be the hash of a build; what a step that went wrong hands over cannot.
+pub(crate) fn is_app_hash(text: &str) -> bool {
+    !text.is_empty()
+        && !["null", "undefined", "none", "true", "false"]
+            .iter()
+            .any(|word| text.eq_ignore_ascii_case(word))
+        && !text.contains("${{")
+        && !text.contains(char::is_whitespace)
+}
+
 /// Sofy's list of builds, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Listed {

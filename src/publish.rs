@@ -6,10 +6,12 @@ use crate::abort::PostStep;
 use crate::github::Runner;
 use crate::github::command::{self, Level};
 use crate::github::log::{self, tone};
-use crate::report::annotations::{Severity, annotations};
+use crate::report::annotations::{Annotation, Severity, annotations};
+use crate::report::upload::{self, UploadReport};
 use crate::report::{Report, junit, outputs, summary};
 use crate::test_run::{TestRun, TestStatus};
 use crate::text;
+use crate::verdict::Verdict;
 
 /// Where the report files go, relative to the workspace.
 #[derive(Debug, Default)]
@@ -20,27 +22,11 @@ pub(crate) struct Paths {
 
 /// Tells everybody how the step ended.
 pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
-    for annotation in annotations(report) {
-        let level = match annotation.severity {
-            Severity::Error => Level::Error,
-            Severity::Warning => Level::Warning,
-        };
-        log::print(&command::message(
-            level,
-            &annotation.title,
-            &annotation.text,
-        ));
-    }
+    annotations(report).iter().for_each(annotate);
     print_table(&report.test_runs);
     write_outputs_and_summary(report, runner);
     write_files(report, paths, runner);
-    let verdict = &report.verdict;
-    let tone = if verdict.conclusion.is_green() {
-        tone::GREEN
-    } else {
-        tone::RED
-    };
-    tracing::info!(tone, "{}: {}", verdict.conclusion.as_str(), verdict.reason);
+    conclude(&report.verdict);
     let summary = runner.has_summary().then(|| "the job summary".to_owned());
     let files = [&paths.json, &paths.junit];
     let files = files.iter().filter_map(|path| path.as_deref());
@@ -55,12 +41,52 @@ pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
 
 /// Tells everybody that the inputs are wrong: an annotation for each problem.
 pub(crate) fn problems(problems: &[String], report: &Report, runner: &mut Runner) {
+    write_outputs_and_summary(report, runner);
+    list(problems, &report.verdict);
+}
+
+/// Tells everybody how an upload ended.
+pub(crate) fn upload(report: &UploadReport, runner: &mut Runner) {
+    upload::annotation(report).iter().for_each(annotate);
+    runner.set_outputs(&upload::outputs(report));
+    runner.add_summary(&upload::summary(report));
+    conclude(&report.verdict);
+}
+
+/// Tells everybody that the inputs of an upload are wrong.
+pub(crate) fn upload_problems(problems: &[String], report: &UploadReport, runner: &mut Runner) {
+    runner.set_outputs(&upload::outputs(report));
+    runner.add_summary(&upload::summary(report));
+    list(problems, &report.verdict);
+}
+
+fn list(problems: &[String], verdict: &Verdict) {
     for problem in problems {
         tracing::error!("{problem}");
     }
-    write_outputs_and_summary(report, runner);
     let tone = tone::RED;
-    tracing::info!(tone, "{}", report.verdict.advice);
+    tracing::info!(tone, "{}", verdict.advice);
+}
+
+fn annotate(annotation: &Annotation) {
+    let level = match annotation.severity {
+        Severity::Error => Level::Error,
+        Severity::Warning => Level::Warning,
+    };
+    log::print(&command::message(
+        level,
+        &annotation.title,
+        &annotation.text,
+    ));
+}
+
+fn conclude(verdict: &Verdict) {
+    let tone = if verdict.conclusion.is_green() {
+        tone::GREEN
+    } else {
+        tone::RED
+    };
+    tracing::info!(tone, "{}: {}", verdict.conclusion.as_str(), verdict.reason);
 }
 
 /// Tells what the post step did; where it did nothing, only those who debug hear of it.

@@ -1,4 +1,4 @@
-//! How are counts and durations said to people, and which characters can they not see?
+//! How are counts, durations and sizes said to people, and which characters can they not see?
 
 use std::time::Duration;
 
@@ -30,6 +30,21 @@ pub(crate) fn span(duration: Duration) -> String {
     }
 }
 
+/// Says a number of bytes, such as `12.3 MiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    let mut value = n as f64;
+    let mut unit = "B";
+    for next in ["KiB", "MiB", "GiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        value /= 1024.0;
+        unit = next;
+    }
+    let digits = if n < 1024 { 0 } else { 1 };
+    format!("{value:.digits$} {unit}")
+}
+
 /// Tells whether people cannot see the character, though it breaks, hides or reorders what they see.
 pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
@@ -50,6 +65,20 @@ mod tests {
             (3905, "1h5m5s"),
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_are_said_in_a_unit_for_people() {
+        for (n, expected) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (52_428_800, "50.0 MiB"),
+            (5_368_709_120, "5.0 GiB"),
+            (5_497_558_138_880, "5120.0 GiB"),
+        ] {
+            assert_eq!(bytes(n), expected);
         }
     }
 }

@@ -20,6 +20,8 @@ mod abort;
 mod action;
 #[path = "../../src/attribution.rs"]
 mod attribution;
+#[path = "../../src/digests.rs"]
+mod digests;
 #[path = "../../src/estimate.rs"]
 mod estimate;
 #[path = "../../src/fixtures.rs"]
@@ -50,8 +52,12 @@ mod sofy;
 mod test_run;
 #[path = "../../src/text.rs"]
 mod text;
+#[path = "../../src/transfer.rs"]
+mod transfer;
 #[path = "../../src/trigger.rs"]
 mod trigger;
+#[path = "../../src/upload.rs"]
+mod upload;
 #[path = "../../src/verdict.rs"]
 mod verdict;
 #[path = "../../src/watch.rs"]

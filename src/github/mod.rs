@@ -1,5 +1,6 @@
 //! The border with the runner: its environment, its files, its log.
 
+pub(crate) mod app_file;
 pub(crate) mod command;
 pub(crate) mod log;
 pub(crate) mod signal;

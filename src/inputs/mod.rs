@@ -2,6 +2,8 @@
 //!
 //! Pure: takes the environment as pairs, and must not know Sofy's API nor the file system.
 
+pub(crate) mod upload;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::{Component, Path, PathBuf};
@@ -13,6 +15,7 @@ use reqwest::Url;
 use serde::Deserialize;
 
 use crate::attribution::ResultsAfter;
+use crate::provenance::is_app_hash;
 use crate::publish::Paths;
 use crate::secret::ApiKey;
 use crate::test_run::{TestStatus, is_group_id};
@@ -70,14 +73,18 @@ impl ScheduleId {
         {
             return Some(Self::Classic(number));
         }
-        let guid = text
-            .strip_prefix('{')
-            .and_then(|inner| inner.strip_suffix('}'))
-            .unwrap_or(text);
-        // As it was written: nothing says that Sofy compares it without regard to case.
-        (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok())
-            .then(|| Self::Public(guid.to_owned()))
+        guid(text).map(Self::Public)
     }
+}
+
+/// Reads a GUID, with or without braces.
+fn guid(text: &str) -> Option<String> {
+    let guid = text
+        .strip_prefix('{')
+        .and_then(|inner| inner.strip_suffix('}'))
+        .unwrap_or(text);
+    // As it was written: nothing says that Sofy compares it without regard to case.
+    (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok()).then(|| guid.to_owned())
 }
 
 impl std::fmt::Display for ScheduleId {
@@ -408,10 +415,7 @@ fn app_hash(raw: Option<String>) -> Found<Option<String>> {
     let Some(hash) = raw else {
         return Ok(None);
     };
-    let word = ["null", "undefined", "none", "true", "false"]
-        .iter()
-        .any(|word| hash.eq_ignore_ascii_case(word));
-    if word || hash.contains("${{") || hash.contains(char::is_whitespace) {
+    if !is_app_hash(&hash) {
         return Err((
             "app-hash",
             format!(

@@ -7,6 +7,7 @@ pub(crate) mod junit;
 pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod summary;
+pub(crate) mod upload;
 
 use std::time::Duration;
 

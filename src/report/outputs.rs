@@ -192,7 +192,7 @@ fn serialized(value: &impl Serialize) -> String {
 }
 
 /// Folds line breaks and other control characters away, since Sofy's words may be in the text.
-fn one_line(text: &str) -> String {
+pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .take(REASON_LIMIT)
         .map(|c| match c {

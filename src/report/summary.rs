@@ -494,7 +494,7 @@ const fn icon(status: &TestStatus) -> &'static str {
 }
 
 /// Escapes a name, shortened where it is too long; a blank one becomes a dash.
-fn name(text: &str) -> String {
+pub(super) fn name(text: &str) -> String {
     let plain = plain(text, NAME_CHARS);
     if plain.is_empty() {
         "–".to_owned()
@@ -504,7 +504,7 @@ fn name(text: &str) -> String {
 }
 
 /// Escapes a sentence, with a capital at its start and a period at its end.
-fn sentence(text: &str) -> String {
+pub(super) fn sentence(text: &str) -> String {
     let plain = plain(text, SENTENCE_CHARS);
     let mut chars = plain.chars();
     let capital = chars.next().map(|c| c.to_ascii_uppercase());

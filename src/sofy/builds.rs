@@ -88,6 +88,13 @@ pub(super) fn with_key(
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<RequestBuilder, ApiError> {
+    Ok(http
+        .request(connection, method, path, query)
+        .header("x-sofy-auth-key", key_as_header(http)?))
+}
+
+/// The key as a header's value, which no debug text shows.
+pub(super) fn key_as_header(http: &Http) -> Result<HeaderValue, ApiError> {
     let mut key = HeaderValue::from_str(http.key().expose()).map_err(|_| {
         ApiError::new(
             Kind::Refused,
@@ -95,9 +102,7 @@ pub(super) fn with_key(
         )
     })?;
     key.set_sensitive(true);
-    Ok(http
-        .request(connection, method, path, query)
-        .header("x-sofy-auth-key", key))
+    Ok(key)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::provenance::Build;
 use crate::secret::ApiKey;
 use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
-const BASE_URL: &str = "https://api.sofy.ai";
+pub(super) const BASE_URL: &str = "https://api.sofy.ai";
 const TRIGGER: &str = "/api/CICD/ScheduleAutomatedTestRun";
 const STATUS: &str = "/api/CICD/ScheduleAutomatedTestRunStatus";
 

@@ -45,6 +45,28 @@ pub(crate) struct Answer {
     pub(crate) date: Option<Timestamp>,
 }
 
+/// An answer, whatever its status.
+pub(crate) enum Reply {
+    Success(Answer),
+    Refusal(Refusal),
+}
+
+/// An answer whose status is none of success.
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    /// Sofy's words in quotes, with the key struck out.
+    pub(crate) said: String,
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl Refusal {
+    /// One line that names the call and what was answered.
+    pub(crate) fn message(&self, call: &str) -> String {
+        let (status, said) = (self.status.as_u16(), &self.said);
+        format!("{call}: Sofy answered {status} {said}")
+    }
+}
+
 /// Which connection a call goes over.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Connection {
@@ -101,6 +123,14 @@ impl Http {
         call: &str,
         request: RequestBuilder,
     ) -> Result<Answer, ApiError> {
+        match self.ask(call, request).await? {
+            Reply::Success(answer) => Ok(answer),
+            Reply::Refusal(refusal) => Err(self.classified(call, refusal)),
+        }
+    }
+
+    /// Sends a request and gives the answer, whatever its status.
+    pub(crate) async fn ask(&self, call: &str, request: RequestBuilder) -> Result<Reply, ApiError> {
         let start = Instant::now();
         let response = request.send().await.map_err(|error| {
             let kind = if error.is_connect() {
@@ -125,20 +155,21 @@ impl Http {
             start.elapsed().as_millis(),
             body.as_ref().map_or(0, String::len)
         );
-        if status.is_success() {
-            return match body {
-                Ok(body) => Ok(Answer {
-                    body: self.key.redact(body),
-                    date,
-                }),
-                Err(problem) => Err(ApiError::new(
-                    Kind::Unclear,
-                    format!("{call}: {}", self.key.redact(problem)),
-                )),
-            };
+        match body {
+            Ok(body) if status.is_success() => Ok(Reply::Success(Answer {
+                body: self.key.redact(body),
+                date,
+            })),
+            Err(problem) if status.is_success() => Err(ApiError::new(
+                Kind::Unclear,
+                format!("{call}: {}", self.key.redact(problem)),
+            )),
+            body => Ok(Reply::Refusal(Refusal {
+                status,
+                said: said(&body.unwrap_or_default(), &self.key),
+                retry_after,
+            })),
         }
-        let said = said(&body.unwrap_or_default(), &self.key);
-        Err(self.classified(call, status, retry_after, &said))
     }
 
     /// Reads a list leniently; `what` names it for people.
@@ -256,14 +287,13 @@ impl Http {
         is_group_id(text) && !self.key.is_in(text)
     }
 
-    fn classified(
-        &self,
-        call: &str,
-        status: StatusCode,
-        retry_after: Option<Duration>,
-        said: &str,
-    ) -> ApiError {
-        let message = format!("{call}: Sofy answered {} {said}", status.as_u16());
+    fn classified(&self, call: &str, refusal: Refusal) -> ApiError {
+        let message = refusal.message(call);
+        let Refusal {
+            status,
+            said,
+            retry_after,
+        } = refusal;
         let refused = |advice: &str| ApiError::new(Kind::Refused, message.clone()).advise(advice);
         let mut error = match status {
             StatusCode::UNAUTHORIZED => {
@@ -539,13 +569,15 @@ mod tests {
             ),
             (302, None, "", Kind::Unclear, "a gateway's maintenance page"),
         ] {
-            let status = StatusCode::from_u16(status).expect("a status");
+            let refusal = Refusal {
+                status: StatusCode::from_u16(status).expect("a status"),
+                said: said.to_owned(),
+                retry_after,
+            };
 
-            assert_eq!(
-                http.classified("POST /x", status, retry_after, said).kind,
-                kind,
-                "{status}: {why}"
-            );
+            let error = http.classified("POST /x", refusal);
+
+            assert_eq!(error.kind, kind, "{status}: {why}");
         }
     }
 }

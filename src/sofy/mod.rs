@@ -9,6 +9,7 @@ mod http;
 mod public;
 #[cfg(test)]
 pub(crate) mod scripted;
+pub(crate) mod upload;
 pub(crate) mod wire;
 
 pub(crate) use classic::Classic;

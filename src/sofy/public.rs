@@ -18,7 +18,7 @@ use crate::provenance::Build;
 use crate::secret::ApiKey;
 use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
-const BASE_URL: &str = "https://public.sofy.ai";
+pub(super) const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
 const ABORT: &str = "/scheduler-microservice/public/test-run/abort";
 /// Sofy says so with status 200 where every test run is over, and where none can be aborted yet.

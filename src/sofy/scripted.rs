@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::upload::{Payload, Received, Uploads};
 use super::{ApiError, Baseline, Generation, Groups, Kind, ListedGroup, Rows, RunHandle, SofyApi};
 use crate::attribution::{Attribution, Row};
 use crate::inputs::Order;
+use crate::inputs::upload::Details;
 use crate::provenance::Build;
 use crate::test_run::{Group, TestRun};
 
@@ -24,6 +26,7 @@ pub(crate) struct Scripted<const PUBLIC: bool> {
     groups: Lines<Group>,
     rows: Lines<Rows>,
     builds: Lines<Vec<Build>>,
+    uploads: Lines<Received>,
     aborts: Lines<String>,
     start: Instant,
     calls: RefCell<Vec<(&'static str, Duration)>>,
@@ -44,6 +47,14 @@ impl<T: Clone> Lines<T> {
 
     fn add(&self, answer: Result<T, ApiError>, takes: Duration) {
         self.0.borrow_mut().push_back(Line { answer, takes });
+    }
+
+    /// Tells whether the next answer comes later than anybody waits for.
+    fn is_late(&self) -> bool {
+        let lines = self.0.borrow();
+        lines
+            .front()
+            .is_some_and(|line| line.takes >= Duration::from_secs(3600))
     }
 
     async fn next(&self) -> Result<T, ApiError> {
@@ -69,6 +80,7 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
             groups: Lines::new(),
             rows: Lines::new(),
             builds: Lines::new(),
+            uploads: Lines::new(),
             aborts: Lines::new(),
             start: Instant::now(),
             calls: RefCell::default(),
@@ -144,6 +156,12 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
         self
     }
 
+    /// The next upload gets this answer, after a while.
+    pub(crate) fn upload(self, answer: Result<Received, ApiError>, takes: Duration) -> Self {
+        self.uploads.add(answer, takes);
+        self
+    }
+
     /// When each call of a kind was made, since the script was written.
     pub(crate) fn calls(&self, kind: &str) -> Vec<Duration> {
         let calls = self.calls.borrow();
@@ -191,6 +209,25 @@ impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
     async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {
         self.note("abort");
         self.aborts.next().await
+    }
+}
+
+impl<const PUBLIC: bool> Uploads for Scripted<PUBLIC> {
+    /// Takes the whole file, unless its answer is late: then nothing of it.
+    async fn upload(&self, _details: &Details, mut payload: Payload) -> Result<Received, ApiError> {
+        self.note("upload");
+        while !self.uploads.is_late() {
+            match payload.pieces.recv().await {
+                Some(Ok(piece)) => payload.sent.add(piece.len()),
+                Some(Err(error)) => return Err(ApiError::new(Kind::Unclear, error.to_string())),
+                None => break,
+            }
+        }
+        self.uploads.next().await
+    }
+
+    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+        SofyApi::builds(self).await
     }
 }
 

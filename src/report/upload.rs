@@ -1,0 +1,111 @@
+//! What do people and later steps read of an upload?
+//!
+//! Must not know the runner's files.
+
+use std::time::Duration;
+
+use super::annotations::{Annotation, Severity};
+use super::outputs::one_line;
+use super::summary::{name, sentence};
+use crate::text::{bytes, span};
+use crate::verdict::{Conclusion, Verdict};
+
+/// The whole result of one upload.
+#[derive(Clone, Debug)]
+pub(crate) struct UploadReport {
+    pub(crate) verdict: Verdict,
+    /// Relative to the workspace; empty where the inputs were wrong.
+    pub(crate) file: String,
+    pub(crate) size: u64,
+    /// Empty unless the conclusion is success.
+    pub(crate) app_hash: String,
+    /// Empty where Sofy's list of builds does not show it.
+    pub(crate) build: String,
+    pub(crate) delivery: Option<Delivery>,
+    pub(crate) duration: Duration,
+}
+
+/// How Sofy came by a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    Uploaded,
+    HadBefore,
+}
+
+impl UploadReport {
+    /// A report of an upload that ended before anything was sent.
+    pub(crate) fn of(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            file: String::new(),
+            size: 0,
+            app_hash: String::new(),
+            build: String::new(),
+            delivery: None,
+            duration: Duration::ZERO,
+        }
+    }
+}
+
+/// Lists every output of the contract, in its order.
+pub(crate) fn outputs(report: &UploadReport) -> Vec<(&'static str, String)> {
+    let uploaded = match report.delivery {
+        Some(Delivery::Uploaded) => "true",
+        Some(Delivery::HadBefore) => "false",
+        None => "",
+    };
+    vec![
+        ("app-hash", report.app_hash.clone()),
+        ("uploaded", uploaded.to_owned()),
+        ("build", report.build.clone()),
+        ("conclusion", report.verdict.conclusion.as_str().to_owned()),
+        ("reason", one_line(&report.verdict.reason)),
+    ]
+}
+
+/// The error annotation of an upload that gave no hash.
+pub(crate) fn annotation(report: &UploadReport) -> Option<Annotation> {
+    (!report.verdict.conclusion.is_green()).then(|| Annotation {
+        severity: Severity::Error,
+        title: "Upload to Sofy".to_owned(),
+        text: format!("{}\n{}", report.verdict.reason, report.verdict.advice),
+    })
+}
+
+/// Renders the one line of the job summary.
+pub(crate) fn summary(report: &UploadReport) -> String {
+    let verdict = &report.verdict;
+    let icon = match (verdict.conclusion, report.delivery) {
+        (Conclusion::Success, Some(Delivery::HadBefore)) => "✅ Sofy had it already",
+        (Conclusion::Success | Conclusion::Detached, _) => "✅ Uploaded",
+        (Conclusion::TimedOut, _) => "⏱ Upload timed out",
+        (Conclusion::Cancelled, _) => "🚫 Upload cancelled",
+        (Conclusion::Error | Conclusion::Failure, _) => "⚠️ Upload failed",
+    };
+    let mut facts = Vec::new();
+    if !report.file.is_empty() {
+        facts.push(format!("{} ({})", name(&report.file), bytes(report.size)));
+    }
+    if !report.build.is_empty() {
+        facts.push(format!("build {}", name(&report.build)));
+    }
+    if !report.app_hash.is_empty() {
+        facts.push(format!("hash {}", name(&report.app_hash)));
+    }
+    if !report.file.is_empty() {
+        facts.push(format!("in {}", span(report.duration)));
+    }
+    let mut line = format!("**{icon}**");
+    if !facts.is_empty() {
+        line.push_str(&format!(": {}", facts.join(", ")));
+    }
+    if !verdict.conclusion.is_green() {
+        line.push_str(&format!(
+            ". {} {}",
+            sentence(&verdict.reason),
+            sentence(&verdict.advice)
+        ));
+    }
+    line.push_str("\n\n");
+    line
+}
