@@ -54,7 +54,7 @@ pub(crate) enum Reply {
 /// An answer whose status is none of success.
 pub(crate) struct Refusal {
     pub(crate) status: StatusCode,
-    /// Sofy's words in quotes, with the key struck out.
+    /// Sofy's words in quotes, with the key redacted.
     pub(crate) said: String,
     pub(crate) retry_after: Option<Duration>,
 }

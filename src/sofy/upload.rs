@@ -397,7 +397,7 @@ mod tests {
             (
                 r#"{"data":{"appHash":"***"}}"#,
                 None,
-                "a key that was struck out",
+                "a key that was redacted",
             ),
             (
                 r#"{"data":{"appHash":"4d\u001b[1m"}}"#,
