@@ -1,86 +1,9 @@
 """Tests of the scripts that write: a clone, a bare remote, and a `gh` that plays GitHub over it."""
 
-from fake_github import GH, FakeGitHub
+from repository import FILES, Repository
 from scratch import DIGEST, SCRIPTS, Scratch
 
-SUMS = "".join(
-    f"{digit * 64}  sofy-schedule-run-v{{}}-{platform}\n"
-    for digit, platform in zip("1234", ["linux-amd64", "linux-arm64", "macos-amd64", "macos-arm64"], strict=True)
-)
-UPLOAD = """\
-name: y
-runs:
-  using: composite
-  steps:
-    - run: exec "$GITHUB_ACTION_PATH/run"
-      env:
-        SOFY_RELEASE: ""
-        SOFY_SHA256_LINUX_AMD64: ""
-        SOFY_SHA256_LINUX_ARM64: ""
-        SOFY_SHA256_MACOS_AMD64: ""
-        SOFY_SHA256_MACOS_ARM64: ""
-"""
-FILES = {
-    "action.yml": "name: x\nruns:\n  using: docker\n  image: Dockerfile\n",
-    "upload/action.yml": UPLOAD,
-    "upload/run": "#!/bin/sh\n",
-    "README.md": "hello\n",
-    "docs/ä b.md": "a name with a blank and an umlaut\n",
-    ".github/workflows/ci.yml": "name: ci\n",
-    ".github/dependabot.yml": "version: 2\n",
-}
-
-
-class Release(Scratch):
-    def setUp(self):
-        super().setUp()
-        self.sums = self.dir / "SHA256SUMS"
-        self.github = FakeGitHub(self.dir / "github")
-        self.run_in("git", "init", "--quiet", "--bare", str(self.github.repository))
-        server = self.github.serve()
-        self.addCleanup(server.server_close)
-        self.addCleanup(server.shutdown)
-        self.environment |= {
-            "FAKE_GITHUB": f"http://127.0.0.1:{server.server_port}",
-            "GITHUB_REPOSITORY": "o/r",
-        }
-        self.stand_in("gh", GH)
-        self.dir = self.dir / "clone"
-        self.dir.mkdir()
-        self.git("init", "--quiet", "--initial-branch=main")
-        self.git("remote", "add", "origin", str(self.github.repository))
-        for name, text in FILES.items():
-            (self.dir / name).parent.mkdir(parents=True, exist_ok=True)
-            (self.dir / name).write_text(text)
-        (self.dir / "upload/run").chmod(0o755)
-        self.source = self.push("first")
-
-    def git(self, *arguments: str) -> str:
-        return self.run_in("git", *arguments)
-
-    def remote(self, *arguments: str) -> str:
-        return self.git("-C", str(self.github.repository), *arguments)
-
-    def push(self, message: str) -> str:
-        (self.dir / "README.md").write_text(f"{message}\n")
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--message", message)
-        self.git("push", "--quiet", "origin", "main")
-        return self.git("rev-parse", "HEAD")
-
-    def script(self, *arguments: str) -> str:
-        return self.run_in(str(SCRIPTS / "release_refs.py"), *arguments)
-
-    def commit(self, version: str) -> str:
-        self.sums.write_text(SUMS.replace("{}", version))
-        return self.script("commit", version, f"ghcr.io/o/r:v{version}@{DIGEST}", str(self.sums))
-
-    def refs(self) -> dict[str, str]:
-        lines = self.remote("for-each-ref", "--format=%(refname) %(objectname)").splitlines()
-        return dict(line.split(" ") for line in lines)
-
-
-class Commit(Release):
+class Commit(Repository):
     def test_the_first_release_has_a_branch_and_two_tags(self):
         commit = self.commit("1.2.3")
 
@@ -116,7 +39,7 @@ class Commit(Release):
         self.assertEqual(self.remote("log", "-1", "--format=%P", commit), f"{first} {source}")
         self.assertEqual(self.refs()["refs/heads/releases/v1"], commit)
         self.assertEqual(self.refs()["refs/tags/v1.2.3"], first)
-        self.assertEqual(self.remote("show", f"{commit}:README.md"), "second")
+        self.assertEqual(self.remote("show", f"{commit}:message"), "second")
 
     def test_another_major_version_does_not_follow_the_branch(self):
         self.commit("1.2.3")
@@ -194,7 +117,7 @@ class Commit(Release):
         self.assertEqual(self.refs()["refs/heads/releases/v1"], other)
 
 
-class New(Release):
+class New(Repository):
     def test_the_first_version_and_newer_ones_pass(self):
         self.script("new", "0.1.0")
         self.commit("1.9.9")
@@ -211,7 +134,7 @@ class New(Release):
                 self.script("new", version)
 
 
-class Major(Release):
+class Major(Repository):
     def test_it_is_made_and_moved(self):
         for version in ["1.2.3", "1.3.0"]:
             commit = self.commit(version)
@@ -245,7 +168,7 @@ class Major(Release):
         self.assertEqual(self.refs()["refs/tags/v2"], second)
 
 
-class Publish(Release):
+class Publish(Repository):
     def setUp(self):
         super().setUp()
         self.commit("1.2.3")

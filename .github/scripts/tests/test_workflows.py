@@ -1,24 +1,14 @@
-"""Rules of ours for .github/workflows that no linter knows. They read our lay-out; that it is YAML is checked elsewhere."""
+"""Rules of ours for .github/workflows that no linter knows."""
 
 import re
 import unittest
-from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parents[2] / "workflows"
-
-
-def jobs(text: str) -> dict[str, str]:
-    """Each job of a workflow with its text."""
-    parts = re.split(r"^  ([a-z][a-z-]*):$", text.split("\njobs:\n")[1], flags=re.MULTILINE)
-    return dict(zip(parts[1::2], parts[2::2], strict=True))
-
-
-WORKFLOWS = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
+from workflows import WORKFLOWS, jobs
 
 
 class OneGreenJob(unittest.TestCase):
     def test_it_needs_every_other_job(self):
-        ci = jobs(WORKFLOWS["ci.yml"])
+        ci = jobs("ci.yml")
 
         needs = re.search(r"^    needs: \[(.*)\]$", ci.pop("all-green"), re.MULTILINE)
 
@@ -26,7 +16,7 @@ class OneGreenJob(unittest.TestCase):
 
     def test_no_job_that_it_needs_can_be_skipped(self):
         # A job that is skipped is no success, so all-green would be red for good.
-        for name, text in jobs(WORKFLOWS["ci.yml"]).items():
+        for name, text in jobs("ci.yml").items():
             if name != "all-green":
                 with self.subTest(name):
                     self.assertNotRegex(text, r"(?m)^    if:")
@@ -46,7 +36,7 @@ class ReleaseJobs(unittest.TestCase):
     JOBS = {
         f"{workflow}: {name}": text
         for workflow in ["build.yml", "release.yml"]
-        for name, text in jobs(WORKFLOWS[workflow]).items()
+        for name, text in jobs(workflow).items()
         if "\n    steps:\n" in text and "\n    permissions: {}\n" not in text
     }
 
@@ -70,7 +60,7 @@ class ReleaseJobs(unittest.TestCase):
                 self.assertNotIn("actions/checkout@", text)
 
     def test_nothing_is_written_before_a_person_agreed(self):
-        release = jobs(WORKFLOWS["release.yml"])
+        release = jobs("release.yml")
 
         def needed(name: str) -> set[str]:
             found = re.search(r"^    needs: \[(.*)\]$", release[name], re.MULTILINE)
@@ -84,7 +74,7 @@ class ReleaseJobs(unittest.TestCase):
                     self.assertIn("approve", needed(name))
 
     def test_the_major_tag_moves_last(self):
-        release = jobs(WORKFLOWS["release.yml"])
+        release = jobs("release.yml")
 
         self.assertEqual(list(release)[-2:], ["try", "major"])
         self.assertRegex(release["major"], r"(?m)^    needs: \[.*\btry\b.*\]$")
