@@ -174,6 +174,55 @@ fn action_yml_has_the_outputs_of_the_contract() {
     }
 }
 
+/// The values that a type allows, in a file of types.
+fn allowed<'a>(types: &'a str, name: &str) -> Vec<&'a str> {
+    let under = types
+        .lines()
+        .skip_while(|line| *line != format!("  {name}:"));
+    let body = under.skip(1).take_while(|line| line.starts_with("    "));
+    body.filter_map(|line| line.trim().strip_prefix("- "))
+        .collect()
+}
+
+#[test]
+fn the_types_are_those_of_the_actions() {
+    for folder in ["", "upload/"] {
+        let action = file(&format!("{folder}action.yml"));
+        let types = file(&format!("{folder}action-types.yml"));
+        for part in ["inputs", "outputs"] {
+            let (ours, typed) = (section(&action, part), section(&types, part));
+            let names = |entries: &[(String, _)]| -> Vec<String> {
+                entries.iter().map(|(name, _)| name.clone()).collect()
+            };
+            assert_eq!(names(&ours), names(&typed), "{folder}{part}");
+            for ((name, properties), (_, about)) in ours.iter().zip(&typed) {
+                let default = property(properties, "default");
+                let is_switch = matches!(default, Some("true" | "false"));
+                let is_number = name.ends_with("-count") || name.ends_with("-seconds");
+                let words = allowed(&types, name);
+                let fits = match property(about, "type") {
+                    Some("string") => !is_switch && !is_number,
+                    Some("integer") => is_number,
+                    Some("boolean") => !is_number && (is_switch || default.is_none()),
+                    Some("enum") => default.is_none_or(|word| words.contains(&word)),
+                    Some("list") => {
+                        property(about, "separator") == Some(",")
+                            && default.is_none_or(|list| list.split(", ").eq(words))
+                    }
+                    _ => false,
+                };
+                assert!(fits, "{folder}{part}: {name}");
+            }
+        }
+    }
+    let types = file("action-types.yml");
+    let mut conclusions = EXITS.map(|(_, name)| name.trim_matches('`'));
+    let mut typed = allowed(&types, "conclusion");
+    conclusions.sort_unstable();
+    typed.sort_unstable();
+    assert_eq!(typed, conclusions);
+}
+
 #[test]
 fn action_yml_runs_the_program_of_the_dockerfile() {
     let entrypoint = file("action.yml")
