@@ -5,13 +5,15 @@
 //! differs from GitHub is said in CONTRIBUTING.md. `.ci/act IMAGE` prepares what it needs and starts it.
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stdout, reason = "a failed test shows act's log")]
+#![expect(clippy::unwrap_used, reason = "a harness that breaks fails its test")]
 
 #[path = "fake_sofy/mod.rs"]
 mod fake_sofy;
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -57,45 +59,124 @@ impl Project {
         let id = uuid::Uuid::new_v4().simple().to_string();
         let folder = std::env::temp_dir().join(format!("sofy-act-{id}"));
         fs::create_dir(&folder)?;
-        done(Command::new("git").args(["init", "--quiet"]).arg(&folder))?;
+        done(
+            Command::new("git")
+                .args(["init", "--quiet", "--initial-branch=main"])
+                .arg(&folder),
+        )?;
 
-        let image = format!("image: docker://{}", variable("SOFY_TEST_IMAGE")?);
-        let action = replaced(&file("action.yml")?, "image: Dockerfile", &image)?;
-        // Workflows name no `api-url`, as users' do not, and must not reach Sofy from here.
-        let address = format!("api-url:\n    default: {}", sofy.url());
-        let action = replaced(&action, "api-url:", &address)?;
-        fs::write(folder.join("action.yml"), action)?;
-        Ok(Self { id, folder, sofy })
+        let commit = [
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@example.com",
+            "commit",
+            "--quiet",
+            "--allow-empty",
+            "--message=app",
+        ];
+        done(Command::new("git").current_dir(&folder).args(commit))?;
+        let project = Self { id, folder, sofy };
+        project.lay_out_the_action()?;
+        project.lay_out_an_app()?;
+        Ok(project)
     }
 
-    fn start(self, workflow: &str) -> Try<Running> {
+    /// Both actions as a release has them: the image by its name, the upload's program by its digest.
+    fn lay_out_the_action(&self) -> Try {
+        let image = variable("SOFY_TEST_IMAGE")?;
+        // Workflows name no `api-url`, as users' do not, and must not reach Sofy from here.
+        let address = format!("api-url:\n    default: {}", self.sofy.url());
+
+        let action = file("action.yml")?;
+        let action = replaced(
+            &action,
+            "image: Dockerfile",
+            &format!("image: docker://{image}"),
+        )?;
+        let action = replaced(&action, "api-url:", &address)?;
+        fs::write(self.folder.join("action.yml"), action)?;
+
+        let download = self.folder.join("download/v0.0.0");
+        fs::create_dir_all(&download)?;
+        let program = download.join("sofy-schedule-run");
+        let container = docker(&["create", &image])?;
+        let container = container.trim();
+        docker(&[
+            "cp",
+            &format!("{container}:/sofy-schedule-run"),
+            &program.display().to_string(),
+        ])?;
+        docker(&["rm", container])?;
+        let digest = done(Command::new("sha256sum").arg(&program))?;
+        let digest = digest.split(' ').next().unwrap_or_default();
+        let mut action = replaced(
+            &file("upload/action.yml")?,
+            "  api-url:",
+            &format!("  {address}"),
+        )?;
+        action = replaced(&action, "SOFY_RELEASE: \"\"", "SOFY_RELEASE: 0.0.0")?;
+        for machine in ["amd64", "arm64"] {
+            let name = format!("SOFY_SHA256_LINUX_{}: ", machine.to_uppercase());
+            action = replaced(&action, &format!("{name}\"\""), &format!("{name}{digest}"))?;
+            let name = format!("sofy-schedule-run-v0.0.0-linux-{machine}");
+            fs::copy(&program, download.join(name))?;
+        }
+        fs::create_dir(self.folder.join("upload"))?;
+        fs::write(self.folder.join("upload/action.yml"), action)?;
+        fs::copy(root().join("upload/run"), self.folder.join("upload/run"))?;
+        Ok(())
+    }
+
+    /// What stands in for the user's build, in the words of the recipes.
+    fn lay_out_an_app(&self) -> Try {
+        let gradlew = self.folder.join("gradlew");
+        let build = "#!/bin/sh\nset -e\nfolder=app/build/outputs/apk/release\nmkdir -p $folder\n\
+                     printf 'PK\\003\\004an app' > $folder/app-release.apk\n";
+        fs::write(&gradlew, build)?;
+        fs::set_permissions(&gradlew, Permissions::from_mode(0o755))?;
+        fs::write(
+            self.folder.join("Makefile"),
+            "MyApp.ipa:\n\tprintf 'PK\\003\\004an app' > $@\n",
+        )?;
+        Ok(())
+    }
+
+    fn start(self, event: &str, workflow: &str) -> Try<Running> {
         // act names its containers after the workflow, and there may be another of us on this machine.
         let text = replaced(
             &file(workflow)?,
             "\nname: ",
             &format!("\nname: {} ", self.id),
         )?;
+        // It does not know this key, and would have no use for it.
+        let known = |line: &&str| !line.trim_start().starts_with("queue: max");
+        let text: String = text.split_inclusive('\n').filter(known).collect();
         let workflow = self.folder.join("workflow.yml");
         fs::write(&workflow, text)?;
+        let runner = variable("SOFY_TEST_RUNNER")?;
         let log = File::create(self.folder.join("act.log"))?;
         let act = Command::new(variable("SOFY_TEST_ACT")?)
-            .args([
-                "push",
-                "--json",
-                "--no-cache-server",
-                "--pull=false",
-                "--rm",
-            ])
-            .arg(format!(
-                "--platform=ubuntu-latest={}",
-                variable("SOFY_TEST_RUNNER")?
-            ))
+            .arg(event)
+            .args(["--json", "--no-cache-server", "--pull=false", "--rm"])
+            .args(
+                ["ubuntu-latest", "macos-latest"]
+                    .map(|label| format!("--platform={label}={runner}")),
+            )
             .arg(format!(
                 "--local-repository=OWNER/REPO@v1={}",
                 self.folder.display()
             ))
             .arg(format!("--workflows={}", workflow.display()))
             .arg(format!("--secret=SOFY_API_KEY={KEY}"))
+            .args([
+                "--var=SOFY_SHORT_SCHEDULE=1888",
+                "--var=SOFY_LONG_SCHEDULE=1889",
+            ])
+            .arg(format!(
+                "--env=SOFY_DOWNLOAD_URL=file://{}/download",
+                self.folder.display()
+            ))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -107,8 +188,8 @@ impl Project {
         })
     }
 
-    fn run(self, workflow: &str) -> Try<Ended> {
-        self.start(workflow)?.end()
+    fn run(self, event: &str, workflow: &str) -> Try<Ended> {
+        self.start(event, workflow)?.end()
     }
 
     /// The containers or volumes of act's that bear our name.
@@ -220,10 +301,12 @@ impl Ended {
     }
 }
 
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
 fn file(name: &str) -> Try<String> {
-    Ok(fs::read_to_string(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join(name),
-    )?)
+    Ok(fs::read_to_string(root().join(name))?)
 }
 
 fn variable(name: &str) -> Try<String> {
@@ -266,7 +349,7 @@ fn script() -> Script {
 #[test]
 #[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
 fn outputs_reach_later_steps_and_jobs_and_another_job_picks_up_a_run() -> Try {
-    let ended = Project::new(script())?.run("tests/act/outputs.yml")?;
+    let ended = Project::new(script())?.run("push", "tests/act/outputs.yml")?;
 
     assert!(ended.green);
     let expected = ["attach", "gate", "later", "start", "tolerated"].map(|job| (job, "success"));
@@ -282,7 +365,7 @@ fn outputs_reach_later_steps_and_jobs_and_another_job_picks_up_a_run() -> Try {
 #[test]
 #[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
 fn a_failure_makes_the_job_red_and_stops_what_hangs_on_it() -> Try {
-    let ended = Project::new(script())?.run("tests/act/red.yml")?;
+    let ended = Project::new(script())?.run("push", "tests/act/red.yml")?;
 
     assert!(!ended.green);
     assert_eq!(ended.jobs(), BTreeMap::from([("gate", "failure")]));
@@ -298,7 +381,7 @@ fn after_a_killed_step_its_post_step_runs() -> Try {
         pace: Pace::Never,
         ..Script::default()
     };
-    let mut running = Project::new(endless)?.start("tests/act/endless.yml")?;
+    let mut running = Project::new(endless)?.start("push", "tests/act/endless.yml")?;
     running.until(|sofy| sofy.requests().len() > 3)?;
 
     running.kill()?;
@@ -313,4 +396,38 @@ fn after_a_killed_step_its_post_step_runs() -> Try {
         "a post step never triggers"
     );
     Ok(())
+}
+
+/// A recipe as it is, the event that starts it, and its jobs, which all must succeed.
+type Recipe = (&'static str, &'static str, &'static [&'static str]);
+
+/// The others cannot be run here: they need reporters from GitHub, or a proxy.
+const RECIPES: [Recipe; 4] = [
+    ("cancel-superseded", "pull_request", &["Device tests"]),
+    ("nightly", "schedule", &["Device tests"]),
+    ("one-at-a-time", "pull_request", &["Device tests"]),
+    (
+        "start-early",
+        "push",
+        &["Device tests", "Other work", "Start the phones"],
+    ),
+];
+
+#[test]
+#[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
+fn recipes_run_as_they_are() {
+    let run = |(name, event, jobs): &Recipe| {
+        let workflow = format!("examples/workflows/{name}.yml");
+        let project = Project::new(script()).unwrap();
+        let ended = project.run(event, &workflow).unwrap();
+        let expected = jobs.iter().map(|job| (*job, "success"));
+        assert_eq!(ended.jobs(), expected.collect(), "{name}");
+        assert!(ended.green, "{name}");
+    };
+    // All at once, because nearly all of their time is waiting.
+    thread::scope(|scope| {
+        for recipe in &RECIPES {
+            scope.spawn(move || run(recipe));
+        }
+    });
 }
