@@ -1,6 +1,7 @@
 //! A fake Sofy to point the action's `api-url` at: `cargo run --example fake_sofy -- --listen 127.0.0.1:8080`.
 //!
-//! Classic schedule 1888 and any GUID pass; classic schedule 1889 has failures.
+//! Classic schedule 1889 has failures, every other schedule passes. It prints each request, without its body, because
+//! there the key is.
 
 #![expect(
     clippy::print_stdout,
@@ -58,7 +59,13 @@ fn main() -> ExitCode {
     println!("listening on {}", fake.url());
     // Whoever started this waits for the line, and a closed pipe is no reason to stop serving.
     std::io::stdout().flush().ok();
+    let mut printed = 0;
     loop {
-        thread::park();
+        for request in fake.requests().iter().skip(printed) {
+            println!("{} {}", request.method, request.target);
+            printed += 1;
+        }
+        std::io::stdout().flush().ok();
+        thread::sleep(Duration::from_millis(100));
     }
 }

@@ -5,7 +5,6 @@
 //! differs from GitHub is said in CONTRIBUTING.md. `.ci/act IMAGE` prepares what it needs and starts it.
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stdout, reason = "a failed test shows act's log")]
-#![expect(clippy::unwrap_used, reason = "a harness that breaks fails its test")]
 
 #[path = "fake_sofy/mod.rs"]
 mod fake_sofy;

@@ -61,7 +61,14 @@ fn blocks(markdown: &str, language: &str) -> Vec<String> {
         .collect()
 }
 
-/// What `examples/workflows/` and README.md show, and what act runs. A part of a workflow is made whole.
+/// The pages that people read.
+fn pages() -> Vec<PathBuf> {
+    let folders = ["", ".github", "docs", "upload"];
+    let pages = folders.iter().flat_map(|folder| files(folder, &["md"]));
+    pages.collect()
+}
+
+/// What `examples/workflows/` and the pages show, and what act runs. A part of a workflow is made whole.
 fn workflows() -> Vec<Workflow> {
     let folders = ["examples/workflows", "tests/act"];
     let whole = folders.iter().flat_map(|folder| files(folder, &["yml"]));
@@ -69,16 +76,18 @@ fn workflows() -> Vec<Workflow> {
         place: path.display().to_string(),
         yaml: yaml(&read(&path)),
     });
-    let readme = blocks(&read("README.md"), "yaml");
-    assert!(!readme.is_empty());
-    let shown = readme.iter().map(|block| {
-        let yaml = match yaml(block) {
+    let blocks = pages().into_iter().flat_map(|page| {
+        let blocks = blocks(&read(&page), "yaml").into_iter();
+        blocks.map(move |block| (page.display().to_string(), block))
+    });
+    let shown = blocks.map(|(page, block)| {
+        let yaml = match yaml(&block) {
             steps @ Value::Array(_) => serde_json::json!({"jobs": {"part": {"steps": steps}}}),
             job if job["jobs"].is_null() => serde_json::json!({"jobs": {"part": job}}),
             whole => whole,
         };
         Workflow {
-            place: format!("README.md:\n{block}"),
+            place: format!("{page}:\n{block}"),
             yaml,
         }
     });
@@ -195,14 +204,8 @@ fn anchors(markdown: &str) -> BTreeSet<String> {
 
 #[test]
 fn links_lead_somewhere() {
-    let mut pages: Vec<PathBuf> = vec![
-        "README.md".into(),
-        "SECURITY.md".into(),
-        "CHANGELOG.md".into(),
-    ];
-    pages.extend(files(".github", &["md"]));
     let mut seen = 0;
-    for page in pages {
+    for page in pages() {
         let text = read(&page);
         for link in links(&text) {
             if link.contains("://") {
@@ -235,6 +238,114 @@ fn every_recipe_is_linked_from_the_readme() {
     }
 }
 
+#[test]
+fn the_readme_shows_the_recipe_for_android() {
+    let recipe = read("examples/workflows/android.yml");
+    let comment = |line: &&str| line.starts_with('#');
+    let recipe: String = recipe.split_inclusive('\n').skip_while(comment).collect();
+
+    assert_eq!(blocks(&read("README.md"), "yaml").first(), Some(&recipe));
+}
+
+/// The rows of the first table under a heading, without its head.
+fn table(markdown: &str, heading: &str) -> Vec<Vec<String>> {
+    let under = markdown.lines().skip_while(|line| *line != heading);
+    let rows = under.skip_while(|line| !line.starts_with('|'));
+    let rows = rows.take_while(|line| line.starts_with('|')).skip(2);
+    let cells = |row: &str| -> Vec<String> {
+        let cells = row.trim_matches('|').split('|');
+        cells.map(|cell| cell.trim().to_owned()).collect()
+    };
+    let rows: Vec<Vec<String>> = rows.map(cells).collect();
+    assert!(!rows.is_empty(), "{heading}");
+    rows
+}
+
+#[test]
+fn the_page_of_the_upload_has_its_inputs_and_outputs() {
+    let page = read("upload/README.md");
+    let action = yaml(&read("upload/action.yml"));
+
+    let rows = table(&page, "## Inputs");
+    for row in &rows {
+        let input = &action["inputs"][row[0].trim_matches('`')];
+        assert_eq!(row[1] == "yes", input["required"] == true, "{row:?}");
+        if let Some(default) = input["default"].as_str() {
+            assert_eq!(row[2], format!("`{default}`"), "{row:?}");
+        }
+    }
+    let names = |rows: &[Vec<String>]| -> BTreeSet<String> {
+        let names = rows.iter().map(|row| row[0].trim_matches('`').to_owned());
+        names.collect()
+    };
+    let known = |object: &Value| keys(object).into_iter().map(str::to_owned).collect();
+    assert_eq!(names(&rows), known(&action["inputs"]));
+    assert_eq!(
+        names(&table(&page, "## Outputs")),
+        known(&action["outputs"])
+    );
+}
+
+/// The program's text, without the line breaks inside of string literals.
+fn sources() -> String {
+    let folders = ["src", "src/github", "src/inputs", "src/report", "src/sofy"];
+    let files = folders.iter().flat_map(|folder| files(folder, &["rs"]));
+    let mut text = String::new();
+    for file in files {
+        let source = read(file);
+        let mut parts = source.split("\\\n");
+        text.push_str(parts.next().unwrap_or_default());
+        parts.for_each(|part| text.push_str(part.trim_start()));
+    }
+    text
+}
+
+/// Whoever looks for a message of the log finds it in the README only where it is the very same.
+#[test]
+fn messages_under_troubleshooting_are_those_of_the_program() {
+    let sources = sources();
+    let inputs = yaml(&read("action.yml"))["inputs"].clone();
+    for row in table(&read("README.md"), "## Troubleshooting") {
+        let message = row[0]
+            .strip_prefix('`')
+            .and_then(|text| text.strip_suffix('`'));
+        let Some(message) = message else {
+            assert!(row[0].starts_with("GitHub: "), "{row:?}");
+            continue;
+        };
+        // The program puts the input's name in front.
+        let named = message
+            .strip_prefix("input ")
+            .and_then(|text| text.split_once(": "));
+        let message = named.map_or(message, |(input, message)| {
+            assert!(keys(&inputs).contains(input), "{input}");
+            message
+        });
+        for part in message.split('…') {
+            // A number is filled in.
+            let part = part.trim_end_matches(|c: char| c.is_ascii_digit());
+            assert!(sources.contains(part), "nothing says {part:?}");
+        }
+    }
+}
+
+/// Whoever opens a firewall goes by this page.
+#[test]
+fn every_call_is_named() {
+    let page = read("docs/apis.md");
+    let mut seen = 0;
+    for file in files("src/sofy", &["rs"]) {
+        let source = read(file);
+        let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+        let paths = code.lines().filter(|line| line.contains("&str = \"/"));
+        for path in paths.filter_map(|line| line.split('"').nth(1)) {
+            assert!(page.contains(path), "{path} is missing");
+            seen += 1;
+        }
+    }
+    assert!(seen > 3);
+}
+
 /// The commands of a text, one a line or in backticks, without what differs between a person and CI: `--locked`,
 /// variables in front, and the two spellings of `-D`.
 fn commands(text: &str) -> BTreeSet<String> {
@@ -259,10 +370,13 @@ fn commands(text: &str) -> BTreeSet<String> {
 /// A command that nobody runs is soon wrong.
 #[test]
 fn commands_that_people_type_are_those_that_ci_runs() {
-    // A table for people to read, which takes minutes; and what can be looked at after a release only.
-    const FOR_PEOPLE: [&str; 2] = [
+    // A table for people to read, which takes minutes; a server that goes on, and what talks to it; and what writes
+    // Cargo.lock.
+    const FOR_PEOPLE: [&str; 4] = [
         "cargo bench --bench pace",
-        "cargo audit bin sofy-schedule-run-v1.2.3-linux-amd64",
+        "cargo run --example fake_sofy -- --listen 127.0.0.1:8080",
+        "cargo run",
+        "cargo check",
     ];
     let run = commands(&read(".ci/run"));
     let workflow = commands(&read(".github/workflows/ci.yml"));
@@ -290,7 +404,7 @@ fn workflows_use_inputs_that_exist_and_all_that_are_required() {
     for workflow in workflows() {
         for ours in workflow.jobs().flat_map(|(_, job)| ours(job)) {
             // A line that shows how to pin, and nothing else.
-            if ours.step["with"].is_null() && workflow.place.starts_with("README") {
+            if ours.step["with"].is_null() && workflow.place.contains("40-hex SHA") {
                 continue;
             }
             let given = keys(&ours.step["with"]);
