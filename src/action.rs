@@ -437,7 +437,7 @@ impl NoRun {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{limits, test_run, test_runs};
+    use crate::fixtures::{at, limits, test_run, test_runs};
     use crate::provenance::Build;
     use crate::sofy::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
     use tokio::time::sleep;
@@ -450,7 +450,10 @@ mod tests {
             .iter()
             .filter(|(name, _)| !pairs.iter().any(|(given, _)| given == name))
             .chain(pairs)
-            .map(|(name, value)| (format!("INPUT_{name}"), (*value).to_owned()))
+            .map(|(name, value)| match name.strip_prefix("GITHUB_") {
+                Some(_) => ((*name).to_owned(), (*value).to_owned()),
+                None => (format!("INPUT_{name}"), (*value).to_owned()),
+            })
             .collect();
         crate::inputs::parse(&env).expect("good inputs")
     }
@@ -647,37 +650,146 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_a_later_step_needs_is_told_on_the_classic_api() {
-        let api = Rows::new()
-            .baseline(Ok(rows(vec![test_run("S0", "Pixel 8", "Passed")])))
-            .trigger(Ok(&["77"]), SECOND);
+        let ran = || rows(vec![test_run("S0", "Pixel 8", "Passed")]);
+        for (baseline, attempt, expected) in [
+            (ran(), "", "2024-05-01T10:00:00"),
+            (ran(), "2", "2024-05-01T10:00:00;attempt=2"),
+            (rows(vec![]), "1", "none;attempt=1"),
+        ] {
+            let api = Rows::new()
+                .baseline(Ok(baseline))
+                .trigger(Ok(&["77"]), SECOND)
+                .look(
+                    "Complete",
+                    vec![at("2024-05-01T11:00:00", "S0", "D", "Passed")],
+                );
+            for wait in ["false", "true"] {
+                let pairs = [
+                    ("schedule-id", "1888"),
+                    ("wait", wait),
+                    ("GITHUB_RUN_ATTEMPT", attempt),
+                ];
 
-        let (report, _) = step(&api, &[("schedule-id", "1888"), ("wait", "false")], None).await;
+                let (report, _) = step(&api, &pairs, None).await;
 
-        assert_eq!(report.verdict.conclusion, Conclusion::Detached);
-        assert_eq!(report.results_after, "2024-05-01T10:00:00");
+                assert!(report.verdict.conclusion.is_green(), "{:?}", report.verdict);
+                assert_eq!(report.results_after, expected, "wait: {wait}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_re_run_of_the_gate_alone_is_red_and_hands_on_what_it_was_given() {
+        for (after, attempt, conclusion) in [
+            ("none;attempt=1", "1", Conclusion::Success),
+            ("none;attempt=1", "2", Conclusion::Failure),
+            ("2024-05-01T10:00:00", "2", Conclusion::Failure),
+            ("2024-05-01T10:00:00", "", Conclusion::Success),
+        ] {
+            let api = Rows::new().look(
+                "Complete",
+                vec![at("2024-05-01T11:00:00", "S0", "D", "Passed")],
+            );
+            let pairs = [
+                ("schedule-id", "1888"),
+                ("test-run-group-id", "77"),
+                ("results-after", after),
+                ("GITHUB_RUN_ATTEMPT", attempt),
+            ];
+
+            let (report, _) = step(&api, &pairs, None).await;
+
+            assert_eq!(
+                report.verdict.conclusion, conclusion,
+                "{after}, {attempt}: {:?}",
+                report.verdict
+            );
+            assert_eq!(report.results_after, after);
+        }
     }
 
     #[tokio::test(start_paused = true)]
     async fn nothing_is_said_to_have_started_only_where_that_is_certain() {
-        let early = Scripted::new().baseline(Err(failure(Kind::Unclear)));
-        let (report, _) = step(&early, &[("timeout", "2s")], None).await;
-        assert_eq!(report.verdict.conclusion, Conclusion::TimedOut);
-        assert!(
-            report.verdict.reason.contains("next attempt would be"),
-            "{:?}",
-            report.verdict
-        );
+        let listed = || Ok(groups(&[("76", None)], None));
+        let (deadline, signal) = (("timeout", "2s"), Some(2 * SECOND));
+        let no_timeout = ("timeout", "60m");
+        for (api, timeout, cancelled, conclusion, words, why) in [
+            (
+                Scripted::new().baseline(Err(failure(Kind::Unclear))),
+                deadline,
+                None,
+                Conclusion::TimedOut,
+                "next attempt would be",
+                "no attempt can meet the deadline",
+            ),
+            (
+                Scripted::new().slow_baseline(listed(), 60 * SECOND),
+                deadline,
+                None,
+                Conclusion::TimedOut,
+                "before anything was triggered",
+                "the deadline during the look before the trigger",
+            ),
+            (
+                Scripted::new().slow_baseline(listed(), 60 * SECOND),
+                no_timeout,
+                signal,
+                Conclusion::Cancelled,
+                "before anything was triggered",
+                "a signal during the look before the trigger",
+            ),
+            (
+                Scripted::new()
+                    .baseline(listed())
+                    .trigger(Ok(&["77"]), 60 * SECOND),
+                deadline,
+                None,
+                Conclusion::TimedOut,
+                "may have started",
+                "the deadline during the trigger",
+            ),
+            (
+                Scripted::new()
+                    .baseline(listed())
+                    .trigger(Ok(&["77"]), 60 * SECOND),
+                no_timeout,
+                signal,
+                Conclusion::Cancelled,
+                "may have started",
+                "a signal during the trigger",
+            ),
+            (
+                Scripted::new()
+                    .baseline(listed())
+                    .trigger(Err(failure(Kind::Unclear)), SECOND),
+                no_timeout,
+                None,
+                Conclusion::Error,
+                "may have started",
+                "nobody knows what became of it",
+            ),
+            (
+                Scripted::new().baseline(Err(failure(Kind::Refused))),
+                no_timeout,
+                None,
+                Conclusion::Error,
+                "nothing was triggered",
+                "Sofy said no",
+            ),
+        ] {
+            let (report, left_to_do) = step(&api, &[timeout], cancelled).await;
 
-        let under_way = Scripted::new()
-            .baseline(Ok(groups(&[("76", None)], None)))
-            .trigger(Ok(&["77"]), 60 * SECOND);
-        let (report, _) = step(&under_way, &[], Some(SECOND)).await;
-        assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
-        assert!(
-            report.verdict.reason.contains("may have started"),
-            "{:?}",
-            report.verdict
-        );
+            let verdict = &report.verdict;
+            assert_eq!(verdict.conclusion, conclusion, "{why}: {verdict:?}");
+            assert!(verdict.reason.contains(words), "{why}: {verdict:?}");
+            let perhaps = words == "may have started";
+            assert_eq!(
+                verdict.advice.contains("if a run has started"),
+                perhaps,
+                "{why}: {verdict:?}"
+            );
+            assert!(!left_to_do, "{why}: no group is known");
+        }
     }
 
     fn listed(builds: &[(&str, &str)]) -> Result<Vec<Build>, ApiError> {
@@ -911,7 +1023,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_classic_list_before_the_trigger_is_what_a_failure_is_compared_with() {
-        let newer = |status| crate::fixtures::at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
+        let newer = |status| at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
         for (before, expected) in [("Passed", "1 of them new"), ("Failed", "all were failing")] {
             let old = test_run("S0", "Pixel 8", before);
             let api = Rows::new()

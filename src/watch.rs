@@ -292,6 +292,10 @@ mod tests {
     use crate::fixtures::{at, limits, test_runs};
     use crate::settle::Obstacle;
     use crate::sofy::scripted::{Classic, Public, failure, handle, unnamed};
+    use std::sync::{Arc, Mutex};
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Level, Subscriber};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
     const SECOND: Duration = Duration::from_secs(1);
     const MINUTE: Duration = Duration::from_secs(60);
@@ -420,6 +424,132 @@ mod tests {
         let looks = silent.calls("look");
         let longest = looks.windows(2).map(|pair| pair[1] - pair[0]).max();
         assert_eq!(longest, Some(MINUTE));
+    }
+
+    /// The lines of the log that people read, by level.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl<S: Subscriber> Layer<S> for Lines {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            struct Message(String);
+            impl Visit for Message {
+                fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+                    self.0 = format!("{value:?}");
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            let mut lines = self.0.lock().expect("the lines");
+            lines.push((*event.metadata().level(), message.0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_said_when_it_begins_now_and_then_and_when_it_is_over() {
+        let lines = Lines::default();
+        let log = tracing_subscriber::registry().with(lines.clone());
+        let _listening = tracing::subscriber::set_default(log);
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .failures(&failure(Kind::Unclear), 15)
+            .look("Complete", test_runs(&["Passed"]));
+
+        let (_, took) = ending(&api, 60 * MINUTE).await;
+
+        assert!((10 * MINUTE..12 * MINUTE).contains(&took), "{took:?}");
+        let lines = lines.0.lock().expect("the lines").clone();
+        let count = |level: Level, words: &str| {
+            let said = |(at, text): &&(Level, String)| *at == level && text.contains(words);
+            lines.iter().filter(said).count()
+        };
+        assert_eq!(count(Level::WARN, ""), 1, "{lines:?}");
+        assert_eq!(count(Level::INFO, "still no answer after"), 3, "{lines:?}");
+        assert_eq!(count(Level::INFO, "answers again after"), 1, "{lines:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_is_told_from_the_run() {
+        for (api, queued, why) in [
+            (
+                Public::new()
+                    .look("Queued", vec![])
+                    .look("Queued", vec![])
+                    .look("Running", test_runs(&["Running"]))
+                    .look("Complete", test_runs(&["Passed"])),
+                Some(2 * POLL),
+                "two looks found it queued",
+            ),
+            (
+                Public::new().look("Complete", test_runs(&["Passed"])),
+                Some(Duration::ZERO),
+                "it was over at once",
+            ),
+            (Public::new().look("Queued", vec![]), None, "it never began"),
+        ] {
+            let (_sender, mut limits) = limits(10 * MINUTE);
+
+            let watched = watch(
+                &api,
+                &mut handle(),
+                plan(Origin::Named),
+                &mut limits,
+                || 0.0,
+            )
+            .await;
+
+            assert_eq!(watched.queued, queued, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_sofy_asks_for_is_kept_and_never_outlasts_the_deadline() {
+        let mut busy = failure(Kind::Unsent);
+        busy.retry_after = Some(5 * MINUTE);
+        for (timeout, looks) in [(60 * MINUTE, vec![0, 300, 304, 307]), (MINUTE, vec![0, 60])] {
+            let api = Public::new()
+                .failures(&busy, 1)
+                .look("Complete", test_runs(&["Passed"]));
+
+            _ = ending(&api, timeout).await;
+
+            let at: Vec<u64> = api
+                .calls("look")
+                .iter()
+                .map(|at| at.as_secs_f64().round() as u64)
+                .collect();
+            assert_eq!(at[..looks.len()], looks, "{at:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_two_looks_are_closer_than_two_seconds_or_the_poll_interval() {
+        let unclear = failure(Kind::Unclear);
+        for (poll_interval, least) in [(POLL, 2 * SECOND), (SECOND, SECOND)] {
+            for api in [
+                Public::new().failures(&unclear, 1),
+                Public::new().look("Complete", vec![]),
+                Public::new().look("Complete", test_runs(&["Running"])),
+                Public::new().look("Running", test_runs(&["Running", "Passed"])),
+            ] {
+                let (_sender, mut limits) = limits(5 * MINUTE);
+                let plan = Plan {
+                    poll_interval,
+                    ..plan(Origin::Named)
+                };
+
+                _ = watch(&api, &mut handle(), plan, &mut limits, || 1.0).await;
+
+                let looks = api.calls("look");
+                // The last look is the one that falls on the deadline.
+                let before_the_last = &looks[..looks.len() - 1];
+                let shortest = before_the_last
+                    .windows(2)
+                    .map(|pair| pair[1] - pair[0])
+                    .min();
+                assert!(shortest >= Some(least), "{looks:?}");
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -597,16 +727,23 @@ mod tests {
     async fn rows_first_seen_after_a_silence_are_doubted_on_the_classic_api() {
         let ours = |status| vec![at(TODAY, "S0", "Pixel 8", status)];
         let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
-        let error = failure(Kind::Unclear);
-        for (failures, seen_before, doubted, why) in [
-            (9, false, true, "minutes of silence"),
-            (3, false, false, "some seconds of silence"),
-            (9, true, false, "our rows were known before it"),
+        for (failures, takes, seen_before, doubted, why) in [
+            (9, SECOND, false, true, "minutes of silence"),
+            (3, SECOND, false, false, "some seconds of silence"),
+            (
+                2,
+                30 * SECOND,
+                false,
+                true,
+                "looks that hang are silence too",
+            ),
+            (9, SECOND, true, false, "our rows were known before it"),
         ] {
             let first = if seen_before { ours("Running") } else { old() };
-            let api = Classic::new()
-                .look("Running", first)
-                .failures(&error, failures)
+            let api = (0..failures)
+                .fold(Classic::new().look("Running", first), |api, _| {
+                    api.hang(takes)
+                })
                 .look("Complete", ours("Passed"));
 
             let (observation, _) =

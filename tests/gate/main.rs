@@ -10,6 +10,8 @@ mod fake_sofy;
 mod hostile;
 mod inputs;
 mod interrupted;
+#[cfg(target_os = "linux")]
+mod names;
 mod post_step;
 mod reports;
 mod step;
@@ -37,7 +39,7 @@ macro_rules! claims {
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_A_TIME));
-    let claims = claims![
+    let mut claims = claims![
         hostile::hostile_names_give_no_command_and_come_back_exactly,
         hostile::hostile_messages_give_no_command,
         inputs::a_bad_input_is_named_and_nothing_is_sent,
@@ -81,5 +83,15 @@ fn main() -> ExitCode {
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,
     ];
+    #[cfg(target_os = "linux")]
+    claims.extend(claims![
+        names::a_silent_name_server_holds_neither_signal_nor_deadline_up,
+    ]);
+    // More than a minute each: `cargo test --test gate -- --ignored`.
+    claims.extend(
+        claims![weather::an_outage_of_a_minute_is_outlived_with_the_true_verdict]
+            .into_iter()
+            .map(|claim| claim.with_ignored_flag(true)),
+    );
     libtest_mimic::run(&arguments, claims).exit_code()
 }

@@ -17,7 +17,7 @@ use crate::fake_sofy::FakeSofy;
 pub(crate) const KEY: &str = "k3y-0f-the-tests-9d41c7";
 
 /// No test waits longer than this for the step to end.
-const PATIENCE: Duration = Duration::from_secs(100);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 

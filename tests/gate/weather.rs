@@ -1,8 +1,9 @@
 //! Does the watch outlive Sofy's bad minutes, and end when its time is up?
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
-use crate::fake_sofy::{CLASSIC, FakeSofy, LookFault, PUBLIC, Pace, Script};
+use crate::fake_sofy::{CLASSIC, FakeSofy, LookFault, PUBLIC, Pace, Row, Script};
 use crate::step::{Gate, each};
 
 pub(crate) fn bad_minutes_are_survived() {
@@ -30,6 +31,40 @@ pub(crate) fn bad_minutes_are_survived() {
             );
             assert_eq!(fake.triggers(), 1, "{schedule}, {fault:?}");
         });
+    });
+}
+
+pub(crate) fn an_outage_of_a_minute_is_outlived_with_the_true_verdict() {
+    let cases = [
+        (PUBLIC, "Passed", 0, "the test run passed"),
+        (PUBLIC, "Failed", 1, "1 Failed"),
+        // Before its first row, anybody's execution may have come into the list meanwhile.
+        (CLASSIC, "Passed", 1, "silent for more than a minute"),
+    ];
+    each(&cases, |&(schedule, ends, status, said)| {
+        let fake = FakeSofy::start(Script {
+            rows: vec![Row::new("Log in", "Pixel 8", ends)],
+            looks: vec![LookFault::Lost; 7],
+            ..Script::default()
+        });
+
+        let since = Instant::now();
+        let step = Gate::new(&fake)
+            .input("schedule-id", schedule)
+            .input("poll-interval", "15s")
+            .input("timeout", "10m")
+            .run();
+
+        assert_eq!(step.status, Some(status), "{schedule}:\n{}", step.stdout);
+        assert!(since.elapsed() > Duration::from_secs(60));
+        let reason = step.output("reason");
+        assert!(reason.contains(said), "{schedule}: {reason}");
+        assert!(
+            step.stdout.contains("Sofy answers again after"),
+            "{}",
+            step.stdout
+        );
+        assert_eq!((fake.triggers(), fake.aborts().len()), (1, 0));
     });
 }
 
