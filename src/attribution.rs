@@ -25,7 +25,7 @@ use std::fmt;
 
 use jiff::civil::DateTime;
 
-use crate::test_run::{Ambiguous, Doubt, Group, ScheduledAt, TestRun, TestStatus};
+use crate::test_run::{Ambiguous, Doubt, Group, OwnedSlot, ScheduledAt, TestRun, TestStatus};
 
 /// A listed test run, with the group that it names.
 #[derive(Clone, Debug)]
@@ -259,14 +259,6 @@ enum Seen {
     Beside,
 }
 
-/// A slot that outlives the list it was found in.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct OwnedSlot {
-    scenario: String,
-    device: String,
-    scheduled_at: ScheduledAt,
-}
-
 /// What a new execution changes in a slot.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct State {
@@ -291,7 +283,11 @@ impl Before {
             if !run.status.is_final() {
                 before.unfinished.insert(run.scheduled_at.clone());
             }
-            before.slots.entry(slot(run)).or_default().push(state(run));
+            before
+                .slots
+                .entry(OwnedSlot::of(run.slot()))
+                .or_default()
+                .push(state(run));
         }
         before
     }
@@ -305,7 +301,10 @@ impl Before {
             if newer || self.empty {
                 ours.push(run);
             } else {
-                slots.entry(slot(&run)).or_default().push(run);
+                slots
+                    .entry(OwnedSlot::of(run.slot()))
+                    .or_default()
+                    .push(run);
             }
         }
         let mut unattributed: Vec<(ScheduledAt, usize)> = Vec::new();
@@ -355,14 +354,6 @@ fn added(runs: Vec<TestRun>, earlier: &[State]) -> Vec<TestRun> {
             Some(_) | None => true,
         })
         .collect()
-}
-
-fn slot(run: &TestRun) -> OwnedSlot {
-    OwnedSlot {
-        scenario: run.scenario.clone(),
-        device: run.device.clone(),
-        scheduled_at: run.scheduled_at.clone(),
-    }
 }
 
 fn state(run: &TestRun) -> State {

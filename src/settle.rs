@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::sofy::Generation;
-use crate::test_run::{GroupStatus, ScheduledAt, Slot, Snapshot, TestRun, TestStatus};
+use crate::test_run::{GroupStatus, OwnedSlot, Slot, Snapshot, TestRun, TestStatus};
 
 /// Nothing may move over this time, in at least this many looks.
 const STILL_FOR: Duration = Duration::from_secs(7);
@@ -92,9 +92,9 @@ pub(crate) struct History {
     /// The most rows that one look showed of a scenario on a device.
     most: BTreeMap<(String, String), usize>,
     /// What had not passed, with the most rows that one look showed of it.
-    failures: BTreeMap<Place, BTreeMap<TestStatus, usize>>,
+    failures: BTreeMap<OwnedSlot, BTreeMap<TestStatus, usize>>,
     /// Failures that Sofy itself runs again.
-    retried: BTreeMap<Place, TestStatus>,
+    retried: BTreeMap<OwnedSlot, TestStatus>,
     /// Whether the group was ever seen terminal.
     was_over: bool,
     over_since: Option<Duration>,
@@ -102,32 +102,6 @@ pub(crate) struct History {
     still_looks: u32,
     progress: (usize, usize),
     progress_at: Duration,
-}
-
-/// A slot that outlives its snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    scenario: String,
-    device: String,
-    scheduled_at: ScheduledAt,
-}
-
-impl Place {
-    fn of(slot: Slot<'_>) -> Self {
-        Self {
-            scenario: slot.scenario.to_owned(),
-            device: slot.device.to_owned(),
-            scheduled_at: slot.scheduled_at.clone(),
-        }
-    }
-
-    fn slot(&self) -> Slot<'_> {
-        Slot {
-            scenario: &self.scenario,
-            device: &self.device,
-            scheduled_at: &self.scheduled_at,
-        }
-    }
 }
 
 impl History {
@@ -213,13 +187,13 @@ impl History {
         };
         let slots = Counts::of(&latest.test_runs);
         let mut lost = Vec::new();
-        for (place, statuses) in &self.failures {
+        for (slot, statuses) in &self.failures {
             for (status, most) in statuses {
-                let gone = most.saturating_sub(slots.count(place.slot(), status));
+                let gone = most.saturating_sub(slots.count(slot.as_slot(), status));
                 lost.extend(std::iter::repeat_n(
                     Lost {
-                        scenario: place.scenario.clone(),
-                        device: place.device.clone(),
+                        scenario: slot.scenario.clone(),
+                        device: slot.device.clone(),
                         status: Some(status.clone()),
                     },
                     gone,
@@ -231,8 +205,8 @@ impl History {
             self.retried()
                 .into_iter()
                 .zip(self.retried.keys())
-                .filter_map(|(retried, place)| {
-                    (!slots.0.contains_key(&place.slot())).then_some(retried)
+                .filter_map(|(retried, slot)| {
+                    (!slots.0.contains_key(&slot.as_slot())).then_some(retried)
                 }),
         );
         if lost.is_empty() {
@@ -245,9 +219,9 @@ impl History {
     pub(crate) fn retried(&self) -> Vec<Lost> {
         self.retried
             .iter()
-            .map(|(place, status)| Lost {
-                scenario: place.scenario.clone(),
-                device: place.device.clone(),
+            .map(|(slot, status)| Lost {
+                scenario: slot.scenario.clone(),
+                device: slot.device.clone(),
                 status: Some(status.clone()),
             })
             .collect()
@@ -306,19 +280,20 @@ impl History {
             .as_ref()
             .map(|latest| Counts::of(&latest.test_runs));
         if self.generation == Generation::Public && !self.was_over {
-            for (place, statuses) in &mut self.failures {
-                let slot = place.slot();
-                let running = now.count(slot, &TestStatus::Running);
-                let before = running_before
-                    .as_ref()
-                    .map_or(0, |before| before.count(slot, &TestStatus::Running));
+            for (slot, statuses) in &mut self.failures {
+                let running = now.count(slot.as_slot(), &TestStatus::Running);
+                let before = running_before.as_ref().map_or(0, |before| {
+                    before.count(slot.as_slot(), &TestStatus::Running)
+                });
                 let mut started = running.saturating_sub(before);
                 for (status, most) in statuses {
-                    let gone = most.saturating_sub(now.count(slot, status)).min(started);
+                    let gone = most
+                        .saturating_sub(now.count(slot.as_slot(), status))
+                        .min(started);
                     if gone > 0 {
                         *most -= gone;
                         started -= gone;
-                        self.retried.insert(place.clone(), status.clone());
+                        self.retried.insert(slot.clone(), status.clone());
                     }
                 }
             }
@@ -326,10 +301,10 @@ impl History {
         for (slot, statuses) in now.0 {
             for (status, now) in statuses {
                 if status.is_final() && *status != TestStatus::Passed {
-                    let statuses = self.failures.entry(Place::of(slot)).or_default();
+                    let statuses = self.failures.entry(OwnedSlot::of(slot)).or_default();
                     let most = statuses.entry(status.clone()).or_default();
                     *most = now.max(*most);
-                    self.retried.remove(&Place::of(slot));
+                    self.retried.remove(&OwnedSlot::of(slot));
                 }
             }
         }

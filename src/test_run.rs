@@ -37,6 +37,34 @@ pub(crate) struct Slot<'row> {
     pub(crate) scheduled_at: &'row ScheduledAt,
 }
 
+/// A slot that outlives the list it was found in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OwnedSlot {
+    pub(crate) scenario: String,
+    pub(crate) device: String,
+    pub(crate) scheduled_at: ScheduledAt,
+}
+
+impl OwnedSlot {
+    /// Keeps a slot.
+    pub(crate) fn of(slot: Slot<'_>) -> Self {
+        Self {
+            scenario: slot.scenario.to_owned(),
+            device: slot.device.to_owned(),
+            scheduled_at: slot.scheduled_at.clone(),
+        }
+    }
+
+    /// Compares as the slots of a list do.
+    pub(crate) fn as_slot(&self) -> Slot<'_> {
+        Slot {
+            scenario: &self.scenario,
+            device: &self.device,
+            scheduled_at: &self.scheduled_at,
+        }
+    }
+}
+
 /// When Sofy scheduled a test run: its text, and the time in it where there is one.
 ///
 /// Two of them are the same where their times are, whatever the spelling. The classic API gives no
