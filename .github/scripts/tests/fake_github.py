@@ -32,6 +32,7 @@ class FakeGitHub:
         self.calls: list[str] = []
         self.breaks_at = ""
         self.signs = True
+        self.mangles = False
         self.immutable = True
 
     def serve(self) -> http.server.ThreadingHTTPServer:
@@ -110,7 +111,8 @@ class FakeGitHub:
         for entry in body["tree"]:
             if entry["path"].startswith(".github/workflows/"):
                 raise Failed("gh: Resource not accessible by integration (HTTP 403)")
-            blob = entry.get("sha") or self.git("hash-object", "-w", "--stdin", stdin=entry["content"])
+            content = entry.get("content", "").strip() if self.mangles else entry.get("content", "")
+            blob = entry.get("sha") or self.git("hash-object", "-w", "--stdin", stdin=content)
             lines += f"{entry['mode']} {blob}\t{entry['path']}\n"
         index = self.repository / "scratch-index"
         index.unlink(missing_ok=True)

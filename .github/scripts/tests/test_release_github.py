@@ -95,6 +95,11 @@ class Settings(unittest.TestCase):
             ("another check is required", {"/rules/branches/main": rules[:3] + rules[4:]}, ["the check all-green"]),
             ("no scan is required", {"/rules/branches/main": rules[:4]}, ["results of CodeQL"]),
             ("no rules of tags", {"/rulesets?per_page=100": []}, ["Tags such as v1.2.3", "Tags such as source/v1.2.3"]),
+            (
+                "rules of branches hold no tag",
+                {"/rulesets/7": tag_rules("update", "deletion", include=["~ALL"], target="branch")},
+                ["v1.2.3", "source/v1.2.3"],
+            ),
             ("deletion is allowed", {"/rulesets/7": tag_rules("update", include=both)}, ["v1.2.3", "source/v1.2.3"]),
             ("moving is allowed", {"/rulesets/7": tag_rules("deletion", include=both)}, ["v1.2.3", "source/v1.2.3"]),
             ("only tried out", {"/rulesets/7": tag_rules("update", "deletion", include=both, enforcement="evaluate")}, ["v1", "s"]),

@@ -72,6 +72,22 @@ class Commit(Repository):
             self.commit("1.2.3")
         self.assertEqual(list(self.refs()), ["refs/heads/main"])
 
+    def test_a_tree_that_github_made_otherwise_is_named_by_no_tag(self):
+        self.github.mangles = True
+
+        with self.assertRaisesRegex(RuntimeError, "GitHub made the tree"):
+            self.commit("1.2.3")
+        self.assertEqual(list(self.refs()), ["refs/heads/main"])
+
+    def test_a_tag_of_the_source_that_somebody_made_before_is_not_moved(self):
+        first = self.source
+        self.remote("update-ref", "refs/tags/source/v1.2.3", first)
+        self.push("second")
+
+        with self.assertRaisesRegex(RuntimeError, "tags/source/v1.2.3 exists and is at"):
+            self.commit("1.2.3")
+        self.assertEqual(self.refs()["refs/tags/source/v1.2.3"], first)
+
     def test_it_goes_on_where_it_broke_off(self):
         for where in [
             "POST /git/commits",
