@@ -66,9 +66,11 @@ const BUILDS_AFTER: Duration = Duration::from_secs(10);
 const PREVIOUS_RUN: Duration = Duration::from_secs(5);
 
 /// What a run that is left alone is good for.
-const GOES_ON: &str = "The run goes on at Sofy. The inputs below judge it without another trigger.";
+const GOES_ON: &str = "The run goes on at Sofy. Run the job again with the inputs below, and it is judged without another \
+     trigger.";
 
-async fn conduct<A: SofyApi>(
+/// Runs the step with one generation of the API.
+pub(crate) async fn conduct<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
     runner: &mut Runner,
@@ -135,8 +137,14 @@ async fn conduct<A: SofyApi>(
     let mut verdict = judge(&observation, &inputs.policy);
     verdict.warnings.append(&mut warnings);
     let mut inputs_to_attach = Vec::new();
-    if end.goes_on() {
-        verdict.advice = format!("{GOES_ON} {}", verdict.advice);
+    if end.goes_on() && run.is_known(&observation) {
+        verdict.advice = match observation.ending {
+            Ending::Deadline(_) | Ending::Refused(_) | Ending::Settled | Ending::Stuck(_) => {
+                format!("{GOES_ON} {}", verdict.advice)
+            }
+            // Their own advice is to trigger anew.
+            Ending::Cancelled(_) | Ending::LostContact { .. } => GOES_ON.to_owned(),
+        };
         inputs_to_attach = run.inputs_to_attach();
     }
     let mut report = Report {
@@ -306,6 +314,11 @@ impl Run {
         }
     }
 
+    /// Tells whether Sofy has ever named or shown the run: an input may name what is not there.
+    fn is_known(&self, seen: &Observation) -> bool {
+        self.origin != Origin::Attached || seen.snapshot.is_some()
+    }
+
     /// What a later step says to take up this run.
     fn inputs_to_attach(&self) -> Vec<(&'static str, String)> {
         let mut inputs = vec![("test-run-group-id", self.handle.group_id.clone())];
@@ -358,7 +371,7 @@ fn detached(run: &Run, inputs: &Inputs) -> Verdict {
             Conclusion::Detached,
             format!("test run group {group_id} was started; this step does not wait for it"),
         )
-        .advise("Judge it in a later step or job with the inputs below."),
+        .advise("Judge it in a later step or job, with the inputs below."),
     }
 }
 
@@ -410,8 +423,8 @@ impl NoRun {
             Self::TooLate { error, pause } => Verdict::new(
                 Conclusion::TimedOut,
                 format!(
-                    "nothing was triggered: the next attempt would be in {}, after the timeout \
-                     of {}; {}",
+                    "nothing was triggered: Sofy is to be asked again in {}, after the timeout \
+                     of {}; the last problem was: {}",
                     span(pause),
                     span(timeout),
                     error.message
@@ -425,7 +438,7 @@ impl NoRun {
             Self::Ambiguous(error) => Verdict::new(
                 Conclusion::Error,
                 format!(
-                    "the trigger ended unclearly and is not sent again; a run may have started: {}",
+                    "a run may have started, and nothing is triggered twice: {}",
                     error.message
                 ),
             )
@@ -719,7 +732,7 @@ mod tests {
                 deadline,
                 None,
                 Conclusion::TimedOut,
-                "next attempt would be",
+                "asked again in",
                 "no attempt can meet the deadline",
             ),
             (
@@ -998,7 +1011,7 @@ mod tests {
             (
                 over(&[("76", Some(5))]),
                 "Failed",
-                "all were failing",
+                "was failing before too",
                 "the one before",
             ),
             (
@@ -1024,7 +1037,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_classic_list_before_the_trigger_is_what_a_failure_is_compared_with() {
         let newer = |status| at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
-        for (before, expected) in [("Passed", "1 of them new"), ("Failed", "all were failing")] {
+        for (before, expected) in [("Passed", "is new since"), ("Failed", "failing before too")] {
             let old = test_run("S0", "Pixel 8", before);
             let api = Rows::new()
                 .baseline(Ok(rows(vec![old.clone()])))

@@ -16,6 +16,8 @@ mod abort;
 mod action;
 mod attribution;
 mod digests;
+#[cfg(test)]
+mod endings;
 mod estimate;
 #[cfg(test)]
 mod fixtures;

@@ -25,17 +25,12 @@ pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
     annotations(report).iter().for_each(annotate);
     print_table(&report.test_runs);
     write_outputs_and_summary(report, runner);
-    write_files(report, paths, runner);
+    let files = write_files(report, paths, runner);
     conclude(&report.verdict);
     let summary = runner.has_summary().then(|| "the job summary".to_owned());
-    let files = [&paths.json, &paths.junit];
-    let files = files.iter().filter_map(|path| path.as_deref());
-    let places: Vec<String> = summary
-        .into_iter()
-        .chain(files.map(|path| path.display().to_string()))
-        .collect();
+    let places: Vec<String> = summary.into_iter().chain(files).collect();
     if !places.is_empty() {
-        tracing::info!("every test run is in {}", places.join(", "));
+        tracing::info!("the report is in {}", places.join(", "));
     }
 }
 
@@ -109,9 +104,12 @@ fn write_outputs_and_summary(report: &Report, runner: &mut Runner) {
     runner.add_summary(&summary::render(report));
 }
 
-fn write_files(report: &Report, paths: &Paths, runner: &Runner) {
-    let write = |input: &str, path: &Path, text: &str| {
-        if let Err(error) = runner.write_report(path, text) {
+/// Writes the files that were asked for, and gives those that are there.
+fn write_files(report: &Report, paths: &Paths, runner: &Runner) -> Vec<String> {
+    let mut written = Vec::new();
+    let mut write = |input: &str, path: &Path, text: &str| match runner.write_report(path, text) {
+        Ok(()) => written.push(path.display().to_string()),
+        Err(error) => {
             tracing::warn!("input {input}: {} is not written: {error}", path.display());
         }
     };
@@ -124,6 +122,7 @@ fn write_files(report: &Report, paths: &Paths, runner: &Runner) {
             Err(error) => tracing::warn!("input junit-path: the report cannot be written: {error}"),
         }
     }
+    written
 }
 
 /// Prints every test run, in a fold of the log.

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+
 /// Says a count with its noun in the singular or plural.
 pub(crate) fn count(n: usize, noun: &str) -> String {
     match n {
@@ -51,9 +54,42 @@ pub(crate) fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// The most accents that one letter carries; living languages need three.
+const MOST_MARKS: usize = 4;
+
+/// Takes away accents beyond a few on one letter: hundreds would draw over the lines around.
+pub(crate) fn without_stacks(text: &str) -> impl Iterator<Item = char> {
+    text.chars()
+        .scan(0, |marks, c| {
+            *marks = if is_mark(c) { *marks + 1 } else { 0 };
+            Some((*marks, c))
+        })
+        .filter_map(|(marks, c)| (marks <= MOST_MARKS).then_some(c))
+}
+
+/// Tells whether the character stacks up on the one before it.
+pub(crate) fn is_mark(c: char) -> bool {
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    GeneralCategoryGroup::Mark.contains(category)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn accents_do_not_draw_over_the_lines_around() {
+        let zalgo = format!("a{}b\u{301}", "\u{301}".repeat(200));
+        let calm: String = without_stacks(&zalgo).collect();
+
+        assert_eq!(calm, format!("a{}b\u{301}", "\u{301}".repeat(MOST_MARKS)));
+        for text in ["Việt Nam", "Vie\u{302}\u{323}t", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"] {
+            assert!(
+                without_stacks(text).eq(text.chars()),
+                "a living language: {text}"
+            );
+        }
+    }
 
     #[test]
     fn durations_are_said_without_their_empty_parts() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::provenance::Provenance;
 use crate::settle::{Lost, Obstacle};
-use crate::sofy::ApiError;
+use crate::sofy::{ApiError, Kind};
 use crate::test_run::{Ambiguous, Doubt, GroupStatus, Snapshot, Tally, TestStatus};
 use crate::text::{count, span};
 use crate::trigger::Origin;
@@ -61,7 +61,7 @@ pub(crate) struct Verdict {
     pub(crate) reason: String,
     /// What the user does next; empty where nothing is to be done.
     pub(crate) advice: String,
-    /// What was tolerated, a sentence for each kind.
+    /// What is odd about the run though it decides nothing, a sentence each.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -172,9 +172,12 @@ pub(crate) struct Observation {
 /// Decides what the observation means.
 pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
     let snapshot = seen.snapshot.as_ref();
-    let (conclusion, reason, advice) = match &seen.ending {
+    let (conclusion, what, problem, advice) = match &seen.ending {
         Ending::Settled => {
-            return snapshot.map_or_else(nothing_seen, |snapshot| settled(seen, snapshot, policy));
+            let mut verdict =
+                snapshot.map_or_else(nothing_seen, |snapshot| settled(seen, snapshot, policy));
+            verdict.warnings.extend(retried(&seen.retried));
+            return verdict;
         }
         Ending::Stuck(obstacle) => {
             return snapshot.map_or_else(nothing_seen, |snapshot| stuck(seen, snapshot, *obstacle));
@@ -182,14 +185,14 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
         Ending::Deadline(timeout) => (
             Conclusion::TimedOut,
             format!("the timeout of {} was reached", span(*timeout)),
-            "Look at the schedule in Sofy's portal; raise the input timeout if it only needs \
-             longer."
-                .to_owned(),
+            "",
+            "Raise the input timeout if the run only needs longer.",
         ),
         Ending::Cancelled(signal) => (
             Conclusion::Cancelled,
             format!("the workflow was cancelled ({signal})"),
-            "Nothing was judged. Run the job again for a result.".to_owned(),
+            "",
+            "Run the job again for a result.",
         ),
         Ending::LostContact { timeout, error } => (
             Conclusion::Error,
@@ -197,15 +200,24 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
                 "Sofy could not be asked any more until the timeout of {}",
                 span(*timeout)
             ),
-            format!("The last problem was: {}", error.message),
+            error.message.as_str(),
+            "Run the job again when Sofy answers.",
         ),
+        Ending::Refused(error) if snapshot.is_none() && error.kind == Kind::NotListed => {
+            return Verdict::new(Conclusion::Error, error.message.clone())
+                .advise(error.advice.clone());
+        }
         Ending::Refused(error) => (
             Conclusion::Error,
             "Sofy refuses to show the run".to_owned(),
-            format!("{} Sofy's answer was: {}", error.advice, error.message),
+            error.message.as_str(),
+            error.advice.as_str(),
         ),
     };
-    let reason = format!("{}{reason}; {}", so_far(snapshot), last_seen(snapshot));
+    let mut reason = format!("{}{what}; {}", so_far(snapshot), last_seen(snapshot));
+    if !problem.is_empty() {
+        reason.push_str(&format!("; the last problem was: {problem}"));
+    }
     Verdict::new(conclusion, reason).advise(advice)
 }
 
@@ -230,19 +242,21 @@ fn so_far(snapshot: Option<&Snapshot>) -> String {
 /// Says what the last look showed, for endings that are not about the tests.
 fn last_seen(snapshot: Option<&Snapshot>) -> String {
     let Some(seen) = snapshot else {
-        return "no test run was seen".to_owned();
+        return "nothing of the run was seen".to_owned();
     };
+    let group = &seen.group.verbatim;
     let done = seen
         .test_runs
         .iter()
         .filter(|run| run.status.is_final())
         .count();
-    let total = seen.test_runs.len();
-    format!(
-        "last seen: {done} of {} done, group status \"{}\"",
-        count(total, "test run"),
-        seen.group.verbatim
-    )
+    match seen.test_runs.len() {
+        0 => format!("no test run was listed, and the group was \"{group}\""),
+        total => format!(
+            "{done} of {} were done, and the group was \"{group}\"",
+            count(total, "test run")
+        ),
+    }
 }
 
 fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict {
@@ -270,26 +284,18 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         policy.bearing(status) == Bearing::Tolerated
     });
     if !breaking.is_empty() {
-        let mut reason = not_passed(&breaking, tally.total());
-        if !tolerated.is_empty() {
-            reason.push_str(&format!("; {} tolerated", kinds(&tolerated)));
-        }
-        let unknown = breaking.keys().any(|status| !status.is_final());
-        return failure(reason).advise(if unknown {
-            "This action does not know the status, and never guesses that it means a pass. \
-             Please report it."
-        } else {
-            "Open the test runs named below in Sofy's portal; a status that is not the app's \
-             fault is worth a new run."
-        });
+        return failure(not_passed(&breaking, &tolerated, tally.total()))
+            .advise(about_the_tests(&breaking));
     }
     if !seen.lost.is_empty() {
         return lost(&seen.lost);
     }
     if tally.passed == 0 {
-        return failure(format!("nothing passed: {} tolerated", kinds(&tolerated))).advise(
-            "The input fail-on tolerates these statuses, but a gate needs at least one pass.",
-        );
+        return failure(format!(
+            "nothing passed: {}, which fail-on tolerates",
+            kinds(&tolerated)
+        ))
+        .advise("Run the job again: a gate needs at least one pass, whatever the input fail-on.");
     }
     if seen.origin == Origin::Adopted
         && seen
@@ -302,8 +308,8 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
              the group that was found is ours",
         )
         .advise(
-            "Look at the group in Sofy's portal. If it is the right one, judge it with the input \
-             test-run-group-id.",
+            "Look at the group in Sofy's portal. If it is ours, run the job again with its ID as the \
+             input test-run-group-id.",
         );
     }
     if tolerated.is_empty() && snapshot.group.status != GroupStatus::Complete {
@@ -312,9 +318,9 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
              that its list does not show",
             snapshot.group.verbatim
         ))
-        .advise("Look at the group in Sofy's portal.");
+        .advise("Look for the errors in Sofy's portal, or run the job again.");
     }
-    let mut verdict = Verdict::new(
+    Verdict::new(
         Conclusion::Success,
         if tolerated.is_empty() {
             match tally.total() {
@@ -323,30 +329,42 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
             }
         } else {
             format!(
-                "{} of {} passed; {} tolerated",
+                "{} of {} passed; tolerated: {}",
                 tally.passed,
                 count(tally.total(), "test run"),
                 kinds(&tolerated)
             )
         },
-    );
-    verdict.warnings = tolerated
-        .iter()
-        .map(|(status, n)| {
-            format!(
-                "{} ended as {status}; tolerated, since the input fail-on does not list it",
-                count(*n, "test run")
-            )
-        })
-        .collect();
-    if !seen.retried.is_empty() {
-        verdict.warnings.push(format!(
-            "Sofy itself ran {} again, and the second result counts: {}",
-            count(seen.retried.len(), "test run"),
-            named(&seen.retried)
-        ));
+    )
+}
+
+/// Says what to do about test runs that did not pass.
+fn about_the_tests(breaking: &BTreeMap<&TestStatus, usize>) -> &'static str {
+    let any = |pick: fn(&TestStatus) -> bool| breaking.keys().any(|status| pick(status));
+    let failed = any(|status| *status == TestStatus::Failed);
+    if any(|status| !status.is_final()) {
+        "Look at the test runs in Sofy's portal. This action never guesses that a status it does \
+         not know means a pass; please report it."
+    } else if !failed {
+        "Run the job again: nothing failed by its own result, and the devices or a person may have \
+         been the cause. Sofy's portal shows what happened."
+    } else if breaking.len() == 1 {
+        "Open the test runs below in Sofy's portal."
+    } else {
+        "Open the test runs below in Sofy's portal, those that failed first: the others may be a \
+         matter of devices, and pass when the job is run again."
     }
-    verdict
+}
+
+/// Warns of test runs that Sofy ran again on its own.
+fn retried(retried: &[Lost]) -> Option<String> {
+    (!retried.is_empty()).then(|| {
+        format!(
+            "Sofy itself ran {} again, and the second result counts: {}",
+            count(retried.len(), "test run"),
+            named(retried)
+        )
+    })
 }
 
 fn stuck(seen: &Observation, snapshot: &Snapshot, obstacle: Obstacle) -> Verdict {
@@ -358,15 +376,18 @@ fn stuck(seen: &Observation, snapshot: &Snapshot, obstacle: Obstacle) -> Verdict
         Obstacle::Empty => failure(format!(
             "the group is \"{group}\", but its list of test runs kept changing and is empty"
         ))
-        .advise("Look at the group in Sofy's portal and run the job again."),
+        .advise("Look at the group in Sofy's portal, then run the job again."),
         Obstacle::Changing => failure(format!(
             "the group is \"{group}\", but its list of test runs kept changing"
         ))
-        .advise("Look at the group in Sofy's portal and run the job again."),
+        .advise("Look at the group in Sofy's portal, then run the job again."),
         Obstacle::UnknownGroup => failure(format!(
             "Sofy reports the group as \"{group}\", which this action does not know"
         ))
-        .advise("It never guesses that an unknown status means a pass. Please report it."),
+        .advise(
+            "Look at the group in Sofy's portal. This action never guesses that a status it does not \
+             know means a pass; please report it.",
+        ),
     }
 }
 
@@ -378,22 +399,24 @@ fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
     let (rows, doubt) = ambiguous.map_or((0, Doubt::EarlierExecution), |ambiguous| {
         (ambiguous.rows, ambiguous.doubt)
     });
-    let rows = count(rows, "row");
+    let rows = count(rows, "test run");
+    let overlap = "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
+        this: give the job a concurrency group, or use the schedule's GUID.";
     let (why, advice) = match doubt {
         Doubt::EarlierExecution => (
-            format!("{rows} cannot be told from an earlier execution's"),
-            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
-             this: give the job a concurrency group, or use the schedule's GUID.",
+            format!("Sofy lists {rows} that may be an earlier execution's"),
+            overlap,
         ),
         Doubt::LaterExecution => (
-            format!("rows that were ours are gone, and {rows} may be a later execution's"),
-            "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
-             this: give the job a concurrency group, or use the schedule's GUID.",
+            format!(
+                "test runs of ours are gone, and Sofy lists {rows} that may be a later execution's"
+            ),
+            overlap,
         ),
         Doubt::LostContact => (
             format!(
-                "Sofy was silent for more than a minute before the first row of ours, and {rows} \
-                 may be another execution's"
+                "Sofy was silent for more than a minute before it listed a test run of ours, and \
+                 {rows} may be another execution's"
             ),
             "Look at the group in Sofy's portal, then run the job again.",
         ),
@@ -405,12 +428,12 @@ fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
             "Choose \"Re-run all jobs\", so that the schedule is triggered anew.",
         ),
         Doubt::OtherGroup => (
-            format!("{rows} in its list name another group"),
+            format!("Sofy lists {rows} of another group in it"),
             "Look at the group in Sofy's portal, and please report it.",
         ),
     };
     failure(format!(
-        "the group is \"{group}\", but {why}, so nothing is judged on them"
+        "the group is \"{group}\", but {why}, so nothing was judged"
     ))
     .advise(advice)
 }
@@ -427,7 +450,7 @@ fn unfinished(snapshot: &Snapshot) -> Verdict {
     let also = if bad.is_empty() {
         String::new()
     } else {
-        format!(", and {}", kinds(&bad))
+        format!("; {}", kinds(&bad))
     };
     failure(format!(
         "the group is \"{}\", but {} never finished{also}",
@@ -435,8 +458,8 @@ fn unfinished(snapshot: &Snapshot) -> Verdict {
         count(running, "test run")
     ))
     .advise(
-        "Look at the group in Sofy's portal: a device may have been lost, or somebody else's \
-        execution of the schedule be listed.",
+        "Look at the group in Sofy's portal: a device may have been lost, or somebody else may be \
+         running the schedule too.",
     )
 }
 
@@ -444,14 +467,14 @@ fn lost(lost: &[Lost]) -> Verdict {
     let failed = lost.iter().any(|lost| lost.status.is_some());
     failure(if failed {
         format!(
-            "{} had not passed when last seen, and is gone or says otherwise now: {}",
+            "{} did not pass, which Sofy's list does not show any more: {}",
             count(lost.len(), "test run"),
             named(lost)
         )
     } else {
-        format!("test runs that were listed are gone: {}", named(lost))
+        format!("Sofy listed {} before, and does not any more", named(lost))
     })
-    .advise("Look at the group in Sofy's portal and run the job again.")
+    .advise("Look at the group in Sofy's portal, then run the job again.")
 }
 
 /// The most test runs and statuses that one sentence names.
@@ -502,20 +525,27 @@ fn kinds(counts: &BTreeMap<&TestStatus, usize>) -> String {
     kinds.join(", ")
 }
 
-fn not_passed(counts: &BTreeMap<&TestStatus, usize>, total: usize) -> String {
-    format!(
-        "{} of {} did not pass: {}",
-        counts.values().sum::<usize>(),
+fn not_passed(
+    breaking: &BTreeMap<&TestStatus, usize>,
+    tolerated: &BTreeMap<&TestStatus, usize>,
+    total: usize,
+) -> String {
+    let all: usize = breaking.values().chain(tolerated.values()).sum();
+    let mut reason = format!(
+        "{all} of {} did not pass: {}",
         count(total, "test run"),
-        kinds(counts)
-    )
+        kinds(breaking)
+    );
+    if !tolerated.is_empty() {
+        reason.push_str(&format!("; tolerated: {}", kinds(tolerated)));
+    }
+    reason
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::test_runs;
-    use crate::sofy::Kind;
     use crate::test_run::Group;
 
     fn seen(group: &str, statuses: &[&str], ending: Ending) -> Observation {
@@ -642,18 +672,25 @@ mod tests {
     }
 
     #[test]
-    fn each_tolerated_kind_is_a_warning_of_its_own() {
-        let seen = seen(
-            "Complete with errors",
-            &["Passed", "Stopped", "Stopped", "Incomplete"],
-            Ending::Settled,
-        );
+    fn what_to_do_next_depends_on_what_went_wrong() {
+        for (statuses, advice, why) in [
+            (&["Failed"][..], "Open the test runs", "the app's own"),
+            (&["Failed", "Incomplete"], "those that failed first", "both"),
+            (
+                &["Incomplete", "Stopped"],
+                "Run the job again",
+                "nothing failed",
+            ),
+            (
+                &["Failed", "Weird"],
+                "please report it",
+                "an unknown status",
+            ),
+        ] {
+            let verdict = judge(&seen("Complete", statuses, Ending::Settled), &strict());
 
-        let verdict = judge(&seen, &policy(&[TestStatus::Failed]));
-
-        assert_eq!(verdict.conclusion, Conclusion::Success);
-        assert_eq!(verdict.warnings.len(), 2);
-        assert!(verdict.warnings[1].starts_with("2 test runs ended as Stopped"));
+            assert!(verdict.advice.contains(advice), "{why}: {}", verdict.advice);
+        }
     }
 
     #[test]
@@ -733,7 +770,7 @@ mod tests {
             (
                 &["Passed", "Failed", "Stopped", "Stopped"][..],
                 policy(&[TestStatus::Failed]),
-                "1 of 4 test runs did not pass: 1 Failed; 2 Stopped tolerated",
+                "3 of 4 test runs did not pass: 1 Failed; tolerated: 2 Stopped",
             ),
             (
                 &["Passed", "Failed", "Stopped"],
@@ -786,8 +823,8 @@ mod tests {
 
         assert_eq!(
             verdict.reason,
-            "1 Failed so far; the timeout of 1m was reached; last seen: 2 of 3 test runs done, \
-             group status \"Running\""
+            "1 Failed so far; the timeout of 1m was reached; 2 of 3 test runs were done, and the \
+             group was \"Running\""
         );
     }
 

@@ -2,12 +2,12 @@
 //!
 //! The runner takes `::name::` at the start of a line and `##[name]` anywhere in it as a command.
 
-use crate::text::is_invisible;
+use crate::text::{is_invisible, without_stacks};
 
 /// Makes one harmless line of a text: no line breaks, no control characters, no `##[`, no `::`.
 pub(crate) fn plain(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
+    for c in without_stacks(text) {
         match c {
             '\u{1b}' => line.push('␛'),
             c if is_invisible(c) => line.push(' '),
@@ -104,6 +104,11 @@ mod tests {
                 "Log in: all fine",
                 "Log in: all fine",
                 "an ordinary name stays",
+            ),
+            (
+                "e\u{301}\u{301}\u{301}\u{301}\u{301}\u{301}",
+                "e\u{301}\u{301}\u{301}\u{301}",
+                "a stack of accents",
             ),
             (
                 "\u{202e}evil\u{1b}[31m",

@@ -79,6 +79,7 @@ impl Runner {
             self.miss(&format!(
                 "the job summary is not written: {problem}; the log has every test run"
             ));
+            self.summary = Err(problem);
         }
     }
 
@@ -166,6 +167,17 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn a_summary_that_cannot_be_written_is_none_to_look_at() {
+        let mut runner =
+            Runner::open(&[("GITHUB_STEP_SUMMARY".to_owned(), "/dev/full".to_owned())]);
+        assert!(runner.has_summary());
+
+        runner.add_summary("# Lost");
+
+        assert!(!runner.has_summary());
     }
 
     #[test]

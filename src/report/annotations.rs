@@ -2,9 +2,12 @@
 //!
 //! Must not know how the runner spells an annotation.
 
+use std::collections::BTreeMap;
+
 use super::Report;
 use crate::previous::Change;
-use crate::test_run::TestRun;
+use crate::test_run::{TestRun, TestStatus};
+use crate::text::count;
 use crate::verdict::Bearing;
 
 /// The runner shows ten annotations of a kind; the verdict takes one, "and more" another.
@@ -29,16 +32,14 @@ pub(crate) enum Severity {
 /// Lists the annotations of a step, the most important error first.
 pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
     let verdict = &report.verdict;
-    let mut all: Vec<Annotation> = verdict
-        .warnings
-        .iter()
-        .map(|warning| Annotation {
-            severity: Severity::Warning,
-            title: String::new(),
-            text: warning.clone(),
-        })
-        .collect();
+    let warning = |text: String| Annotation {
+        severity: Severity::Warning,
+        title: String::new(),
+        text,
+    };
+    let mut all: Vec<Annotation> = verdict.warnings.iter().cloned().map(warning).collect();
     if verdict.conclusion.is_green() {
+        all.extend(tolerated(report).into_iter().map(warning));
         return all;
     }
     let error = |title: String, text: String| Annotation {
@@ -54,13 +55,7 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
     if !news.is_empty() {
         text.push_str(&format!("\n{news}."));
     }
-    all.push(error(
-        match report.schedule_id.as_str() {
-            "" => String::new(),
-            id => format!("Sofy schedule {id}"),
-        },
-        text,
-    ));
+    all.push(error(title(report), text));
     let mut bad: Vec<&TestRun> = report
         .test_runs
         .iter()
@@ -68,14 +63,16 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
         .collect();
     bad.sort_by_key(|run| (report.change(run), &run.status));
     all.extend(bad.iter().take(ANNOTATED_TEST_RUNS).map(|run| {
-        let place = format!("{} on {}", run.scenario, run.device);
         let remark = match report.change(run) {
             Change::New => ", new since the previous run",
             Change::FailingBefore => ", failing before too",
             Change::Unknown => "",
         };
-        let text = format!("{place}: {}{remark}", run.status);
-        error(place, text)
+        // The log shows the text alone.
+        error(
+            format!("{}{remark}", run.status),
+            format!("{} on {}: {}", run.scenario, run.device, run.status),
+        )
     }));
     if let Some(more @ 1..) = bad.len().checked_sub(ANNOTATED_TEST_RUNS) {
         all.push(error(
@@ -86,18 +83,41 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
     all
 }
 
+/// Names the schedule as people know it.
+fn title(report: &Report) -> String {
+    match [&report.schedule_name, &report.schedule_id].map(|text| text.trim()) {
+        ["", ""] => String::new(),
+        ["", name] | [name, _] => format!("Sofy schedule {name}"),
+    }
+}
+
+/// Says what was tolerated, a sentence for each status.
+fn tolerated(report: &Report) -> Vec<String> {
+    let mut counts: BTreeMap<&TestStatus, usize> = BTreeMap::new();
+    for run in &report.test_runs {
+        if report.bearing(run) == Bearing::Tolerated {
+            *counts.entry(&run.status).or_default() += 1;
+        }
+    }
+    let sentence = |(status, n): (&TestStatus, usize)| {
+        let runs = count(n, "test run");
+        format!("{runs} ended as {status}; tolerated, since the input fail-on does not list it")
+    };
+    counts.into_iter().map(sentence).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fixtures::test_run;
     use crate::previous::Previous;
-    use crate::test_run::TestStatus;
     use crate::verdict::{Conclusion, Verdict};
 
     fn of(conclusion: Conclusion, statuses: &[&str]) -> Vec<Annotation> {
         let mut report = Report::of(Verdict::new(conclusion, "why").advise("what next"));
         report.schedule_id = "1888".into();
-        report.verdict.warnings = vec!["tolerated".into()];
+        report.verdict.warnings = vec!["odd".into()];
+        report.policy.fail_on.remove(&TestStatus::Stopped);
         report.test_runs = statuses
             .iter()
             .enumerate()
@@ -115,26 +135,57 @@ mod tests {
 
     #[test]
     fn a_green_step_has_its_warnings_and_no_error() {
-        let all = of(Conclusion::Success, &["Passed", "Stopped"]);
+        let all = of(Conclusion::Success, &["Passed", "Stopped", "Stopped"]);
 
         assert_eq!(errors(&all), [""; 0]);
-        assert_eq!(all.len(), 1);
-        assert_eq!(all[0].severity, Severity::Warning);
+        let texts: Vec<&str> = all.iter().map(|one| one.text.as_str()).collect();
+        assert_eq!(
+            texts,
+            [
+                "odd",
+                "2 test runs ended as Stopped; tolerated, since the input fail-on does not list it"
+            ]
+        );
     }
 
     #[test]
     fn the_verdict_comes_first_then_the_worst_test_runs() {
-        let all = of(Conclusion::Failure, &["Stopped", "Passed", "Failed"]);
+        let all = of(
+            Conclusion::Failure,
+            &["Incomplete", "Passed", "Failed", "Stopped"],
+        );
 
         assert_eq!(
             errors(&all),
             [
                 "why\nwhat next",
                 "S2 on Pixel 8: Failed",
-                "S0 on Pixel 8: Stopped"
+                "S0 on Pixel 8: Incomplete"
             ]
         );
+        assert_eq!(
+            all.len(),
+            4,
+            "and the warning, but none for what is tolerated"
+        );
         assert_eq!(all[1].title, "Sofy schedule 1888");
+    }
+
+    #[test]
+    fn the_schedule_is_called_as_people_know_it() {
+        for (name, id, expected) in [
+            ("Nightly", "1888", "Sofy schedule Nightly"),
+            (" ", "1888", "Sofy schedule 1888"),
+            ("", "", ""),
+        ] {
+            let report = Report {
+                schedule_name: name.into(),
+                schedule_id: id.into(),
+                ..Report::of(Verdict::new(Conclusion::Failure, "why"))
+            };
+
+            assert_eq!(title(&report), expected);
+        }
     }
 
     #[test]
@@ -151,14 +202,25 @@ mod tests {
         ]);
         report.inputs_to_attach = vec![("test-run-group-id", "77".into())];
 
+        let all = annotations(&report);
+
         assert_eq!(
-            errors(&annotations(&report)),
+            errors(&all),
             [
-                "why\nwhat next\ntest-run-group-id: \"77\"\n1 of them new since the schedule's \
-                 previous run, 1 failing before too.",
-                "Incomplete on Pixel 8: Incomplete, new since the previous run",
+                "why\nwhat next\ntest-run-group-id: \"77\"\n1 of them new, 1 failing before too, \
+                 compared with the schedule's previous run.",
+                "Incomplete on Pixel 8: Incomplete",
                 "Weird on Pixel 8: Weird",
-                "Failed on Pixel 8: Failed, failing before too",
+                "Failed on Pixel 8: Failed",
+            ]
+        );
+        let titles: Vec<&str> = all[1..].iter().map(|one| one.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "Incomplete, new since the previous run",
+                "Weird",
+                "Failed, failing before too"
             ]
         );
     }

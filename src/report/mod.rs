@@ -97,21 +97,102 @@ impl Report {
             .map(|run| self.change(run))
             .collect();
         let count = |change| changes.iter().filter(|one| **one == change).count();
-        match (count(Change::New), count(Change::FailingBefore)) {
-            (0, 0) => String::new(),
-            (0, before) if before == changes.len() => {
-                "None of them is new: all were failing in the schedule's previous run too"
-                    .to_owned()
+        let (new, before) = (count(Change::New), count(Change::FailingBefore));
+        let said = match (new, before, changes.len()) {
+            (0, 0, _) => return String::new(),
+            (1, _, 1) => "what did not pass is new since",
+            (_, 1, 1) => "what did not pass was failing before too, in",
+            (new, _, all) if new == all => "all of them are new since",
+            (_, before, all) if before == all => "all of them were failing before too, in",
+            (new, 0, _) => &format!("{new} of them new since"),
+            (0, before, _) => &format!("{before} of them failing before too, in"),
+            (new, before, _) => {
+                &format!("{new} of them new, {before} failing before too, compared with")
             }
-            (new, 0) => format!("{new} of them new since the schedule's previous run"),
-            (new, before) => format!(
-                "{new} of them new since the schedule's previous run, {before} failing before too"
-            ),
-        }
+        };
+        format!("{said} the schedule's previous run")
     }
 
     /// Counts the test runs by status.
     pub(crate) fn tally(&self) -> Tally {
         Tally::of(&self.test_runs)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::test_runs;
+    use crate::test_run::TestStatus;
+    use crate::verdict::Conclusion;
+
+    #[test]
+    fn the_news_are_said_in_words_and_only_where_they_are_known() {
+        let run = "the schedule's previous run";
+        for (before, now, expected, why) in [
+            (
+                &["Passed"][..],
+                &["Failed"][..],
+                "what did not pass is new since",
+                "one",
+            ),
+            (
+                &["Failed"],
+                &["Failed"],
+                "what did not pass was failing before too, in",
+                "one",
+            ),
+            (&["Stopped"], &["Failed"], "", "stopped says nothing"),
+            (&[], &["Failed"], "", "a new test"),
+            (&["Failed"], &["Passed"], "", "nothing broke"),
+            (&["Passed"], &["Running"], "", "unfinished is no failure"),
+            (
+                &["Passed"],
+                &["Stopped"],
+                "",
+                "what is tolerated is no news",
+            ),
+            (
+                &["Passed", "Passed"],
+                &["Failed", "Incomplete"],
+                "all of them are new since",
+                "all",
+            ),
+            (
+                &["Failed", "Incomplete"],
+                &["Failed", "Failed"],
+                "all of them were failing before too, in",
+                "all",
+            ),
+            (
+                &["Passed", "Stopped"],
+                &["Failed", "Failed"],
+                "1 of them new since",
+                "the other is not known",
+            ),
+            (
+                &["Stopped", "Failed"],
+                &["Failed", "Failed"],
+                "1 of them failing before too, in",
+                "the other is not known",
+            ),
+            (
+                &["Passed", "Failed", "Stopped", "Passed"],
+                &["Failed", "Failed", "Failed", "Stopped"],
+                "1 of them new, 1 failing before too, compared with",
+                "some of each",
+            ),
+        ] {
+            let mut report = Report::of(Verdict::new(Conclusion::Failure, "why"));
+            report.policy.fail_on.remove(&TestStatus::Stopped);
+            report.test_runs = test_runs(now);
+            report.previous = Previous::of(&test_runs(before));
+
+            let expected = match expected {
+                "" => String::new(),
+                words => format!("{words} {run}"),
+            };
+            assert_eq!(report.news(), expected, "{why}");
+        }
     }
 }
