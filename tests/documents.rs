@@ -372,11 +372,12 @@ fn commands(text: &str) -> BTreeSet<String> {
 fn commands_that_people_type_are_those_that_ci_runs() {
     // A table for people to read, which takes minutes; a server that goes on, and what talks to it; and what writes
     // Cargo.lock.
-    const FOR_PEOPLE: [&str; 4] = [
+    const FOR_PEOPLE: [&str; 5] = [
         "cargo bench --bench pace",
         "cargo run --example fake_sofy -- --listen 127.0.0.1:8080",
         "cargo run",
         "cargo check",
+        "cargo test golden",
     ];
     let run = commands(&read(".ci/run"));
     let workflow = commands(&read(".github/workflows/ci.yml"));
