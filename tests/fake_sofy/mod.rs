@@ -7,6 +7,8 @@
     reason = "each target that includes this file uses its own part of it"
 )]
 
+pub(crate) mod upload;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use upload::{Build, Hashes, Upload, UploadFault};
 
 /// The newest `ScheduledAt` before the first trigger, as the classic API spells it.
 pub(crate) const YESTERDAY: &str = "2026-01-05T06:14:39.2";
@@ -124,6 +127,14 @@ pub(crate) struct Script {
     pub(crate) id_as_text: bool,
     /// Whether a classic row carries its group, which is documented nowhere.
     pub(crate) rows_name_group: bool,
+    /// One for each upload, in turn; those after them go well.
+    pub(crate) uploads: Vec<UploadFault>,
+    pub(crate) hashes: Hashes,
+    /// The builds that Sofy has, those of uploads included.
+    pub(crate) builds: Vec<Build>,
+    /// For so many looks the list of builds does not show a new one, and for so many it fails.
+    pub(crate) list_lags: u32,
+    pub(crate) list_failures: u32,
 }
 
 impl Default for Script {
@@ -151,6 +162,11 @@ impl Default for Script {
             abort_delay: Duration::ZERO,
             id_as_text: false,
             rows_name_group: false,
+            uploads: Vec::new(),
+            hashes: Hashes::Md5,
+            builds: Vec::new(),
+            list_lags: 0,
+            list_failures: 0,
         }
     }
 }
@@ -213,6 +229,8 @@ impl FakeSofy {
             script,
             requests: Vec::new(),
             runs: Vec::new(),
+            uploads: Vec::new(),
+            stored: Vec::new(),
             refused: 0,
         }));
         let stopped = Arc::new(AtomicBool::new(false));
@@ -244,6 +262,11 @@ impl FakeSofy {
 
     pub(crate) fn requests(&self) -> Vec<Request> {
         lock(&self.state).requests.clone()
+    }
+
+    /// The uploads that arrived whole.
+    pub(crate) fn uploads(&self) -> Vec<Upload> {
+        lock(&self.state).uploads.clone()
     }
 
     /// How many triggers were received, refused ones included.
@@ -380,6 +403,9 @@ struct State {
     script: Script,
     requests: Vec<Request>,
     runs: Vec<Run>,
+    uploads: Vec<Upload>,
+    /// The digests of what was uploaded and kept.
+    stored: Vec<String>,
     refused: u32,
 }
 
@@ -504,6 +530,7 @@ impl State {
                     guid,
                 ],
             ) => self.abort(guid, request.query("testRunGroupId")),
+            ("GET", ["application-microservice", "public", "applications"]) => self.builds(),
             _ => Answer::Whole(
                 404,
                 "text/html",
@@ -738,15 +765,20 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         .find(|(key, _)| key.eq_ignore_ascii_case("content-length"))
         .and_then(|(_, value)| value.parse().ok())
         .unwrap_or(0);
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body)?;
-    let request = Request {
+    let mut request = Request {
         method,
         target,
         headers,
-        body: String::from_utf8_lossy(&body).into_owned(),
+        body: String::new(),
         at: Instant::now(),
     };
+    if upload::is_upload(&request) {
+        let answer = upload::take(&request, &mut reader, stream, length, state)?;
+        return respond(stream, answer);
+    }
+    let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
+    reader.read_exact(&mut body)?;
+    request.body = String::from_utf8_lossy(&body).into_owned();
     let delay = {
         let mut state = lock(state);
         state.requests.push(request.clone());
@@ -758,12 +790,15 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     };
     thread::sleep(delay);
     let answer = lock(state).answer(&request);
+    respond(stream, answer)
+}
+
+fn respond(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
     let (status, kind, body, length) = match answer {
         Answer::Nothing => return Ok(()),
         Answer::Cut(body) => (200, "application/json", body.clone(), body.len() + 100),
         Answer::Whole(status, kind, body) => (status, kind, body.clone(), body.len()),
     };
-    let mut stream = stream;
     write!(
         stream,
         "HTTP/1.1 {status} Fake\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"

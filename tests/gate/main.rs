@@ -16,6 +16,7 @@ mod post_step;
 mod reports;
 mod step;
 mod trigger;
+mod upload;
 mod verdict;
 mod weather;
 
@@ -80,6 +81,21 @@ fn main() -> ExitCode {
         post_step::a_step_that_came_to_its_end_leaves_nothing_to_do,
         post_step::a_garbled_state_is_one_warning_and_nothing_is_done,
         post_step::its_name_outranks_any_argument_and_an_unknown_one_is_an_error,
+        upload::each_generation_takes_a_build_and_gives_its_hash,
+        upload::every_documented_error_is_final_and_says_what_to_do,
+        upload::what_is_unclear_is_sent_again_from_the_start_of_the_file,
+        upload::a_build_that_sofy_has_is_proven_by_its_digest,
+        upload::a_build_that_sofy_has_is_never_guessed_by_its_name,
+        upload::a_lost_answer_ends_with_the_hash_all_the_same,
+        upload::an_answer_before_the_end_of_the_file_is_heard,
+        upload::a_success_without_a_hash_is_an_error,
+        upload::words_that_echo_the_key_are_redacted,
+        upload::the_timeout_ends_it_and_says_how_far_it_was,
+        upload::a_signal_ends_it_with_its_outputs,
+        upload::bad_inputs_are_said_all_at_once_and_nothing_is_sent,
+        upload::a_file_that_the_step_may_not_read_names_who_may,
+        upload::the_hash_of_an_upload_is_what_the_gate_proves,
+        upload::a_large_file_takes_no_more_memory_than_a_small_one,
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,
     ];

@@ -62,6 +62,27 @@ impl Gate {
         .input("api-url", &fake.url())
     }
 
+    /// An upload of what is put into the workspace.
+    pub(crate) fn upload(fake: &FakeSofy) -> Self {
+        Self::new(fake)
+            .without_input("schedule-id")
+            .without_input("poll-interval")
+            .input("app-path", "out/app.apk")
+            .argument("upload")
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.join("workspace")
+    }
+
+    /// Puts a file into the workspace.
+    pub(crate) fn file(self, name: &str, bytes: &[u8]) -> Self {
+        let path = self.workspace().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, bytes).unwrap();
+        self
+    }
+
     /// Sets an input as the runner does.
     pub(crate) fn input(self, name: &str, value: &str) -> Self {
         self.env(&format!("INPUT_{}", name.to_uppercase()), value)
@@ -179,6 +200,10 @@ impl Started {
             );
             thread::sleep(Duration::from_millis(10));
         }
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Sends a signal by its name, such as `INT`.
