@@ -53,7 +53,7 @@ impl Transfer {
         let quiet_for = elapsed.saturating_sub(self.moved_at);
         let all = sent >= self.size;
         if !all && quiet_for >= STUCK {
-            let state = self.state(elapsed);
+            let state = self.state(sent, elapsed);
             return Look::Stuck(format!("nothing was taken for {}: {state}", span(STUCK)));
         }
         if all && quiet_for >= NO_ANSWER {
@@ -62,39 +62,40 @@ impl Transfer {
                 span(NO_ANSWER)
             ));
         }
-        let tenth = self.share() / 10;
+        let tenth = self.share(sent) / 10;
         if tenth <= self.said_tenth && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
             return Look::Quiet;
         }
         self.said_tenth = tenth;
         self.said_at = elapsed;
-        Look::Line(self.state(elapsed))
+        Look::Line(self.state(sent, elapsed))
     }
 
     /// Says how much is sent, how fast, and how long the rest may take.
-    pub(crate) fn state(&self, elapsed: Duration) -> String {
-        let sent = bytes(self.sent);
-        if self.sent >= self.size {
-            return format!("all of {sent} is sent; waiting for Sofy's answer");
+    pub(crate) fn state(&self, sent: u64, elapsed: Duration) -> String {
+        if sent >= self.size {
+            let size = bytes(self.size);
+            return format!("all of {size} is sent; waiting for Sofy's answer");
         }
-        let rate = per_second(self.sent, elapsed);
+        let rate = per_second(sent, elapsed);
         let rest = match rate {
             0 => String::new(),
             rate => {
-                let left = Duration::from_secs((self.size - self.sent).div_ceil(rate));
+                let left = Duration::from_secs((self.size - sent).div_ceil(rate));
                 format!(", {} left", span(left))
             }
         };
         format!(
-            "{sent} of {} ({} %) at {}/s{rest}",
+            "{} of {} ({} %) at {}/s{rest}",
+            bytes(sent),
             bytes(self.size),
-            self.share(),
+            self.share(sent),
             bytes(rate)
         )
     }
 
-    fn share(&self) -> u64 {
-        let share = u128::from(self.sent) * 100 / u128::from(self.size.max(1));
+    fn share(&self, sent: u64) -> u64 {
+        let share = u128::from(sent) * 100 / u128::from(self.size.max(1));
         u64::try_from(share).unwrap_or(100)
     }
 }

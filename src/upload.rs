@@ -229,7 +229,7 @@ async fn watched(
         tokio::select! {
             biased;
             limit = limits.reached() => {
-                return Err(limited(limit, transfer.state(start.elapsed())));
+                return Err(limited(limit, transfer.state(sent.bytes(), start.elapsed())));
             }
             received = &mut call => return Ok(received),
             _ = ticks.tick() => match transfer.look(sent.bytes(), start.elapsed()) {
