@@ -1,4 +1,4 @@
-//! The whole job, with nothing to set up: the real binary against a fake Sofy on loopback.
+//! The whole job, with nothing to set up: the real binary uploads a build to a fake Sofy on loopback, and tests it.
 //!
 //! `cargo run --example demo` for the classic API, `cargo run --example demo -- public` for the public one.
 
@@ -10,7 +10,7 @@
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 use std::time::Duration;
 use std::{env, fs, process};
 
@@ -64,33 +64,35 @@ fn show(
     schedule: &str,
     folder: &Path,
 ) -> Result<(), Box<dyn Error>> {
-    let (output, summary) = (folder.join("output"), folder.join("summary"));
-    fs::write(&output, "")?;
-    fs::write(&summary, "")?;
-
     println!(
-        "── The log of the step (a fake Sofy listens on {}) ──",
+        "── The log of the step that uploads a build (a fake Sofy listens on {}) ──",
         fake.url()
     );
-    let status = Command::new(binary)
-        .env_clear()
-        .env("INPUT_API-KEY", "demo-key-not-a-secret")
-        .env("INPUT_SCHEDULE-ID", schedule)
-        .env("INPUT_API-URL", fake.url())
-        .env("INPUT_POLL-INTERVAL", "1s")
-        .env("INPUT_TIMEOUT", "1m")
-        .env("GITHUB_WORKSPACE", folder)
-        .env("GITHUB_OUTPUT", &output)
-        .env("GITHUB_STEP_SUMMARY", &summary)
-        .current_dir(folder)
-        .status()?;
+    // No real app, but it begins as one does.
+    fs::write(folder.join("shop.apk"), b"PK\x03\x04 an app of the demo")?;
+    let api = if schedule == CLASSIC {
+        "classic"
+    } else {
+        "public"
+    };
+    let inputs = [("APP-PATH", "*.apk"), ("API", api)];
+    let (_, outputs, _) = step(binary, fake, folder, &["upload"], &inputs)?;
+    let hash = outputs.iter().find(|(name, _)| name == "app-hash");
+    let hash = hash.map_or("", |(_, hash)| hash);
 
-    println!(
-        "\n── The job summary ──\n{}",
-        fs::read_to_string(&summary)?.trim_end()
-    );
+    println!("\n── The log of the step that tests it ──");
+    let inputs = [
+        ("SCHEDULE-ID", schedule),
+        ("APP-HASH", hash),
+        ("REQUIRE-APP-HASH", "true"),
+        ("POLL-INTERVAL", "1s"),
+        ("TIMEOUT", "1m"),
+    ];
+    let (status, outputs, summary) = step(binary, fake, folder, &[], &inputs)?;
+
+    println!("\n── The job summary ──\n{}", summary.trim_end());
     println!("\n── The outputs ──");
-    for (name, value) in outputs(&fs::read_to_string(&output)?) {
+    for (name, value) in outputs {
         println!("{name} = {value}");
     }
     let colour = if status.success() { "green" } else { "red" };
@@ -99,6 +101,34 @@ fn show(
         None => return Err(format!("the binary was ended by a signal: {status}").into()),
     }
     Ok(())
+}
+
+/// Runs a step as the runner does: its status and outputs, and the page of the job so far.
+fn step(
+    binary: &Path,
+    fake: &FakeSofy,
+    folder: &Path,
+    arguments: &[&str],
+    inputs: &[(&str, &str)],
+) -> Result<(ExitStatus, Vec<(String, String)>, String), Box<dyn Error>> {
+    let (output, summary) = (folder.join("output"), folder.join("summary"));
+    fs::write(&output, "")?;
+    let inputs = inputs
+        .iter()
+        .map(|(name, value)| (format!("INPUT_{name}"), *value));
+    let status = Command::new(binary)
+        .args(arguments)
+        .env_clear()
+        .envs(inputs)
+        .env("INPUT_API-KEY", "demo-key-not-a-secret")
+        .env("INPUT_API-URL", fake.url())
+        .env("GITHUB_WORKSPACE", folder)
+        .env("GITHUB_OUTPUT", &output)
+        .env("GITHUB_STEP_SUMMARY", &summary)
+        .current_dir(folder)
+        .status()?;
+    let outputs = outputs(&fs::read_to_string(&output)?);
+    Ok((status, outputs, fs::read_to_string(&summary)?))
 }
 
 /// Builds the binary with the cargo and the profile that built this example.

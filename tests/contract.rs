@@ -1,4 +1,4 @@
-//! Do `action.yml`, README.md and the contract say the same?
+//! Do both `action.yml`, README.md and the contract say the same?
 //!
 //! The contract is spelled here once more, on purpose: whoever changes an input or an output for the users must say
 //! so in three places, and the change is a new major version.
@@ -82,6 +82,52 @@ const OUTPUTS: [&str; 16] = [
     "results-truncated",
 ];
 
+const UPLOAD_INPUTS: [Input; 8] = [
+    required("api-key"),
+    required("app-path"),
+    optional("application-guid"),
+    optional("certificate-name"),
+    optional("build-name"),
+    with_default("api", "public"),
+    with_default("timeout", "15m"),
+    shown("api-url", "by `api`"),
+];
+
+const UPLOAD_OUTPUTS: [&str; 5] = ["app-hash", "uploaded", "build", "conclusion", "reason"];
+
+/// An action of this repository: its folder, and what it takes and gives.
+struct Action {
+    folder: &'static str,
+    inputs: &'static [Input],
+    outputs: &'static [&'static str],
+    uses: &'static str,
+    /// The `id` that its step has in README.
+    step: &'static str,
+}
+
+impl Action {
+    fn readme(&self) -> String {
+        file(&format!("{}README.md", self.folder))
+    }
+}
+
+const ACTIONS: [Action; 2] = [
+    Action {
+        folder: "",
+        inputs: &INPUTS,
+        outputs: &OUTPUTS,
+        uses: "uses: OWNER/REPO@v1\n",
+        step: "steps.sofy.outputs.",
+    },
+    Action {
+        folder: "upload/",
+        inputs: &UPLOAD_INPUTS,
+        outputs: &UPLOAD_OUTPUTS,
+        uses: "uses: OWNER/REPO/upload@v1\n",
+        step: "steps.upload.outputs.",
+    },
+];
+
 const EXITS: [(&str, &str); 6] = [
     ("0", "`success`"),
     ("0", "`detached`"),
@@ -145,33 +191,61 @@ fn code(text: &str) -> String {
 
 #[test]
 fn action_yml_has_the_inputs_of_the_contract() {
-    let inputs = section(&file("action.yml"), "inputs");
+    for action in &ACTIONS {
+        let inputs = section(&file(&format!("{}action.yml", action.folder)), "inputs");
 
-    let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, INPUTS.map(|input| input.name));
-    for (input, (name, properties)) in INPUTS.iter().zip(&inputs) {
-        let is_required = property(properties, "required") == Some("true");
-        assert_eq!(is_required, input.required, "{name}");
-        assert_eq!(property(properties, "default"), input.default, "{name}");
-        assert!(
-            property(properties, "description").is_some_and(|text| !text.is_empty()),
-            "{name}"
-        );
+        let names: Vec<&str> = inputs.iter().map(|(name, _)| name.as_str()).collect();
+        let expected: Vec<&str> = action.inputs.iter().map(|input| input.name).collect();
+        assert_eq!(names, expected);
+        for (input, (name, properties)) in action.inputs.iter().zip(&inputs) {
+            let is_required = property(properties, "required") == Some("true");
+            assert_eq!(is_required, input.required, "{name}");
+            assert_eq!(property(properties, "default"), input.default, "{name}");
+            assert!(
+                property(properties, "description").is_some_and(|text| !text.is_empty()),
+                "{name}"
+            );
+        }
     }
 }
 
 #[test]
 fn action_yml_has_the_outputs_of_the_contract() {
-    let outputs = section(&file("action.yml"), "outputs");
+    for action in &ACTIONS {
+        let outputs = section(&file(&format!("{}action.yml", action.folder)), "outputs");
 
-    let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, OUTPUTS);
-    for (name, properties) in &outputs {
-        assert!(
-            property(properties, "description").is_some_and(|text| !text.is_empty()),
-            "{name}"
-        );
+        let names: Vec<&str> = outputs.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, action.outputs);
+        for (name, properties) in &outputs {
+            assert!(
+                property(properties, "description").is_some_and(|text| !text.is_empty()),
+                "{name}"
+            );
+        }
     }
+}
+
+#[test]
+fn the_upload_hands_over_every_input_and_output_and_no_text_to_its_script() {
+    let action = file("upload/action.yml");
+
+    for input in &UPLOAD_INPUTS {
+        let variable = input.name.to_uppercase().replace('-', "_");
+        let line = format!(
+            "        INPUT_{variable}: ${{{{ inputs.{} }}}}\n",
+            input.name
+        );
+        assert!(action.contains(&line), "{line}");
+    }
+    for (name, properties) in section(&action, "outputs") {
+        let value = format!("${{{{ steps.upload.outputs.{name} }}}}");
+        assert_eq!(property(&properties, "value"), Some(value.as_str()));
+    }
+    let scripts: Vec<&str> = action
+        .lines()
+        .filter(|line| line.trim_start().starts_with("run:"))
+        .collect();
+    assert_eq!(scripts, ["      run: exec \"$GITHUB_ACTION_PATH/run\""]);
 }
 
 /// The values that a type allows, in a file of types.
@@ -186,7 +260,7 @@ fn allowed<'a>(types: &'a str, name: &str) -> Vec<&'a str> {
 
 #[test]
 fn the_types_are_those_of_the_actions() {
-    for folder in ["", "upload/"] {
+    for folder in ACTIONS.map(|action| action.folder) {
         let action = file(&format!("{folder}action.yml"));
         let types = file(&format!("{folder}action-types.yml"));
         for part in ["inputs", "outputs"] {
@@ -236,26 +310,35 @@ fn action_yml_runs_the_program_of_the_dockerfile() {
 
 #[test]
 fn the_readme_has_the_inputs_of_the_contract() {
-    let rows = table(&file("README.md"), "## Inputs");
+    for action in &ACTIONS {
+        let rows = table(&action.readme(), "## Inputs");
 
-    let expected = INPUTS.map(|input| {
-        let required = if input.required { "yes" } else { "" };
-        let default = input.default.map_or_else(|| input.shown.to_owned(), code);
-        vec![code(input.name), required.to_owned(), default]
-    });
-    let found: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| row.iter().take(3).cloned().collect())
-        .collect();
-    assert_eq!(found, expected);
+        let expected: Vec<Vec<String>> = action
+            .inputs
+            .iter()
+            .map(|input| {
+                let required = if input.required { "yes" } else { "" };
+                let default = input.default.map_or_else(|| input.shown.to_owned(), code);
+                vec![code(input.name), required.to_owned(), default]
+            })
+            .collect();
+        let found: Vec<Vec<String>> = rows
+            .iter()
+            .map(|row| row.iter().take(3).cloned().collect())
+            .collect();
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]
 fn the_readme_has_the_outputs_of_the_contract() {
-    let rows = table(&file("README.md"), "## Outputs");
+    for action in &ACTIONS {
+        let rows = table(&action.readme(), "## Outputs");
 
-    let found: Vec<String> = rows.iter().filter_map(|row| row.first().cloned()).collect();
-    assert_eq!(found, OUTPUTS.map(code));
+        let found: Vec<String> = rows.iter().filter_map(|row| row.first().cloned()).collect();
+        let expected: Vec<String> = action.outputs.iter().map(|name| code(name)).collect();
+        assert_eq!(found, expected);
+    }
 }
 
 #[test]
@@ -273,28 +356,32 @@ fn the_readme_has_the_exit_statuses_of_the_contract() {
 fn the_readme_uses_no_input_or_output_that_does_not_exist() {
     let readme = file("README.md");
 
-    for found in readme.split("steps.sofy.outputs.").skip(1) {
-        let name: String = found
-            .chars()
-            .take_while(|c| c.is_ascii_lowercase() || *c == '-')
-            .collect();
-        assert!(OUTPUTS.contains(&name.as_str()), "{name}");
-    }
-    let uses = "uses: OWNER/REPO@v1\n";
-    assert!(readme.contains(uses), "{uses}");
-    for found in readme.split(uses).skip(1) {
-        let block = found.split("```").next().unwrap_or_default();
-        let mut lines = block.lines();
-        let with = lines.next().unwrap_or_default();
-        assert_eq!(with.trim(), "with:");
-        let indent = with.len() - with.trim_start().len() + 2;
-        let deeper = |line: &&str| line.len() - line.trim_start().len() >= indent;
-        for line in lines
-            .take_while(deeper)
-            .filter(|line| line.len() - line.trim_start().len() == indent)
-        {
-            let name = line.trim().split(':').next().unwrap_or_default();
-            assert!(INPUTS.iter().any(|input| input.name == name), "{name}");
+    for action in &ACTIONS {
+        for found in readme.split(action.step).skip(1) {
+            let name: String = found
+                .chars()
+                .take_while(|c| c.is_ascii_lowercase() || *c == '-')
+                .collect();
+            assert!(action.outputs.contains(&name.as_str()), "{name}");
+        }
+        assert!(readme.contains(action.uses), "{}", action.uses);
+        for found in readme.split(action.uses).skip(1) {
+            let block = found.split("```").next().unwrap_or_default();
+            let mut lines = block.lines();
+            let with = lines.next().unwrap_or_default();
+            assert_eq!(with.trim(), "with:");
+            let indent = with.len() - with.trim_start().len() + 2;
+            let deeper = |line: &&str| line.len() - line.trim_start().len() >= indent;
+            for line in lines
+                .take_while(deeper)
+                .filter(|line| line.len() - line.trim_start().len() == indent)
+            {
+                let name = line.trim().split(':').next().unwrap_or_default();
+                assert!(
+                    action.inputs.iter().any(|input| input.name == name),
+                    "{name}"
+                );
+            }
         }
     }
 }
