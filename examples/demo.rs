@@ -76,8 +76,9 @@ fn show(
         "public"
     };
     let inputs = [("APP-PATH", "*.apk"), ("API", api)];
-    let (_, outputs, _) = step(binary, fake, folder, &["upload"], &inputs)?;
-    let hash = outputs.iter().find(|(name, _)| name == "app-hash");
+    let uploaded = step(binary, fake, folder, &["upload"], &inputs)?;
+    let mut outputs = uploaded.outputs.iter();
+    let hash = outputs.find(|(name, _)| name == "app-hash");
     let hash = hash.map_or("", |(_, hash)| hash);
 
     println!("\n── The log of the step that tests it ──");
@@ -88,7 +89,11 @@ fn show(
         ("POLL-INTERVAL", "1s"),
         ("TIMEOUT", "1m"),
     ];
-    let (status, outputs, summary) = step(binary, fake, folder, &[], &inputs)?;
+    let Step {
+        status,
+        outputs,
+        summary,
+    } = step(binary, fake, folder, &[], &inputs)?;
 
     println!("\n── The job summary ──\n{}", summary.trim_end());
     println!("\n── The outputs ──");
@@ -103,14 +108,22 @@ fn show(
     Ok(())
 }
 
-/// Runs a step as the runner does: its status and outputs, and the page of the job so far.
+/// A step that ended.
+struct Step {
+    status: ExitStatus,
+    outputs: Vec<(String, String)>,
+    /// The page of the job so far.
+    summary: String,
+}
+
+/// Runs a step as the runner does.
 fn step(
     binary: &Path,
     fake: &FakeSofy,
     folder: &Path,
     arguments: &[&str],
     inputs: &[(&str, &str)],
-) -> Result<(ExitStatus, Vec<(String, String)>, String), Box<dyn Error>> {
+) -> Result<Step, Box<dyn Error>> {
     let (output, summary) = (folder.join("output"), folder.join("summary"));
     fs::write(&output, "")?;
     let inputs = inputs
@@ -127,8 +140,11 @@ fn step(
         .env("GITHUB_STEP_SUMMARY", &summary)
         .current_dir(folder)
         .status()?;
-    let outputs = outputs(&fs::read_to_string(&output)?);
-    Ok((status, outputs, fs::read_to_string(&summary)?))
+    Ok(Step {
+        status,
+        outputs: outputs(&fs::read_to_string(&output)?),
+        summary: fs::read_to_string(&summary)?,
+    })
 }
 
 /// Builds the binary with the cargo and the profile that built this example.

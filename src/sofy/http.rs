@@ -79,17 +79,18 @@ pub(crate) enum Connection {
 impl Http {
     /// Prepares the client; reads the CA certificates and the proxy variables, sends nothing.
     pub(crate) fn new(base: Option<&Url>, default: &str, key: ApiKey) -> Result<Self, ApiError> {
-        let base = match base {
-            Some(base) => base.clone(),
-            None => Url::parse(default)
-                .map_err(|error| ApiError::new(Kind::Refused, format!("{default}: {error}")))?,
-        };
         Ok(Self {
             client: client(Connection::Kept)?,
             unpooled: client(Connection::New)?,
-            base,
+            base: base_url(base, default)?,
             key,
         })
+    }
+
+    /// The same client for another base URL.
+    pub(crate) fn based_on(self, base: Option<&Url>, default: &str) -> Result<Self, ApiError> {
+        let base = base_url(base, default)?;
+        Ok(Self { base, ..self })
     }
 
     /// The key, for the request that carries it.
@@ -320,6 +321,14 @@ impl Http {
         };
         error.retry_after = retry_after;
         error
+    }
+}
+
+fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
+    match base {
+        Some(base) => Ok(base.clone()),
+        None => Url::parse(default)
+            .map_err(|error| ApiError::new(Kind::Refused, format!("{default}: {error}"))),
     }
 }
 

@@ -111,15 +111,17 @@ impl Sofy {
         key: ApiKey,
         generation: Generation,
     ) -> Result<Self, ApiError> {
-        let default = match generation {
-            Generation::Classic => classic::BASE_URL,
-            Generation::Public => public::BASE_URL,
+        // Only the public API has a list of builds, and it takes the same key.
+        let http = Http::new(base, public::BASE_URL, key)?;
+        let builds = Builds::over(http.clone());
+        let http = match generation {
+            Generation::Classic => http.based_on(base, classic::BASE_URL)?,
+            Generation::Public => http,
         };
         Ok(Self {
-            http: Http::new(base, default, key.clone())?,
+            http,
             generation,
-            // Only the public API has a list of builds, and it takes the same key.
-            builds: Builds::over(Http::new(base, public::BASE_URL, key)?),
+            builds,
         })
     }
 

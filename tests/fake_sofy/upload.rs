@@ -105,6 +105,7 @@ pub(super) fn take(
         Some(_) => lock(state).upload(classic, upload, fault),
     };
     if is_silent {
+        stream.set_read_timeout(None)?;
         // The client hangs up one day.
         std::io::copy(reader, &mut std::io::sink()).ok();
     }
