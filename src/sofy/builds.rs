@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{ApiError, Kind};
-use super::http::{Connection, Http};
+use super::http::Http;
 use super::wire;
 use crate::provenance::Build;
 
@@ -46,7 +46,7 @@ impl Builds {
 
     /// Lists every build. An entry that cannot be read proves nothing, so it is passed over.
     pub(crate) async fn list(&self) -> Result<Vec<Build>, ApiError> {
-        let request = with_key(&self.http, Connection::Kept, Method::GET, APPLICATIONS, &[])?;
+        let request = with_key(&self.http, Method::GET, APPLICATIONS, &[])?;
         let call = format!("GET {APPLICATIONS}");
         let answer = self.http.send(&call, request).await?;
         let applications: Vec<WireApplication> =
@@ -83,13 +83,12 @@ impl Builds {
 /// Begins a request of the public API, with the key in its header.
 pub(super) fn with_key(
     http: &Http,
-    connection: Connection,
     method: Method,
     path: &str,
     query: &[(&str, &str)],
 ) -> Result<RequestBuilder, ApiError> {
     Ok(http
-        .request(connection, method, path, query)
+        .request(method, path, query)
         .header("x-sofy-auth-key", key_as_header(http)?))
 }
 

@@ -6,7 +6,7 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 use super::error::{ApiError, Kind};
-use super::http::{Connection, Http};
+use super::http::Http;
 use super::{Baseline, Generation, Rows, SofyApi, wire};
 use crate::attribution::Row;
 use crate::inputs::Order;
@@ -87,7 +87,6 @@ impl Classic {
 
     async fn post(
         &self,
-        connection: Connection,
         path: &str,
         query: &[(&str, &str)],
         app_hash: Option<&str>,
@@ -105,7 +104,7 @@ impl Classic {
         })?;
         let request = self
             .http
-            .request(connection, Method::POST, path, query)
+            .request(Method::POST, path, query)
             .header("content-type", "application/json")
             .body(body);
         let answer = self.http.send(&format!("POST {path}"), request).await?;
@@ -114,7 +113,7 @@ impl Classic {
 
     async fn list(&self) -> Result<Rows, ApiError> {
         let call = format!("POST {STATUS} (test runs)");
-        let body = self.post(Connection::Kept, STATUS, &[], None).await?;
+        let body = self.post(STATUS, &[], None).await?;
         let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
         let name = wire.first().map(|row| row.schedule_name.clone());
         let rows = wire.into_iter().map(WireTestRun::into_row).collect();
@@ -130,9 +129,7 @@ impl SofyApi for Classic {
     }
 
     async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError> {
-        let body = self
-            .post(Connection::New, TRIGGER, &[], order.app_hash.as_deref())
-            .await?;
+        let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
         let groups: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
         let named = groups.into_iter().map(|group| group.id);
         self.http
@@ -142,7 +139,7 @@ impl SofyApi for Classic {
     async fn group(&self, id: &str) -> Result<Group, ApiError> {
         let call = format!("POST {STATUS} (group {id})");
         let query = [("ScheduleTestRunsGroupID", id)];
-        let body = self.post(Connection::Kept, STATUS, &query, None).await?;
+        let body = self.post(STATUS, &query, None).await?;
         let groups: Vec<WireGroup> = self.http.list(&call, &body, "the group's status")?;
         let alone = groups.len() == 1;
         let ours = groups

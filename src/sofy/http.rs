@@ -20,8 +20,6 @@ use crate::test_run::{Group, ScheduledAt, TestStatus, is_group_id};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sofy lists thousands of rows at most; what takes longer is stuck.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-/// Shorter than the minute after which load balancers drop idle connections.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(50);
 /// Twenty thousand rows are about 6 MB; anything beyond this is not an answer.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
@@ -31,8 +29,6 @@ const SNIPPET: usize = 200;
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
-    /// For triggers: a kept connection that dies while one is on its way leaves its fate unclear.
-    unpooled: Client,
     base: Url,
     key: ApiKey,
 }
@@ -67,21 +63,11 @@ impl Refusal {
     }
 }
 
-/// Which connection a call goes over.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Connection {
-    /// One that is open already, if there is one.
-    Kept,
-    /// One of its own.
-    New,
-}
-
 impl Http {
     /// Prepares the client; reads the CA certificates and the proxy variables, sends nothing.
     pub(crate) fn new(base: Option<&Url>, default: &str, key: ApiKey) -> Result<Self, ApiError> {
         Ok(Self {
-            client: client(Connection::Kept)?,
-            unpooled: client(Connection::New)?,
+            client: client()?,
             base: base_url(base, default)?,
             key,
         })
@@ -101,7 +87,6 @@ impl Http {
     /// Begins a request to a path below the base URL, with its query percent-encoded.
     pub(crate) fn request(
         &self,
-        connection: Connection,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
@@ -111,11 +96,7 @@ impl Http {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        match connection {
-            Connection::Kept => &self.client,
-            Connection::New => &self.unpooled,
-        }
-        .request(method, url)
+        self.client.request(method, url)
     }
 
     /// Sends a request and gives a successful answer.
@@ -332,7 +313,7 @@ fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
     }
 }
 
-fn client(connection: Connection) -> Result<Client, ApiError> {
+fn client() -> Result<Client, ApiError> {
     Client::builder()
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),
@@ -341,11 +322,8 @@ fn client(connection: Connection) -> Result<Client, ApiError> {
         ))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
-        .pool_idle_timeout(IDLE_TIMEOUT)
-        .pool_max_idle_per_host(match connection {
-            Connection::Kept => 1,
-            Connection::New => 0,
-        })
+        // A kept connection that the server ends just as a call is on its way leaves the call's fate unclear.
+        .pool_max_idle_per_host(0)
         // A redirect could carry the key to another origin, and a retry could trigger twice.
         .redirect(redirect::Policy::none())
         .retry(retry::never())

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::builds::{Builds, with_key};
 use super::error::{ApiError, Kind};
-use super::http::{Answer, Connection, Http};
+use super::http::{Answer, Http};
 use super::{Baseline, Generation, Groups, ListedGroup, Rows, SofyApi, wire};
 use crate::attribution::Row;
 use crate::inputs::Order;
@@ -97,19 +97,18 @@ impl Public {
 
     async fn call(
         &self,
-        connection: Connection,
         method: Method,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Answer, ApiError> {
         let call = format!("{method} {path}");
-        let request = with_key(&self.http, connection, method, path, query)?;
+        let request = with_key(&self.http, method, path, query)?;
         self.http.send(&call, request).await
     }
 
     async fn groups(&self) -> Result<Groups, ApiError> {
         let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
-        let answer = self.call(Connection::Kept, Method::GET, &path, &[]).await?;
+        let answer = self.call(Method::GET, &path, &[]).await?;
         let call = format!("GET {path}");
         let entries: Vec<WireGroup> =
             self.http
@@ -155,10 +154,7 @@ impl SofyApi for Public {
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect();
-        let body = self
-            .call(Connection::New, Method::POST, &path, &query)
-            .await?
-            .body;
+        let body = self.call(Method::POST, &path, &query).await?.body;
         let groups: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
         let named = groups.into_iter().map(|group| group.id().to_owned());
         self.http
@@ -188,10 +184,7 @@ impl SofyApi for Public {
 
     async fn rows(&self, group_id: &str) -> Result<Rows, ApiError> {
         let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
-        let body = self
-            .call(Connection::Kept, Method::GET, &path, &[])
-            .await?
-            .body;
+        let body = self.call(Method::GET, &path, &[]).await?.body;
         let call = format!("GET {path}");
         let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
         let name = wire.first().map(|row| row.scheduled_run_name.clone());
@@ -207,10 +200,7 @@ impl SofyApi for Public {
     async fn abort(&self, group_id: &str) -> Result<String, ApiError> {
         let path = format!("{ABORT}/{}", self.schedule);
         let query = [("testRunGroupId", group_id)];
-        let body = self
-            .call(Connection::Kept, Method::PUT, &path, &query)
-            .await?
-            .body;
+        let body = self.call(Method::PUT, &path, &query).await?.body;
         let answer: WireMessage = serde_json::from_str(&body).unwrap_or_default();
         if answer.message.is_empty() {
             return Err(self.http.unreadable(

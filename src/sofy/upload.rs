@@ -18,7 +18,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::builds::{Builds, key_as_header, with_key};
 use super::error::{ApiError, Kind};
-use super::http::{Connection, Http, Refusal, Reply};
+use super::http::{Http, Refusal, Reply};
 use super::{Generation, classic, public, wire};
 use crate::inputs::upload::Details;
 use crate::provenance::{Build, is_app_hash};
@@ -133,13 +133,13 @@ impl Sofy {
                     .map(|name| ("userFriendlyBuildName", name))
                     .into_iter()
                     .collect();
-                let request = with_key(&self.http, Connection::New, Method::POST, PUBLIC, &query)?;
+                let request = with_key(&self.http, Method::POST, PUBLIC, &query)?;
                 (PUBLIC, request)
             }
             Generation::Classic => {
                 let request = self
                     .http
-                    .request(Connection::New, Method::POST, CLASSIC, &[])
+                    .request(Method::POST, CLASSIC, &[])
                     .header("SubscriptionKey", key_as_header(&self.http)?);
                 (CLASSIC, request)
             }
