@@ -5,7 +5,7 @@ use std::error::Error as _;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use reqwest::header::{DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -297,7 +297,11 @@ impl Http {
                 refused("Renew the subscription in Sofy.")
             }
             _ if status.is_client_error() => ApiError::new(Kind::Refused, message),
-            // Server errors, and redirects, which are not followed: perhaps a gateway's bad minute.
+            _ if status.is_redirection() => ApiError::new(Kind::Unclear, message).advise(
+                "Check the input api-url: Sofy's answers redirect to another address, and no redirect is \
+                 followed, since the key would go there too.",
+            ),
+            // Perhaps a gateway's bad minute.
             _ => ApiError::new(Kind::Unclear, message),
         };
         error.retry_after = retry_after;
@@ -338,6 +342,16 @@ fn client() -> Result<Client, ApiError> {
 }
 
 async fn body(mut response: Response) -> Result<String, String> {
+    // It was not asked for, so a small answer could be a huge one and nothing is unpacked.
+    if let Some(encoding) = response.headers().get(CONTENT_ENCODING)
+        && encoding != "identity"
+    {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        return Err(format!(
+            "the answer is packed ({}), which was not asked for",
+            encoding.chars().take(SNIPPET).collect::<String>()
+        ));
+    }
     let mut bytes = Vec::new();
     while let Some(chunk) = response
         .chunk()
