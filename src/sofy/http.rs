@@ -24,6 +24,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
 const SNIPPET: usize = 200;
+/// Where the words of an answer are looked for: a page's styles and scripts come first, but not for longer.
+const BEGINNING: usize = 64 * 1024;
 
 /// An HTTP client for one base URL and one key.
 #[derive(Clone, Debug)]
@@ -366,8 +368,14 @@ async fn body(mut response: Response) -> Result<String, String> {
         }
         bytes.extend_from_slice(&chunk);
     }
-    let text = String::from_utf8(bytes)
-        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    let text = match String::from_utf8(bytes) {
+        Ok(text) => text,
+        // Each byte that is no letter becomes three.
+        Err(error) if error.as_bytes().len() > LARGEST_BODY / 3 => {
+            return Err("the answer is not text in UTF-8".to_owned());
+        }
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    };
     Ok(text
         .strip_prefix('\u{feff}')
         .map(str::to_owned)
@@ -417,7 +425,8 @@ fn said(body: &str, key: &ApiKey) -> String {
         details: String,
         error: Option<Box<RawValue>>,
     }
-    let outer: Words = serde_json::from_str(body).unwrap_or_default();
+    let beginning = &body[..body.floor_char_boundary(BEGINNING)];
+    let outer: Words = serde_json::from_str(beginning).unwrap_or_default();
     let inner: Words = outer
         .error
         .as_ref()
@@ -434,15 +443,25 @@ fn said(body: &str, key: &ApiKey) -> String {
     .filter(|text| !text.is_empty())
     .collect();
     let text = if words.is_empty() {
-        without_tags(&unescaped(body.trim()))
+        without_tags(&unescaped(beginning.trim()))
     } else {
         words.join(" ")
     };
     // Before it is cut short, for the rest of a key is a secret too.
     let text = key.redact(text);
-    match text.chars().count() {
+    let length = text.chars().count();
+    // What the beginning ends with may be the first half of a key, and half an escape.
+    let sure = if beginning.len() < body.len() {
+        length.saturating_sub(2 * key.expose().len())
+    } else {
+        length
+    };
+    match length {
         0 => "with an empty body".to_owned(),
-        n if n > SNIPPET => format!("\"{}…\"", text.chars().take(SNIPPET).collect::<String>()),
+        _ if sure.min(SNIPPET) < length => {
+            let snippet: String = text.chars().take(sure.min(SNIPPET)).collect();
+            format!("\"{snippet}…\"")
+        }
         _ => format!("\"{text}\""),
     }
 }
@@ -518,6 +537,25 @@ mod tests {
                 expected,
                 "{why}"
             );
+        }
+    }
+
+    #[test]
+    fn a_key_that_the_end_of_what_is_read_cuts_in_two_is_not_shown() {
+        let key = ApiKey::new("secret-key".into());
+        let escaped: String = "secret-key"
+            .chars()
+            .map(|c| format!("\\u{:04x}", u32::from(c)))
+            .collect();
+        let page = "<!---->".repeat(BEGINNING / 7 + 1);
+        for spelled in ["secret-key", &escaped] {
+            for shown in (0..spelled.len()).step_by(3) {
+                let body = format!("{}<p>{spelled}</p>", &page[..BEGINNING - shown - 3]);
+
+                let said = said(&body, &key);
+
+                assert!(!said.contains("se"), "{shown} of {spelled}: {said}");
+            }
         }
     }
 
