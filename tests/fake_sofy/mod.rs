@@ -85,18 +85,6 @@ pub(crate) enum TriggerFault {
     EchoedKey,
 }
 
-/// What goes wrong with one look after the trigger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LookFault {
-    BadGateway,
-    Html,
-    Null,
-    /// Closed without an answer.
-    Lost,
-    /// Closed in the middle of the body.
-    Cut,
-}
-
 /// What the abort answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AbortAnswer {
@@ -119,7 +107,6 @@ pub(crate) struct Script {
     /// The group's last status; `None` for what Sofy documents for such rows.
     pub(crate) group_ends: Option<String>,
     pub(crate) trigger: TriggerFault,
-    pub(crate) looks: Vec<LookFault>,
     pub(crate) bad_key: bool,
     pub(crate) abort: AbortAnswer,
     pub(crate) abort_delay: Duration,
@@ -156,7 +143,6 @@ impl Default for Script {
             },
             group_ends: None,
             trigger: TriggerFault::None,
-            looks: Vec::new(),
             bad_key: false,
             abort: AbortAnswer::Aborted,
             abort_delay: Duration::ZERO,
@@ -411,8 +397,6 @@ struct State {
 
 enum Answer {
     Whole(u16, &'static str, String),
-    /// Closed in the middle of this body.
-    Cut(String),
     Nothing,
 }
 
@@ -576,25 +560,7 @@ impl State {
         )
     }
 
-    /// The next fault of a look, once a run is there to be looked at.
-    fn fault(&mut self) -> Option<Answer> {
-        if self.runs.is_empty() || self.script.looks.is_empty() {
-            return None;
-        }
-        let html = "<html><body><h1>We'll be right back</h1></body></html>".to_owned();
-        Some(match self.script.looks.remove(0) {
-            LookFault::BadGateway => Answer::Whole(502, "text/html", html),
-            LookFault::Html => Answer::Whole(200, "text/html", html),
-            LookFault::Null => Answer::json(200, &Value::Null),
-            LookFault::Lost => Answer::Nothing,
-            LookFault::Cut => Answer::Cut("[{\"ScheduleTestRunsGroupStatus\":\"Comp".to_owned()),
-        })
-    }
-
     fn classic_group(&mut self, schedule: &str, group: &str) -> Answer {
-        if let Some(fault) = self.fault() {
-            return fault;
-        }
         let found = self
             .runs
             .iter_mut()
@@ -611,9 +577,6 @@ impl State {
     }
 
     fn classic_rows(&mut self, schedule: &str) -> Answer {
-        if let Some(fault) = self.fault() {
-            return fault;
-        }
         let (listing, pace) = (self.script.listing, self.script.pace);
         let named = self.script.rows_name_group;
         let row = |row: &Row, status: &str, at: &str, group: u64| {
@@ -663,9 +626,6 @@ impl State {
     }
 
     fn public_rows(&mut self, guid: &str, group: &str) -> Answer {
-        if let Some(fault) = self.fault() {
-            return fault;
-        }
         let found = self
             .runs
             .iter_mut()
@@ -694,9 +654,6 @@ impl State {
     }
 
     fn public_groups(&mut self, guid: &str) -> Answer {
-        if let Some(fault) = self.fault() {
-            return fault;
-        }
         let mut groups = Vec::new();
         for run in self.runs.iter_mut().filter(|run| run.schedule == guid) {
             run.looks_at_group += 1;
@@ -796,7 +753,6 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
 fn respond(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
     let (status, kind, body, length) = match answer {
         Answer::Nothing => return Ok(()),
-        Answer::Cut(body) => (200, "application/json", body.clone(), body.len() + 100),
         Answer::Whole(status, kind, body) => (status, kind, body.clone(), body.len()),
     };
     write!(

@@ -10,15 +10,19 @@ mod fake_sofy;
 mod hostile;
 mod inputs;
 mod interrupted;
+mod line;
 #[cfg(target_os = "linux")]
 mod names;
 mod post_step;
 mod reports;
 mod step;
+#[path = "../tls/mod.rs"]
+mod tls;
 mod trigger;
 mod upload;
 mod verdict;
 mod weather;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -59,7 +63,6 @@ fn main() -> ExitCode {
         trigger::a_run_of_an_earlier_step_is_judged_without_a_trigger,
         trigger::a_group_that_the_schedule_does_not_have_is_an_error,
         trigger::a_group_id_is_read_as_number_and_as_text,
-        trigger::a_lost_answer_of_the_classic_api_stops_without_a_second_trigger,
         trigger::a_lost_run_of_the_public_api_is_adopted,
         trigger::a_refused_trigger_is_sent_again,
         trigger::a_re_run_of_the_gate_job_alone_proves_nothing,
@@ -72,7 +75,6 @@ fn main() -> ExitCode {
         verdict::yesterdays_failures_never_make_todays_gate_red,
         verdict::a_row_that_names_its_group_is_believed,
         verdict::rows_that_cannot_be_told_apart_are_never_judged,
-        weather::bad_minutes_are_survived,
         weather::the_deadline_is_told_from_a_failure_and_aborts_our_group_alone,
         weather::nothing_is_aborted_where_that_is_switched_off,
         weather::a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests,
@@ -96,6 +98,24 @@ fn main() -> ExitCode {
         upload::a_file_that_the_step_may_not_read_names_who_may,
         upload::the_hash_of_an_upload_is_what_the_gate_proves,
         upload::a_large_file_takes_no_more_memory_than_a_small_one,
+        wire::every_fault_at_the_list_of_builds_has_its_end,
+        wire::every_fault_at_the_look_before_the_trigger_has_its_end,
+        wire::every_fault_at_the_trigger_has_its_end,
+        wire::every_fault_at_a_look_at_the_group_has_its_end,
+        wire::every_fault_at_a_look_at_the_rows_has_its_end,
+        wire::every_fault_at_the_abort_has_its_end,
+        wire::what_never_ends_is_ended_by_the_deadline,
+        wire::no_redirect_is_followed,
+        wire::a_pause_that_sofy_asks_for_is_bounded_by_the_deadline,
+        wire::no_call_goes_over_the_connection_of_another,
+        wire::what_follows_an_answer_is_never_taken_for_the_next,
+        wire::letters_of_another_alphabet_cost_their_names_only,
+        wire::an_impostor_hears_nothing_and_is_outlived,
+        wire::a_handshake_that_fails_leaves_a_trigger_certain,
+        wire::an_answer_whose_end_may_be_cut_off_is_not_believed_over_tls,
+        wire::a_proxy_may_serve_refuse_hang_or_be_passed_by,
+        wire::the_largest_answers_are_bounded_in_memory,
+        wire::while_nobody_listens_nothing_is_lost_and_nothing_happens_twice,
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,
     ];

@@ -80,22 +80,6 @@ pub(crate) fn a_group_id_is_read_as_number_and_as_text() {
     });
 }
 
-pub(crate) fn a_lost_answer_of_the_classic_api_stops_without_a_second_trigger() {
-    each(
-        &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],
-        |&fault| {
-            let fake = faulty(fault);
-
-            let step = Gate::new(&fake).run();
-
-            step.expect(2, "error");
-            assert_eq!(fake.triggers(), 1, "{fault:?}");
-            let said = step.annotations("error").join("\n");
-            assert!(said.contains("may have"), "{fault:?}: {said}");
-        },
-    );
-}
-
 pub(crate) fn a_lost_run_of_the_public_api_is_adopted() {
     each(
         &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],

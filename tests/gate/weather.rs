@@ -3,36 +3,9 @@
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use crate::fake_sofy::{CLASSIC, FakeSofy, LookFault, PUBLIC, Pace, Row, Script};
+use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script};
+use crate::line::{Call, Line, Plan, asked};
 use crate::step::{Gate, each};
-
-pub(crate) fn bad_minutes_are_survived() {
-    const FAULTS: [LookFault; 5] = [
-        LookFault::BadGateway,
-        LookFault::Html,
-        LookFault::Null,
-        LookFault::Lost,
-        LookFault::Cut,
-    ];
-    each(&[CLASSIC, PUBLIC], |&schedule| {
-        each(&FAULTS, |&fault| {
-            let fake = FakeSofy::start(Script {
-                looks: vec![fault; 2],
-                ..Script::default()
-            });
-
-            let step = Gate::new(&fake).input("schedule-id", schedule).run();
-
-            assert_eq!(
-                step.status,
-                Some(0),
-                "{schedule}, {fault:?}:\n{}",
-                step.stdout
-            );
-            assert_eq!(fake.triggers(), 1, "{schedule}, {fault:?}");
-        });
-    });
-}
 
 pub(crate) fn an_outage_of_a_minute_is_outlived_with_the_true_verdict() {
     let cases = [
@@ -44,12 +17,17 @@ pub(crate) fn an_outage_of_a_minute_is_outlived_with_the_true_verdict() {
     each(&cases, |&(schedule, ends, status, said)| {
         let fake = FakeSofy::start(Script {
             rows: vec![Row::new("Log in", "Pixel 8", ends)],
-            looks: vec![LookFault::Lost; 7],
             ..Script::default()
         });
+        let plan = Plan {
+            times: 7,
+            ..Plan::once(Call::Group, asked(|_| Ok(())))
+        };
+        let line = Line::start(&fake, plan);
 
         let since = Instant::now();
         let step = Gate::new(&fake)
+            .input("api-url", &line.url())
             .input("schedule-id", schedule)
             .input("poll-interval", "15s")
             .input("timeout", "10m")
