@@ -240,7 +240,9 @@ async fn end_of_run<A: SofyApi>(
                 limits,
             )
             .await;
-            tracing::info!("{}", end.said());
+            if !end.said().is_empty() {
+                tracing::info!("{}", end.said());
+            }
             end
         }
     }
