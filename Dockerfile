@@ -4,9 +4,11 @@
 # build arguments, no BuildKit-only syntax. A release passes the arguments and is reproducible, see
 # .github/scripts/build-image.
 
-# The digest is that of the multi-platform index, so it serves amd64 and arm64.
-ARG RUST_IMAGE=rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082
-
+# Another builder image is `--build-arg RUST_IMAGE=`. The one that is pinned has a `FROM` of its own, because
+# Dependabot reads an image there and nowhere else. The digest is that of the multi-platform index, so it
+# serves amd64 and arm64.
+ARG RUST_IMAGE=pinned
+FROM rust:1.95.0-slim-bookworm@sha256:d7482085ff5b415f84dba5647ae71606650bdef00db7aeb69f4b3d170c3e4082 AS pinned
 FROM ${RUST_IMAGE} AS builder
 
 SHELL ["/bin/bash", "-o", "errexit", "-o", "pipefail", "-c"]
@@ -16,18 +18,26 @@ WORKDIR /build
 # linked. It compiles in some 20 s, once per builder image.
 RUN cargo install cargo-auditable --version 0.7.7 --locked --root /usr/local
 
-# crt-static: `scratch` has no libc. remap: no path of the builder in panic messages.
-ENV RUSTFLAGS="-C target-feature=+crt-static --remap-path-prefix=/build=. --remap-path-prefix=/usr/local/cargo=cargo" \
+# crt-static: libc goes into the binary, for `scratch` has none. pack-relative-relocs: those of a binary that runs
+# at any address are all alike, and 0.14 MB; a linker that cannot pack them says so and goes on. remap: no path of
+# the builder in panic messages.
+ENV RUSTFLAGS="-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs --remap-path-prefix=/build=. --remap-path-prefix=/usr/local/cargo=cargo" \
     CARGO_INCREMENTAL=0
 
-# The crates, in a layer of their own that lasts as long as Cargo.lock does. An empty `main` stands in for
-# ours and is cleaned away again, because cargo goes by modification times, and those of a checkout may be
-# older than the stand-in's. The benches, which Cargo.toml names, are never compiled here: for them
-# stand-ins stay. `--target` keeps RUSTFLAGS away from proc macros, which cannot be static.
+# The crates, in a layer of their own that lasts as long as Cargo.lock does. Of Cargo.toml only what is linked
+# is kept: tests and benches are not here, and what they want of a crate is not to be recorded as ours. That may
+# take packages out of Cargo.lock, but put none in. An empty `main` stands in for ours and is cleaned away again,
+# because cargo goes by modification times, and those of a checkout may be older than the stand-in's.
+# `--target` keeps RUSTFLAGS away from proc macros, which cannot be static.
 COPY Cargo.toml Cargo.lock ./
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
- && mkdir -p src benches/pace benches/cost \
- && echo 'fn main() {}' | tee src/main.rs benches/pace/main.rs > benches/cost/main.rs \
+ && mv Cargo.toml whole.toml \
+ && awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[(test|bench|example)\]\]/ } !skip' whole.toml > Cargo.toml \
+ && mkdir src \
+ && echo 'fn main() {}' > src/main.rs \
+ && cp Cargo.lock committed.lock \
+ && cargo fetch --target "$target" \
+ && { ! diff committed.lock Cargo.lock | grep '^> checksum'; } \
  && cargo auditable build --release --locked --target "$target" \
  && cargo clean --release --target "$target" --package sofy-schedule-run
 
@@ -35,6 +45,8 @@ COPY src src
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && cargo auditable build --release --locked --target "$target" \
  && install -D --mode=0755 "target/$target/release/sofy-schedule-run" /image/sofy-schedule-run \
+ # The post step is the same binary by another name.
+ && ln --symbolic sofy-schedule-run /image/abort-unfinished \
  && install -D --mode=0644 /etc/ssl/certs/ca-certificates.crt /image/etc/ssl/certs/ca-certificates.crt \
  # The time of the build must not show: one fixed time on every file and folder, whichever builder copies them.
  && find /image -exec touch --no-dereference --date=@0 {} +
