@@ -44,9 +44,12 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use abort::PostStep;
 use github::app_file::AppFile;
 use github::log::{self, Style};
-use github::{Runner, command, signal, user};
+use github::user::{self, Writes};
+use github::{Runner, command, signal};
+use publish::Paths;
 use report::Report;
 use report::upload::UploadReport;
 use tokio::sync::watch::Receiver;
@@ -66,22 +69,30 @@ fn main() -> ExitCode {
         log::print(&command::mask(key.expose()));
     }
     log::start(Style::of(&env));
-    let mut runner = Runner::open(&env);
-    match user::become_owner_of(runner.workspace()) {
-        Ok(done) => tracing::debug!("{done}"),
-        Err(problem) => tracing::warn!("still running as root: {problem}"),
-    }
-    match Entry::of(std::env::args_os()) {
-        Ok(Entry::Gate) => gate(&env, &mut runner),
-        Ok(Entry::Upload) => upload(&env, &mut runner),
-        Ok(Entry::AbortUnfinished) => abort_unfinished(&env, &mut runner),
+    let entry = match Entry::of(std::env::args_os()) {
+        Ok(entry) => entry,
         Err(argument) => {
             tracing::error!(
                 "the argument {argument:?} is not known; give none, gate or upload. Inputs \
                  are environment variables, such as INPUT_SCHEDULE_ID"
             );
-            ExitCode::from(Conclusion::Error.exit_status())
+            return ExitCode::from(Conclusion::Error.exit_status());
         }
+    };
+    let mut runner = Runner::open(&env);
+    match user::give_up_root(runner.workspace(), entry.writes(&env)) {
+        Ok(user) => {
+            tracing::debug!("runs as {user}");
+            if let Some(warning) = user.warning {
+                tracing::warn!("{warning}");
+            }
+        }
+        Err(problem) => return refuse(&entry, &problem, &mut runner),
+    }
+    match entry {
+        Entry::Gate => gate(&env, &mut runner),
+        Entry::Upload => upload(&env, &mut runner),
+        Entry::AbortUnfinished => abort_unfinished(&env, &mut runner),
     }
 }
 
@@ -109,6 +120,33 @@ impl Entry {
             [] | ["gate"] => Ok(Self::Gate),
             ["upload"] => Ok(Self::Upload),
             _ => Err(arguments.join(" ")),
+        }
+    }
+
+    fn writes(&self, env: &Env) -> Writes {
+        match self {
+            Self::Gate if inputs::ask_for_reports(env) => Writes::Reports,
+            Self::Gate | Self::Upload | Self::AbortUnfinished => Writes::Nothing,
+        }
+    }
+}
+
+/// Ends before anything is sent, with capabilities that the network must not meet.
+fn refuse(entry: &Entry, problem: &str, runner: &mut Runner) -> ExitCode {
+    match entry {
+        Entry::Gate => {
+            let report = Report::of(still_privileged(problem));
+            publish::report(&report, &Paths::default(), runner);
+            ExitCode::from(report.verdict.conclusion.exit_status())
+        }
+        Entry::Upload => {
+            let report = UploadReport::of(still_privileged(problem));
+            publish::upload(&report, runner);
+            ExitCode::from(report.verdict.conclusion.exit_status())
+        }
+        Entry::AbortUnfinished => {
+            publish::post_step(&PostStep::Trouble(problem.to_owned()), runner);
+            ExitCode::SUCCESS
         }
     }
 }
@@ -150,8 +188,8 @@ fn upload(env: &Env, runner: &mut Runner) -> ExitCode {
 
 /// The post step never fails the job, whatever it finds.
 fn abort_unfinished(env: &Env, runner: &mut Runner) -> ExitCode {
-    let done = run(async |signal| abort::post_step(env, signal).await)
-        .unwrap_or_else(abort::PostStep::Trouble);
+    let done =
+        run(async |signal| abort::post_step(env, signal).await).unwrap_or_else(PostStep::Trouble);
     publish::post_step(&done, runner);
     ExitCode::SUCCESS
 }
@@ -159,6 +197,13 @@ fn abort_unfinished(env: &Env, runner: &mut Runner) -> ExitCode {
 fn bad_inputs(problems: &[String]) -> Verdict {
     Verdict::new(Conclusion::Error, problems.join("; "))
         .advise("Correct the inputs under with: in the workflow. Nothing was sent to Sofy.")
+}
+
+fn still_privileged(problem: &str) -> Verdict {
+    Verdict::new(Conclusion::Error, problem).advise(
+        "Let the container drop capabilities: start it without a seccomp profile that forbids it, or as \
+         another user than root. Nothing was sent to Sofy.",
+    )
 }
 
 fn cannot_start(problem: &str) -> Verdict {

@@ -40,6 +40,11 @@ const KEY: &str = "0b5e55ed-c0de-4bad-beef-5ec2e7000001";
 /// The user of GitHub's hosted runners.
 const RUNNER: u32 = 1001;
 
+/// The user and the group that own nothing.
+const NOBODY: &str = "65534";
+
+const SOCKET: &str = "/var/run/docker.sock";
+
 /// This machine, as a container on Docker's default network sees it.
 const HOST: &str = "172.17.0.1";
 
@@ -54,6 +59,11 @@ struct Step {
     folder: PathBuf,
     container: String,
     env: BTreeMap<String, String>,
+    /// Of `docker run`, beyond those of the runner.
+    options: Vec<String>,
+    entrypoint: &'static str,
+    /// A folder of the runner's, or a volume, which belongs to root.
+    workspace: String,
 }
 
 /// A step while it runs.
@@ -140,10 +150,34 @@ impl Step {
             env.insert(variable_of(name), (*value).to_owned());
         }
         Ok(Self {
+            workspace: folder.join("work").display().to_string(),
             folder,
             container,
             env,
+            options: Vec::new(),
+            entrypoint: "/sofy-schedule-run",
         })
+    }
+
+    fn option(mut self, option: &str) -> Self {
+        self.options.push(option.to_owned());
+        self
+    }
+
+    /// Makes root the owner of the workspace, as in a volume of act's or Forgejo's.
+    fn in_a_volume(mut self) -> Self {
+        self.workspace = format!("{}_work", self.container);
+        self
+    }
+
+    /// The post step of one that has ended, as the runner runs it: the same but for the entrypoint and the state.
+    fn after(main: &Ended, inputs: &[(&str, &str)]) -> Try<Self> {
+        let mut post = Self::new(inputs)?;
+        post.entrypoint = "/abort-unfinished";
+        for (name, value) in main.pairs("GITHUB_STATE")? {
+            post.env.insert(format!("STATE_{name}"), value);
+        }
+        Ok(post)
     }
 
     fn env(mut self, variable: &str, value: &str) -> Self {
@@ -166,23 +200,26 @@ impl Step {
             "-e",
             "CI=true",
             "--entrypoint",
-            "/sofy-schedule-run",
+            self.entrypoint,
         ]);
-        client.args(["-v", "/var/run/docker.sock:/var/run/docker.sock"]);
+        client.args(["-v", &format!("{SOCKET}:{SOCKET}")]);
         for (host, inside) in [
             ("_temp", "/github/runner_temp"),
             ("_temp/_github_home", "/github/home"),
             ("_temp/_github_workflow", "/github/workflow"),
             ("_temp/_runner_file_commands", "/github/file_commands"),
-            ("work", "/github/workspace"),
         ] {
             client
                 .arg("-v")
                 .arg(format!("{}:{inside}", self.folder.join(host).display()));
         }
+        client
+            .arg("-v")
+            .arg(format!("{}:/github/workspace", self.workspace))
+            .args(&self.options);
         let log = File::create(self.folder.join("log"))?;
         let mut client = client
-            .arg(image()?)
+            .args([&image()?, "gate"])
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -193,6 +230,16 @@ impl Step {
 
     fn run(self) -> Try<Ended> {
         self.start()?.end()
+    }
+
+    /// The binary, taken out of the image.
+    fn binary(&self) -> Try<PathBuf> {
+        let container = docker(&["create", &image()?])?;
+        let copy = self.folder.join("sofy-schedule-run");
+        let source = format!("{container}:/sofy-schedule-run");
+        let copied = docker(&["cp", &source, &copy.display().to_string()]);
+        docker(&["rm", &container])?;
+        copied.map(|_| copy)
     }
 }
 
@@ -210,19 +257,15 @@ impl Running {
         Ok(())
     }
 
-    /// What the kernel says of the process, by the names of `/proc/PID/status`.
-    fn process(&self) -> Try<BTreeMap<String, String>> {
+    /// Where the kernel shows the process.
+    fn process(&self) -> Try<PathBuf> {
         let pid = docker(&[
             "inspect",
             "--format",
             "{{.State.Pid}}",
             &self.step.container,
         ])?;
-        let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let lines = status.lines().filter_map(|line| line.split_once(':'));
-        Ok(lines
-            .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
-            .collect())
+        Ok(Path::new("/proc").join(pid))
     }
 
     /// Interrupts the docker client, as the runner does when a workflow is cancelled.
@@ -262,10 +305,14 @@ impl Ended {
         self.step.folder.join(name)
     }
 
-    /// The outputs as the runner reads them.
     fn outputs(&self) -> Try<BTreeMap<String, String>> {
-        let text = fs::read_to_string(self.file("GITHUB_OUTPUT"))?;
-        let mut outputs = BTreeMap::new();
+        self.pairs("GITHUB_OUTPUT")
+    }
+
+    /// Names and values in one of the runner's files, as the runner reads them.
+    fn pairs(&self, variable: &str) -> Try<BTreeMap<String, String>> {
+        let text = fs::read_to_string(self.file(variable))?;
+        let mut pairs = BTreeMap::new();
         let mut lines = text.lines();
         while let Some(line) = lines.next() {
             let (name, delimiter) = line
@@ -275,9 +322,26 @@ impl Ended {
                 .by_ref()
                 .take_while(|line| *line != delimiter)
                 .collect();
-            outputs.insert(name.to_owned(), value.join("\n"));
+            pairs.insert(name.to_owned(), value.join("\n"));
         }
-        Ok(outputs)
+        Ok(pairs)
+    }
+
+    fn warnings(&self) -> Vec<&str> {
+        let lines = self.log.lines();
+        lines.filter(|line| line.starts_with("::warning")).collect()
+    }
+
+    /// A report out of the volume that was the workspace.
+    fn report_in_volume(&self, name: &str) -> Try<String> {
+        let volume = format!("{}:/volume", self.step.workspace);
+        let container = docker(&["create", "-v", &volume, &image()?])?;
+        let copy = self.step.folder.join(name);
+        let source = format!("{container}:/volume/{name}");
+        let copied = docker(&["cp", &source, &copy.display().to_string()]);
+        docker(&["rm", &container])?;
+        copied?;
+        Ok(fs::read_to_string(copy)?)
     }
 
     fn workspace(&self) -> PathBuf {
@@ -289,6 +353,7 @@ impl Drop for Step {
     fn drop(&mut self) {
         // A test that failed half-way leaves a container; one that did not, none.
         drop(docker(&["rm", "--force", &self.container]));
+        drop(docker(&["volume", "rm", "--force", &self.workspace]));
         drop(fs::remove_dir_all(&self.folder));
     }
 }
@@ -525,27 +590,230 @@ fn a_cancelled_step_aborts_its_group_and_is_gone_in_time() -> Try {
     Ok(())
 }
 
+/// What the kernel says of a process, by the names of its `status`.
+fn status(process: &Path) -> Try<BTreeMap<String, String>> {
+    let status = fs::read_to_string(process.join("status"))?;
+    let lines = status.lines().filter_map(|line| line.split_once(':'));
+    Ok(lines
+        .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
+        .collect())
+}
+
+/// Holds a process to be `uid`, in a group that owns nothing, with nothing left of root and no way back.
+fn assert_unprivileged(process: &Path, uid: &str) -> Try {
+    let status = status(process)?;
+    assert_eq!(status["Uid"], [uid; 4].join("\t"));
+    assert_eq!(status["Gid"], [NOBODY; 4].join("\t"));
+    assert_eq!(status["Groups"], "");
+    assert_without_capabilities(&status);
+    assert_eq!(status["CapBnd"], "0000000000000000");
+    assert_eq!(
+        owner(&process.join("environ"))?,
+        (0, 0),
+        "it is not dumpable"
+    );
+    Ok(())
+}
+
+fn assert_without_capabilities(status: &BTreeMap<String, String>) {
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status[set], "0000000000000000", "{set}");
+    }
+    assert_eq!(status["NoNewPrivs"], "1");
+}
+
 #[test]
 #[ignore = "needs Docker and the image"]
 fn while_it_waits_it_is_the_owner_of_the_workspace_and_nothing_more() -> Try {
+    // The workspace's own group, and the socket's: on many machines they are one.
+    let (_, of_the_socket) = owner(Path::new(SOCKET))?;
+    for group in [None, Some(of_the_socket)] {
+        let (sofy, url) = sofy(endless());
+        let step = Step::new(&[("schedule-id", CLASSIC), ("api-url", &url)])?;
+        let workspace = step.folder.join("work");
+        chown(&workspace, None, group)?;
+        let (uid, gid) = owner(&workspace)?;
+        let mut step = step.start()?;
+        step.until(|| !sofy.requests().is_empty())?;
+
+        let checked = assert_unprivileged(&step.process()?, &uid.to_string());
+        step.interrupt()?;
+        let ended = step.end()?;
+
+        checked?;
+        assert_ne!(uid, 0, "the test is about a runner's workspace");
+        assert!(group.is_none_or(|group| group == gid), "{gid}");
+        assert_eq!(ended.warnings(), [""; 0]);
+        assert_eq!(ended.exit, Some(130));
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn in_a_workspace_of_roots_it_is_nobody() -> Try {
     let (sofy, url) = sofy(endless());
-    let mut step = Step::new(&[("schedule-id", CLASSIC), ("api-url", &url)])?.start()?;
+    let step = Step::new(&[("schedule-id", CLASSIC), ("api-url", &url)])?;
+    let mut step = step.in_a_volume().start()?;
     step.until(|| !sofy.requests().is_empty())?;
 
-    let process = step.process()?;
-    let (uid, gid) = owner(&step.step.folder.join("work"))?;
+    let checked = assert_unprivileged(&step.process()?, NOBODY);
     step.interrupt()?;
     let ended = step.end()?;
 
-    assert_ne!(uid, 0, "the test is about a runner's workspace");
-    assert_eq!(process["Uid"], vec![uid.to_string(); 4].join("\t"));
-    assert_eq!(process["Gid"], vec![gid.to_string(); 4].join("\t"));
-    assert_eq!(process["Groups"], "");
-    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
-        assert_eq!(process[set], "0000000000000000", "{set}");
-    }
-    assert_eq!(process["NoNewPrivs"], "1");
+    checked?;
+    assert_eq!(ended.warnings(), [""; 0]);
     assert_eq!(ended.exit, Some(130));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn a_report_into_a_workspace_of_roots_is_written_by_root_without_capabilities() -> Try {
+    let (sofy, url) = sofy(endless());
+    let inputs = [
+        ("schedule-id", CLASSIC),
+        ("api-url", url.as_str()),
+        ("json-path", "sofy.json"),
+    ];
+    let mut step = Step::new(&inputs)?.in_a_volume().start()?;
+    step.until(|| !sofy.requests().is_empty())?;
+
+    let status = status(&step.process()?)?;
+    step.interrupt()?;
+    let ended = step.end()?;
+
+    assert_eq!(status["Uid"], ["0"; 4].join("\t"));
+    assert_eq!(status["Gid"], [NOBODY; 4].join("\t"));
+    assert_without_capabilities(&status);
+    let json: serde_json::Value = serde_json::from_str(&ended.report_in_volume("sofy.json")?)?;
+    assert_eq!(json["conclusion"], "cancelled");
+    // The socket is root's, so that it is in reach without any capability; this is said once.
+    let [warning] = ended.warnings()[..] else {
+        return Err(format!("not one warning: {:?}", ended.warnings()).into());
+    };
+    assert!(warning.contains(SOCKET), "{warning}");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn a_change_of_user_that_is_refused_is_one_warning() -> Try {
+    let (sofy, url) = sofy(endless());
+    let step = Step::new(&[("schedule-id", CLASSIC), ("api-url", &url)])?;
+    let mut step = step.option("--cap-drop=ALL").start()?;
+    step.until(|| !sofy.requests().is_empty())?;
+
+    let status = status(&step.process()?)?;
+    step.interrupt()?;
+    let ended = step.end()?;
+
+    assert_without_capabilities(&status);
+    assert_eq!(ended.exit, Some(130));
+    // Others are about the runner's files, which are not for this root to open.
+    let refused = |line: &&&str| line.contains("setresuid") && line.contains("as uid 0");
+    assert_eq!(ended.warnings().iter().filter(refused).count(), 1);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn capabilities_that_remain_end_the_step_before_anything_is_sent() -> Try {
+    let (sofy, url) = sofy(Script::default());
+    let inputs = [
+        ("schedule-id", CLASSIC),
+        ("api-url", url.as_str()),
+        ("json-path", "sofy.json"),
+    ];
+    let step = Step::new(&inputs)?.in_a_volume();
+    let profile = step.folder.join("seccomp.json");
+    fs::write(
+        &profile,
+        r#"{"defaultAction": "SCMP_ACT_ALLOW",
+            "syscalls": [{"names": ["capset"], "action": "SCMP_ACT_ERRNO"}]}"#,
+    )?;
+    let step = step
+        .option(&format!("--security-opt=seccomp={}", profile.display()))
+        // Or the profile would be in force before Docker itself is done.
+        .option("--security-opt=no-new-privileges");
+
+    let ended = step.run()?;
+
+    assert_eq!(ended.exit, Some(2));
+    assert_eq!(ended.outputs()?["conclusion"], "error");
+    let told = |line: &str| line.starts_with("::error") && line.contains("capabilities");
+    assert!(ended.log.lines().any(told));
+    assert!(sofy.requests().is_empty());
+    Ok(())
+}
+
+/// In a user namespace with one user, root, as in rootless engines without subordinate ids.
+#[test]
+#[ignore = "needs the image, and to be root where users may make no namespaces"]
+fn where_root_is_the_only_user_it_goes_on_without_capabilities() -> Try {
+    let sofy = FakeSofy::start(endless());
+    let step = Step::new(&[("schedule-id", CLASSIC), ("api-url", &sofy.url())])?;
+    let binary = step.binary()?;
+    let workspace = step.folder.join("work");
+    let log = File::create(step.folder.join("log"))?;
+    let mut namespaced = Command::new("unshare");
+    let allowed = namespaced
+        .args(["--user", "--map-root-user", "true"])
+        .status()?
+        .success();
+    let mut namespaced = Command::new(if allowed { "unshare" } else { "sudo" });
+    if !allowed {
+        namespaced.args(["--non-interactive", "--preserve-env", "unshare"]);
+    }
+    let client = namespaced
+        .args(["--user", "--map-root-user"])
+        .arg(&binary)
+        .envs(&step.env)
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_WORKSPACE", &workspace)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    let mut running = Running { step, client };
+    running.until(|| !sofy.requests().is_empty())?;
+
+    let status = status(&Path::new("/proc").join(running.client.id().to_string()))?;
+    running.interrupt()?;
+    let ended = running.end()?;
+
+    assert_without_capabilities(&status);
+    assert_eq!(ended.exit, Some(130));
+    let refused = |line: &&&str| line.contains("setgroups") && line.contains("setresgid");
+    assert_eq!(ended.warnings().iter().filter(refused).count(), 1);
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn what_a_container_that_was_killed_left_is_aborted_by_the_post_step() -> Try {
+    let (sofy, url) = sofy(endless());
+    let inputs = [("schedule-id", PUBLIC), ("api-url", url.as_str())];
+    let mut step = Step::new(&inputs)?.start()?;
+    step.until(|| {
+        sofy.requests()
+            .iter()
+            .any(|request| request.target.contains("/status/"))
+    })?;
+
+    docker(&["kill", "--signal", "KILL", &step.step.container])?;
+    let killed = step.end()?;
+    let aborts_before = sofy.aborts();
+    let post = Step::after(&killed, &inputs)?.run()?;
+
+    assert_eq!(killed.exit, Some(137));
+    assert_eq!(aborts_before, [""; 0]);
+    assert_eq!(post.exit, Some(0));
+    assert_eq!(
+        sofy.aborts(),
+        [format!("testRunGroupId={}", YESTERDAYS_GROUP + 1)]
+    );
+    assert_eq!(sofy.triggers(), 1);
     Ok(())
 }
 
@@ -564,22 +832,22 @@ fn reports_belong_to_the_owner_of_the_workspace() -> Try {
 
     assert_eq!(ended.exit, Some(0));
     let workspace = ended.workspace();
-    let expected = owner(&workspace)?;
+    let (runner, _) = owner(&workspace)?;
     for path in [
         "reports",
         "reports/deep",
         "reports/deep/sofy.xml",
         "sofy.json",
     ] {
-        assert_eq!(owner(&workspace.join(path))?, expected, "{path}");
+        assert_eq!(owner(&workspace.join(path))?.0, runner, "{path}");
     }
     assert!(fs::read_to_string(workspace.join("reports/deep/sofy.xml"))?.contains("<testsuites"));
     let json: serde_json::Value = serde_json::from_slice(&fs::read(workspace.join("sofy.json"))?)?;
     assert_eq!(json["conclusion"], "success");
     assert_eq!(json["passed_count"], 3);
     // The runner's own files stay the runner's, and those that are none of ours stay empty.
-    assert_eq!(owner(&ended.file("GITHUB_OUTPUT"))?, expected);
-    for variable in ["GITHUB_ENV", "GITHUB_PATH", "GITHUB_STATE"] {
+    assert_eq!(owner(&ended.file("GITHUB_OUTPUT"))?.0, runner);
+    for variable in ["GITHUB_ENV", "GITHUB_PATH"] {
         assert_eq!(fs::metadata(ended.file(variable))?.len(), 0, "{variable}");
     }
     Ok(())
@@ -667,27 +935,52 @@ fn an_untrusted_certificate_gets_no_request() -> Try {
 
 #[test]
 #[ignore = "needs Docker and the image"]
-fn outside_github_it_needs_nothing_but_its_inputs() -> Try {
+fn outside_github_it_needs_nothing_but_its_inputs_and_the_key_is_nowhere() -> Try {
     for user in ["0:0", "65532:65532"] {
-        let (_sofy, url) = sofy(Script::default());
+        let (sofy, url) = sofy(Script::default());
+        let step = Step::new(&[])?;
+        let workspace = step.folder.join("work");
+        fs::set_permissions(&workspace, Permissions::from_mode(0o777))?;
 
-        let log = docker(&[
-            "run",
-            "--rm",
-            "--user",
-            user,
-            "-e",
-            &format!("INPUT_API_KEY={KEY}"),
-            "-e",
-            &format!("INPUT_SCHEDULE_ID={CLASSIC}"),
-            "-e",
-            &format!("INPUT_API_URL={url}"),
-            "-e",
-            "INPUT_POLL_INTERVAL=1s",
-            &image()?,
+        let output = Command::new("docker")
+            .args(["run", "--name", &step.container, "--user", user])
+            .args(["--workdir", "/work", "-v"])
+            .arg(format!("{}:/work", workspace.display()))
+            .args(["-e", &format!("INPUT_API_KEY={KEY}")])
+            .args(["-e", &format!("INPUT_SCHEDULE_ID={CLASSIC}")])
+            .args(["-e", &format!("INPUT_API_URL={url}")])
+            .args(["-e", "INPUT_JSON_PATH=sofy.json"])
+            .args(["-e", "INPUT_JUNIT_PATH=sofy.xml"])
+            .args(["-e", "INPUT_POLL_INTERVAL=1s", "-e", "RUNNER_DEBUG=1"])
+            .arg(image()?)
+            .output()?;
+
+        assert!(output.status.success(), "{output:?}");
+        assert!(
+            sofy.requests()
+                .iter()
+                .any(|request| request.target.contains(KEY) || request.body.contains(KEY))
+        );
+        let log = [output.stdout, output.stderr].concat();
+        assert!(log.windows(5).any(|words| words == b"group"), "{user}");
+        // Whatever the container wrote, to the workspace and elsewhere.
+        let left = step.folder.join("left.tar");
+        docker(&[
+            "export",
+            "--output",
+            &left.display().to_string(),
+            &step.container,
         ])?;
-
-        assert!(!log.is_empty(), "{user}");
+        for bytes in [
+            log,
+            fs::read(left)?,
+            fs::read(workspace.join("sofy.json"))?,
+            fs::read(workspace.join("sofy.xml"))?,
+        ] {
+            assert!(bytes.len() > 100, "{user}: nothing to look at");
+            let leaks = bytes.windows(KEY.len()).any(|part| part == KEY.as_bytes());
+            assert!(!leaks, "{user}: {}", String::from_utf8_lossy(&bytes));
+        }
     }
     Ok(())
 }

@@ -214,7 +214,8 @@ fn unreadable(path: &Path, error: &io::Error, metadata: Option<&Metadata>) -> St
 /// Who we are by now.
 fn us() -> String {
     format!(
-        "this step runs as uid {} (it becomes the owner of the workspace where it starts as root)",
+        "this step runs as uid {} (started as root, it becomes the owner of the workspace, or nobody \
+         where that is root)",
         rustix::process::geteuid().as_raw()
     )
 }

@@ -3,6 +3,8 @@
 pub(crate) mod app_file;
 pub(crate) mod command;
 pub(crate) mod log;
+#[cfg(target_os = "linux")]
+mod privileges;
 pub(crate) mod signal;
 pub(crate) mod user;
 

@@ -146,6 +146,13 @@ pub(crate) fn api_key(env: &[(String, String)]) -> Option<ApiKey> {
         .find_map(|(name, value)| (name == "api-key").then(|| ApiKey::new(value)))
 }
 
+/// Tells whether a report file is asked for, before anything is checked.
+pub(crate) fn ask_for_reports(env: &[(String, String)]) -> bool {
+    inputs_of(env)
+        .iter()
+        .any(|(name, _)| matches!(name.as_str(), "junit-path" | "json-path"))
+}
+
 /// Understands the inputs, or lists every problem, each naming its input.
 pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
     let raw: Raw = envy::from_iter(inputs_of(env))
@@ -873,6 +880,20 @@ mod tests {
             .expect(why);
 
             assert_eq!(inputs.schedule, ScheduleId::Classic(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_report_is_asked_for_by_either_input_unless_it_is_blank() {
+        for (input, value, asked) in [
+            ("INPUT_JUNIT-PATH", "a.xml", true),
+            ("INPUT_JSON_PATH", "a.json", true),
+            ("INPUT_JUNIT-PATH", " ", false),
+            ("INPUT_API-URL", "https://a", false),
+        ] {
+            let env = [(input.to_owned(), value.to_owned())];
+
+            assert_eq!(ask_for_reports(&env), asked, "{input}={value}");
         }
     }
 
