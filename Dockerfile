@@ -14,9 +14,11 @@ FROM ${RUST_IMAGE} AS builder
 SHELL ["/bin/bash", "-o", "errexit", "-o", "pipefail", "-c"]
 WORKDIR /build
 
-# Writes the list of crates into the binary (4 kB), so that scanners and our SBOM read what was really
+# Writes the list of crates into the binary (2 kB), so that scanners and our SBOM read what was really
 # linked. It compiles in some 20 s, once per builder image.
-RUN cargo install cargo-auditable --version 0.7.7 --locked --root /usr/local
+COPY .ci/cargo/Cargo.toml tools.toml
+RUN version="$(sed -n 's/^cargo-auditable = "=\(.*\)"$/\1/p' tools.toml)" \
+ && cargo install cargo-auditable --version "$version" --locked --root /usr/local
 
 # crt-static: libc goes into the binary, for `scratch` has none. pack-relative-relocs: those of a binary that runs
 # at any address are all alike, and 0.14 MB; a linker that cannot pack them says so and goes on. remap: no path of
@@ -68,6 +70,5 @@ LABEL org.opencontainers.image.title="Sofy Schedule Run" \
       org.opencontainers.image.version="${VERSION}"
 
 # No USER: the runner's files belong to a user whose number is not known before the start, and GitHub
-# supports root only. The binary opens what needs root, then becomes the owner of the workspace itself,
-# before it opens its first socket.
+# supports root only. The binary opens what needs root, then gives root up itself, before its first connection.
 ENTRYPOINT ["/sofy-schedule-run"]
