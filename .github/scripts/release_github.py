@@ -44,7 +44,7 @@ def settings(ask: Ask, repository: str, major: str) -> list[str]:
         match status:
             case 200 | 404:
                 problems.extend(judge(answer, page))
-            case 401 | 403:
+            case 403 if path in HIDDEN:
                 unseen.append(what)
             case _:
                 problems.append(f"GitHub did not answer about {what} ({status}): run the job again")
@@ -98,6 +98,9 @@ def code_owners(answer: Any, _page: str) -> list[str]:
     errors = [{"line": 0, "kind": "no such file"}] if answer is None else answer["errors"]
     return [f"GitHub cannot use line {error['line']} of CODEOWNERS: {error['kind']}" for error in errors]
 
+
+# What only an administrator may look at. Anything else that is hidden is a reason to refuse.
+HIDDEN = {"/immutable-releases", "/private-vulnerability-reporting"}
 
 LOOKS: list[tuple[str, str, Callable[[Any, str], list[str]]]] = [
     ("", "the repository", public),

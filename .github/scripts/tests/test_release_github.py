@@ -117,6 +117,7 @@ class Settings(unittest.TestCase):
             ),
             ("GitHub is down", {"": 502}, ["run the job again"]),
             ("GitHub is silent", {"/environments/release": 0}, ["run the job again"]),
+            ("the environment is hidden", {"/environments/release": 403}, ["about the environment release (403)"]),
             ("the rules of tags are hidden", {"/rulesets?per_page=100": 403}, ["rules of tags (403)"]),
             ("one ruleset is hidden", {"/rulesets/7": 403}, ["rules of tags (403)"]),
         ]

@@ -3,7 +3,7 @@
 import re
 import unittest
 
-from workflows import WORKFLOWS, jobs
+from workflows import FOLDER, WORKFLOWS, jobs
 
 
 class OneGreenJob(unittest.TestCase):
@@ -29,6 +29,16 @@ class Concurrency(unittest.TestCase):
             group = re.search(r"^  group: (.*)$", text, re.MULTILINE)[1]
             with self.subTest(name, group=group):
                 self.assertIn("github.run_id", group)
+
+
+class Versions(unittest.TestCase):
+    def test_what_records_the_crates_is_the_same_on_every_system(self):
+        dockerfile = (FOLDER.parents[1] / "Dockerfile").read_text()
+
+        linux = re.search(r"cargo-auditable --version (\S+)", dockerfile)
+        macos = re.search(r"--version (\S+) cargo-auditable", WORKFLOWS["build.yml"])
+
+        self.assertEqual(linux[1], macos[1])
 
 
 class ReleaseJobs(unittest.TestCase):
