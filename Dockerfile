@@ -43,6 +43,21 @@ RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && cargo auditable build --release --locked --target "$target" \
  && cargo clean --release --target "$target" --package sofy-schedule-run
 
+# What is linked besides crates, and the CA bundle, where scanners and our SBOM look for packages of Debian's in an
+# image that has no package manager; and the licences of it all.
+COPY LICENSE ./
+COPY .github/scripts/notices .github/scripts/notices
+RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
+ && mkdir -p /image/etc /image/licenses /image/var/lib/dpkg/status.d \
+ && cp LICENSE /image/licenses/ \
+ && .github/scripts/notices "$target" | gzip -9 --no-name > /image/licenses/THIRD-PARTY-NOTICES.txt.gz \
+ && cp --dereference /etc/os-release /image/etc/ \
+ && for library in libc.a libgcc_eh.a; do realpath "$(gcc -print-file-name="$library")"; done > linked \
+ && packages="$(xargs dpkg-query --search < linked | cut -d : -f 1) ca-certificates" \
+ && for package in $packages; do \
+      dpkg-query --status "$package" > "/image/var/lib/dpkg/status.d/$package"; \
+    done
+
 COPY src src
 RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && cargo auditable build --release --locked --target "$target" \

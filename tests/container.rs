@@ -13,7 +13,7 @@
 #[path = "fake_sofy/mod.rs"]
 mod fake_sofy;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -232,15 +232,20 @@ impl Step {
         self.start()?.end()
     }
 
-    /// The binary, taken out of the image.
     fn binary(&self) -> Try<PathBuf> {
-        let container = docker(&["create", &image()?])?;
-        let copy = self.folder.join("sofy-schedule-run");
-        let source = format!("{container}:/sofy-schedule-run");
-        let copied = docker(&["cp", &source, &copy.display().to_string()]);
-        docker(&["rm", &container])?;
-        copied.map(|_| copy)
+        take_out(&[], "sofy-schedule-run", &self.folder)
     }
+}
+
+/// Copies a file or folder out of a container that was never started.
+fn take_out(options: &[&str], path: &str, folder: &Path) -> Try<PathBuf> {
+    let image = image()?;
+    let container = docker(&[&["create"], options, &[&image]].concat())?;
+    let copy = folder.join(Path::new(path).file_name().ok_or("a path without a name")?);
+    let source = format!("{container}:/{path}");
+    let copied = docker(&["cp", &source, &copy.display().to_string()]);
+    docker(&["rm", &container])?;
+    copied.map(|_| copy)
 }
 
 impl Running {
@@ -335,12 +340,8 @@ impl Ended {
     /// A report out of the volume that was the workspace.
     fn report_in_volume(&self, name: &str) -> Try<String> {
         let volume = format!("{}:/volume", self.step.workspace);
-        let container = docker(&["create", "-v", &volume, &image()?])?;
-        let copy = self.step.folder.join(name);
-        let source = format!("{container}:/volume/{name}");
-        let copied = docker(&["cp", &source, &copy.display().to_string()]);
-        docker(&["rm", &container])?;
-        copied?;
+        let path = format!("volume/{name}");
+        let copy = take_out(&["-v", &volume], &path, &self.step.folder)?;
         Ok(fs::read_to_string(copy)?)
     }
 
@@ -587,6 +588,104 @@ fn a_cancelled_step_aborts_its_group_and_is_gone_in_time() -> Try {
         docker(&["ps", "--all", "--quiet", "--filter", &filter])?,
         ""
     );
+    Ok(())
+}
+
+/// Names and versions of the crates that are reached over `edges`, for this machine.
+fn crates(edges: &str) -> Try<BTreeSet<String>> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree",
+            "--locked",
+            "--prefix=none",
+            "--format={p}",
+            "--edges",
+            edges,
+        ])
+        .output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+    }
+    // Ourselves come first, and a crate as often as it is needed.
+    let tree = String::from_utf8(output.stdout)?;
+    Ok(tree
+        .lines()
+        .skip(1)
+        .filter_map(|line| {
+            let (name, rest) = line.split_once(" v")?;
+            let version = rest.split(' ').next()?;
+            Some(format!("{name} {version}"))
+        })
+        .collect())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn what_the_binary_records_is_what_is_linked() -> Try {
+    let folder = tempfile::tempdir()?;
+    let binary = take_out(&[], "sofy-schedule-run", folder.path())?;
+
+    let record = auditable_info::json_from_file(&binary, auditable_info::Limits::default())?;
+    let record: serde_json::Value = serde_json::from_str(&record)?;
+    let packages = record["packages"].as_array().ok_or("no packages")?;
+    // Those without a kind are there when it runs.
+    let at_run_time = packages
+        .iter()
+        .filter(|package| package["kind"].is_null() && package["root"].is_null());
+    let recorded: BTreeSet<String> = at_run_time
+        .filter_map(|package| Some((package["name"].as_str()?, package["version"].as_str()?)))
+        .map(|(name, version)| format!("{name} {version}"))
+        .collect();
+
+    let linked = crates("normal,no-proc-macro")?;
+    assert!(linked.len() > 50, "{linked:?}");
+    assert_eq!(
+        linked.difference(&recorded).collect::<Vec<_>>(),
+        [""; 0],
+        "not recorded"
+    );
+    // Some proc macros are recorded as if they were linked; what tests want is not.
+    let needed = crates("normal")?;
+    assert_eq!(
+        recorded.difference(&needed).collect::<Vec<_>>(),
+        [""; 0],
+        "not linked"
+    );
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn the_image_names_whatever_else_is_in_it_and_has_every_licence() -> Try {
+    let folder = tempfile::tempdir()?;
+    let packages = take_out(&[], "var/lib/dpkg/status.d", folder.path())?;
+    for package in ["libc6-dev", "ca-certificates"] {
+        let record = fs::read_to_string(packages.join(package))?;
+        assert!(
+            record.lines().any(|line| line.starts_with("Version: ")),
+            "{record}"
+        );
+    }
+    let system = take_out(&[], "etc/os-release", folder.path())?;
+    assert!(fs::read_to_string(system)?.contains("VERSION_ID="));
+
+    let licences = take_out(&[], "licenses", folder.path())?;
+    assert!(fs::read_to_string(licences.join("LICENSE"))?.contains("MIT"));
+    let notices = Command::new("gzip")
+        .args(["--decompress", "--stdout"])
+        .arg(licences.join("THIRD-PARTY-NOTICES.txt.gz"))
+        .output()?;
+    let notices = String::from_utf8(notices.stdout)?;
+    let named: BTreeSet<&str> = notices.lines().collect();
+    for part in crates("normal,no-proc-macro")? {
+        assert!(named.contains(part.as_str()), "{part}");
+    }
+    for text in [
+        "GNU LESSER GENERAL PUBLIC LICENSE",
+        "Mozilla Public License Version 2.0",
+    ] {
+        assert!(notices.contains(text), "{text}");
+    }
     Ok(())
 }
 
