@@ -96,6 +96,12 @@ fn show(
     } = step(binary, fake, folder, &[], &inputs)?;
 
     println!("\n── The job summary ──\n{}", summary.trim_end());
+    let page = binary.with_file_name("job-summary.html");
+    fs::write(&page, as_a_page(&summary))?;
+    println!(
+        "\nAs GitHub shows it, in a browser: file://{}",
+        page.display()
+    );
     println!("\n── The outputs ──");
     for (name, value) in outputs {
         println!("{name} = {value}");
@@ -145,6 +151,12 @@ fn step(
         outputs: outputs(&fs::read_to_string(&output)?),
         summary: fs::read_to_string(&summary)?,
     })
+    let page = binary.with_file_name("job-summary.html");
+    fs::write(&page, as_a_page(&summary))?;
+    println!(
+        "\nAs GitHub shows it, in a browser: file://{}",
+        page.display()
+    );
 }
 
 /// Builds the binary with the cargo and the profile that built this example.

@@ -1037,6 +1037,67 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_previous_run_is_asked_for_once_and_only_where_something_did_not_pass() {
+        let hour = 3600 * SECOND;
+        let passed = || Ok(test_runs(&["Passed"]));
+        for (status, answer, takes, asked, news, why) in [
+            ("Failed", passed(), Duration::ZERO, 1, true, "it answers"),
+            (
+                "Passed",
+                passed(),
+                Duration::ZERO,
+                0,
+                false,
+                "nothing to compare",
+            ),
+            (
+                "Failed",
+                Err(failure(Kind::Unclear)),
+                Duration::ZERO,
+                1,
+                false,
+                "it fails",
+            ),
+            ("Failed", passed(), hour, 1, false, "it hangs"),
+        ] {
+            for attached in [false, true] {
+                let Ok(Baseline::Groups(mut list)) =
+                    Ok::<_, ApiError>(groups(&[("76", Some(5))], None))
+                else {
+                    unreachable!("groups");
+                };
+                list.list[0].group = crate::test_run::Group::parse("Complete");
+                let api = Scripted::new()
+                    .baseline(Ok(Baseline::Groups(list)))
+                    .trigger(Ok(&["77"]), SECOND)
+                    .look("Complete", test_runs(&[status]))
+                    .previous_after(answer.clone(), takes);
+                let pairs = [("test-run-group-id", "77")];
+                let pairs = if attached { &pairs[..] } else { &[] };
+                let start = Instant::now();
+
+                let (report, _) = step(&api, pairs, None).await;
+
+                let conclusion = if status == "Passed" {
+                    Conclusion::Success
+                } else {
+                    Conclusion::Failure
+                };
+                assert_eq!(report.verdict.conclusion, conclusion, "{why}");
+                assert_eq!(api.calls("previous").len(), asked, "{why}");
+                let lists = usize::from(!attached) + usize::from(attached) * asked;
+                assert_eq!(api.calls("baseline").len(), lists, "{why}");
+                assert_eq!(!report.news().is_empty(), news, "{why}");
+                assert!(
+                    start.elapsed() < 30 * SECOND,
+                    "{why}: {:?}",
+                    start.elapsed()
+                );
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_classic_list_before_the_trigger_is_what_a_failure_is_compared_with() {
         let newer = |status| at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
         for (before, expected) in [("Passed", "is new since"), ("Failed", "failing before too")] {

@@ -402,6 +402,7 @@ impl ResultsAfter {
 mod tests {
     use super::*;
     use crate::fixtures::at;
+    use crate::previous::{Change, Previous};
 
     const YESTERDAY: &str = "2022-10-07T20:39:26.02";
     const TODAY: &str = "2022-10-08T09:00:00";
@@ -793,6 +794,71 @@ mod tests {
             .collect();
 
         assert_eq!(statuses, ["S1 Failed", "S0 Failed", "S0 Passed"]);
+    }
+
+    #[test]
+    fn a_failure_is_compared_with_the_list_before_the_trigger_under_each_hypothesis() {
+        let yesterday = |status: &str| rows(YESTERDAY, &[status]);
+        let today = |status: &str| rows(TODAY, &[status]);
+        for (baseline, expected, why) in [
+            (
+                yesterday("Passed"),
+                Change::New,
+                "only the newest is listed",
+            ),
+            (
+                yesterday("Failed"),
+                Change::FailingBefore,
+                "only the newest is listed",
+            ),
+            (
+                [yesterday("Failed"), today("Passed")].concat(),
+                Change::New,
+                "all are listed, and the newest counts",
+            ),
+            (
+                [today("Failed"), yesterday("Passed")].concat(),
+                Change::FailingBefore,
+                "in any order",
+            ),
+            (
+                [
+                    today("Failed"),
+                    yesterday("Passed"),
+                    rows(LATER, &["Running"]),
+                ]
+                .concat(),
+                Change::Unknown,
+                "the newest has not ended",
+            ),
+            (
+                [yesterday("Passed"), yesterday("Passed")].concat(),
+                Change::New,
+                "times never change, and all agree",
+            ),
+            (
+                [yesterday("Passed"), yesterday("Failed")].concat(),
+                Change::Unknown,
+                "times never change, and they contradict",
+            ),
+            (
+                [rows("", &["Failed"]), today("Passed")].concat(),
+                Change::Unknown,
+                "a row without a time may be the newest",
+            ),
+            (vec![], Change::Unknown, "it never ran"),
+            (
+                vec![row("S1", YESTERDAY, "Passed")],
+                Change::Unknown,
+                "another scenario",
+            ),
+        ] {
+            let previous = Previous::of(&previous_execution(baseline));
+
+            let change = previous.change(&today("Failed")[0].test_run);
+
+            assert_eq!(change, expected, "{why}");
+        }
     }
 
     #[test]

@@ -273,6 +273,41 @@ mod tests {
     }
 
     #[test]
+    fn the_times_add_up_to_what_the_devices_took() {
+        for (statuses, seconds, why) in [
+            (&["Passed"][..], 200, "the verdict's own suite adds nothing"),
+            (&[], 200, "there is no other suite"),
+        ] {
+            let runs = statuses.iter().map(|status| run("A", "P", status));
+            let xml = parsed(&report(Conclusion::Failure, runs.collect()));
+
+            let times = xml.test_suites.iter().filter_map(|suite| suite.time);
+            assert_eq!(times.sum::<Duration>().as_secs(), seconds, "{why}");
+        }
+    }
+
+    #[test]
+    fn the_whole_says_nothing_that_the_common_schema_does_not_have() {
+        let mut report = report(
+            Conclusion::Success,
+            vec![run(" skipped=\"1\"", "P", "Stopped")],
+        );
+        report.policy.fail_on.clear();
+
+        let xml = render(&report).unwrap();
+
+        let root = xml.lines().nth(1).unwrap();
+        assert!(
+            root.starts_with("<testsuites ") && !root.contains("skipped"),
+            "{root}"
+        );
+        assert!(
+            xml.contains("<testsuite name=\"P\" tests=\"1\" skipped=\"1\""),
+            "{xml}"
+        );
+    }
+
+    #[test]
     fn a_device_is_one_class_whatever_dots_are_in_it() {
         let xml = parsed(&report(
             Conclusion::Success,

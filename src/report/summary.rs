@@ -43,7 +43,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const LONGEST_WORD: usize = 24;
 
 /// A part that is shorter joins the next one, or a word would fall to pieces.
-const SHORTEST_PART: usize = 4;
+const SHORTEST_PART: usize = 8;
 
 /// A place where a line may break, and where GitHub's filters stop. It is not copied with the text.
 const BREAK: &str = "<wbr>";
@@ -498,7 +498,8 @@ const fn icon(status: &TestStatus) -> &'static str {
         TestStatus::Incomplete => "⚠️",
         TestStatus::NotExecuted => "⏭️",
         TestStatus::Stopped => "⏹️",
-        TestStatus::Other(_) => "❔",
+        // The white question mark is nearly invisible on white.
+        TestStatus::Other(_) => "❓",
         TestStatus::Running => "⏳",
         TestStatus::Passed => "✅",
     }
@@ -980,12 +981,12 @@ mod tests {
                 "what to paste",
             ),
             (
-                "| Total | ✅&nbsp;Passed | ❌&nbsp;Failed | ⏹️&nbsp;Stopped, tolerated | ❔&nbsp;Unknown | ⏳&nbsp;Unfinished |",
+                "| Total | ✅&nbsp;Passed | ❌&nbsp;Failed | ⏹️&nbsp;Stopped, tolerated | ❓&nbsp;Unknown | ⏳&nbsp;Unfinished |",
                 "each kind has its column",
             ),
             ("| 6 | 0 | 2 | 2 | 1 | 1 |", "they add up"),
             (
-                "| ❌&nbsp;Failed, new | Pay | Pixel 8 |\n| ❔&nbsp;Flaky | Odd | Pixel 8 |\n| ❌&nbsp;Failed, failing before too | Log in | Pixel 8 |\n\nNew, or failing",
+                "| ❌&nbsp;Failed, new | Pay | Pixel 8 |\n| ❓&nbsp;Flaky | Odd | Pixel 8 |\n| ❌&nbsp;Failed, failing before too | Log in | Pixel 8 |\n\nNew, or failing",
                 "the news come first",
             ),
             (

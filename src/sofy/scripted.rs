@@ -128,8 +128,17 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
 
     /// What the schedule's previous run lists.
     pub(crate) fn previous(self, test_runs: Vec<TestRun>) -> Self {
-        let list = test_runs.into_iter().map(unnamed).collect();
-        self.previous.add(Ok(named(list)), Duration::ZERO);
+        self.previous_after(Ok(test_runs), Duration::ZERO)
+    }
+
+    /// What the schedule's previous run lists after a while.
+    pub(crate) fn previous_after(
+        self,
+        answer: Result<Vec<TestRun>, ApiError>,
+        takes: Duration,
+    ) -> Self {
+        let rows = answer.map(|list| named(list.into_iter().map(unnamed).collect()));
+        self.previous.add(rows, takes);
         self
     }
 

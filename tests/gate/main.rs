@@ -57,6 +57,8 @@ fn main() -> ExitCode {
         interrupted::an_abort_that_fails_or_hangs_leaves_time_for_the_reports,
         reports::a_runner_without_writable_files_gets_a_warning_and_the_same_verdict,
         reports::an_unwritable_file_is_warned_of,
+        reports::a_report_that_cannot_be_written_changes_nothing_and_is_not_called_written,
+        reports::the_last_line_says_where_the_report_is,
         reports::the_key_is_nowhere_outside_github,
         reports::the_key_is_masked_first_and_shown_nowhere,
         trigger::a_detached_run_is_started_and_left_alone,

@@ -37,6 +37,50 @@ pub(crate) fn an_unwritable_file_is_warned_of() {
     );
 }
 
+pub(crate) fn a_report_that_cannot_be_written_changes_nothing_and_is_not_called_written() {
+    each(&["Passed", "Failed"], |&ends| {
+        let fake = FakeSofy::start(Script {
+            rows: vec![Row::new("Log in", "Pixel 8", ends)],
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake)
+            .env("GITHUB_STEP_SUMMARY", "/dev/full")
+            .env("GITHUB_WORKSPACE", "/proc")
+            .input("json-path", "report.json")
+            .input("junit-path", "report.xml")
+            .run();
+
+        let status = i32::from(ends == "Failed");
+        assert_eq!(step.status, Some(status), "{ends}:\n{}", step.stdout);
+        assert_eq!(
+            step.output("total-count"),
+            "1",
+            "{ends}: the outputs are there"
+        );
+        let warnings = step.annotations("warning").join("\n");
+        for place in ["job summary", "input json-path", "input junit-path"] {
+            assert!(warnings.contains(place), "{place}: {warnings}");
+        }
+        assert!(!step.stdout.contains("the report is in"), "{}", step.stdout);
+    });
+}
+
+pub(crate) fn the_last_line_says_where_the_report_is() {
+    let fake = FakeSofy::start(Script::default());
+
+    let step = Gate::new(&fake).input("json-path", "a/report.json").run();
+
+    step.expect(0, "success");
+    assert!(
+        step.stdout
+            .trim_end()
+            .ends_with("the report is in the job summary, a/report.json"),
+        "{}",
+        step.stdout
+    );
+}
+
 pub(crate) fn the_key_is_masked_first_and_shown_nowhere() {
     each(&[CLASSIC, PUBLIC], |&schedule| {
         for trigger in [TriggerFault::None, TriggerFault::EchoedKey] {
