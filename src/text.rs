@@ -54,8 +54,8 @@ pub(crate) fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The most accents that one letter carries; living languages need three.
-const MOST_MARKS: usize = 4;
+/// The most accents that one letter carries; living languages need no more.
+const MOST_MARKS: usize = 3;
 
 /// Takes away accents beyond a few on one letter: hundreds would draw over the lines around.
 pub(crate) fn without_stacks(text: &str) -> impl Iterator<Item = char> {

@@ -42,8 +42,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A longer word gets places to break.
 const LONGEST_WORD: usize = 24;
 
-/// A part that is shorter joins the next one, or a word would fall to pieces.
-const SHORTEST_PART: usize = 8;
+/// A part that is shorter joins the next one, or a word would fall to pieces; a longer one breaks where it can.
+const SHORTEST_PART: usize = 6;
+const LONGEST_PART: usize = 16;
 
 /// A place where a line may break, and where GitHub's filters stop. It is not copied with the text.
 const BREAK: &str = "<wbr>";
@@ -592,7 +593,7 @@ fn escape(line: &str) -> String {
                 || (c == '-' && next.is_ascii_digit())
                 || is_inside_a_hash(word, at);
             let is_joint = !c.is_alphanumeric() || (c.is_lowercase() && next.is_uppercase());
-            let is_due = (unbroken >= SHORTEST_PART && is_joint) || unbroken >= LONGEST_WORD / 2;
+            let is_due = (unbroken >= SHORTEST_PART && is_joint) || unbroken >= LONGEST_PART;
             if is_reference || (is_long && is_due && !is_mark(*next)) {
                 escaped.push_str(BREAK);
                 unbroken = 0;
