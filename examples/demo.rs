@@ -151,12 +151,21 @@ fn step(
         outputs: outputs(&fs::read_to_string(&output)?),
         summary: fs::read_to_string(&summary)?,
     })
-    let page = binary.with_file_name("job-summary.html");
-    fs::write(&page, as_a_page(&summary))?;
-    println!(
-        "\nAs GitHub shows it, in a browser: file://{}",
-        page.display()
+}
+
+/// Makes a page of the summary that stands alone, light or dark as the browser is.
+fn as_a_page(markdown: &str) -> String {
+    let mut body = String::new();
+    pulldown_cmark::html::push_html(
+        &mut body,
+        pulldown_cmark::Parser::new_ext(markdown, pulldown_cmark::Options::ENABLE_TABLES),
     );
+    let style = include_str!("summary.css");
+    format!(
+        "<!DOCTYPE html>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
+         content=\"width=device-width\">\n<title>Job summary</title>\n\
+         <style>\n{style}</style>\n{body}"
+    )
 }
 
 /// Builds the binary with the cargo and the profile that built this example.
