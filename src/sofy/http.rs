@@ -258,11 +258,15 @@ impl Http {
     /// An answer that arrived but cannot be understood.
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
         let said = said(body, &self.key);
-        // The reason may quote what a parser decoded, so it is redacted as a whole.
+        // The reason may quote what a parser decoded, of any length: redacted as a whole, then cut.
+        let why = self.key.redact(why.to_owned());
+        let why = match why.char_indices().nth(SNIPPET) {
+            Some((end, _)) => format!("{}…", &why[..end]),
+            None => why,
+        };
         ApiError::new(
             Kind::Unclear,
-            self.key
-                .redact(format!("{call}: {why}; Sofy answered {said}")),
+            format!("{call}: {why}; Sofy answered {said}"),
         )
     }
 
@@ -556,6 +560,24 @@ mod tests {
 
                 assert!(!said.contains("se"), "{shown} of {spelled}: {said}");
             }
+        }
+    }
+
+    #[test]
+    fn what_a_parser_quotes_is_redacted_and_cut() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let http =
+            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
+        for body in [
+            format!("\"{}\"", "x".repeat(5_000)),
+            format!("\"{}secret-key\"", "x".repeat(170)),
+        ] {
+            let error = http
+                .list::<u8>("POST /x", &body, "the list")
+                .expect_err("no list");
+
+            assert!(error.message.chars().count() < 500, "{}", error.message);
+            assert!(!error.message.contains("secret"), "{}", error.message);
         }
     }
 
