@@ -21,6 +21,8 @@ mod endings;
 mod estimate;
 #[cfg(test)]
 mod fixtures;
+#[cfg(test)]
+mod fuzz;
 mod github;
 mod inputs;
 mod limits;
