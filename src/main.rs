@@ -33,6 +33,8 @@ mod publish;
 mod report;
 mod secret;
 mod settle;
+#[cfg(test)]
+mod simulation;
 mod sofy;
 mod test_run;
 mod text;

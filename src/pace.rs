@@ -79,9 +79,15 @@ pub(crate) fn before_the_first_row(elapsed: Duration, poll_interval: Duration) -
 /// Three looks this far apart span the seven seconds over which a settled list stands still.
 const SETTLING_PAUSE: Duration = Duration::from_millis(3_500);
 
-/// The pause while a group that is over is given time to settle: short at first, then growing.
-pub(crate) fn while_settling(over_for: Duration, poll_interval: Duration) -> Duration {
-    (over_for / 2).max(SETTLING_PAUSE).min(poll_interval)
+/// Looks further apart would leave room for what nobody sees.
+const LONGEST_SETTLING_PAUSE: Duration = Duration::from_secs(20);
+
+/// The pause while a group that is over is given time to settle: short while time alone is lacking, else
+/// growing.
+pub(crate) fn while_settling(obstructed_for: Duration, poll_interval: Duration) -> Duration {
+    (obstructed_for / 2)
+        .clamp(SETTLING_PAUSE, LONGEST_SETTLING_PAUSE)
+        .min(poll_interval)
 }
 
 #[cfg(test)]
@@ -109,16 +115,20 @@ mod tests {
 
     #[test]
     fn settling_is_looked_at_often_first_and_never_less_than_asked_for() {
-        for (over_for, poll, pause) in [
+        for (obstructed_for, poll, pause) in [
             (0, 15, 3.5),
             (7, 15, 3.5),
             (20, 15, 10.0),
             (60, 15, 15.0),
+            (60, 600, 20.0),
             (0, 1, 1.0),
         ] {
             let expected = Duration::from_secs_f64(pause);
 
-            assert_eq!(while_settling(over_for * SECOND, poll * SECOND), expected);
+            assert_eq!(
+                while_settling(obstructed_for * SECOND, poll * SECOND),
+                expected
+            );
         }
     }
 }

@@ -14,6 +14,10 @@ use crate::test_run::{GroupStatus, OwnedSlot, Slot, Snapshot, TestRun, TestStatu
 const STILL_FOR: Duration = Duration::from_secs(7);
 const STILL_LOOKS: u32 = 3;
 
+/// Two looks further apart than this tell nothing of the time between: a group that flashed `Complete` may
+/// have run on unseen. Longer than any pause of ours while a run settles, so that only failed looks make it.
+const LONGEST_GAP: Duration = Duration::from_secs(30);
+
 /// A list that lacks rows of a group that is over is given this long to show them.
 const PATIENCE_WITH_THE_LIST: Duration = Duration::from_secs(20);
 /// A test run or a group that does not end is given this long, after the last progress.
@@ -42,7 +46,8 @@ pub(crate) enum Standing {
 /// What a group that is over still lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settling {
-    pub(crate) over_for: Duration,
+    /// For how long it has made no progress; zero where nothing but time is lacking.
+    pub(crate) obstructed_for: Duration,
     /// What is left of the patience with it.
     pub(crate) left: Duration,
     /// What stands in the way besides time.
@@ -102,6 +107,7 @@ pub(crate) struct History {
     still_looks: u32,
     progress: (usize, usize),
     progress_at: Duration,
+    looked_at: Duration,
 }
 
 impl History {
@@ -119,6 +125,7 @@ impl History {
             still_looks: 0,
             progress: (0, 0),
             progress_at: Duration::ZERO,
+            looked_at: Duration::ZERO,
         }
     }
 
@@ -144,7 +151,14 @@ impl History {
         self.remember_rows(&snapshot.test_runs);
         self.remember_failures(&snapshot.test_runs);
         self.note_progress(&snapshot, taken.ended);
+        let blind = taken.began.saturating_sub(self.looked_at) > LONGEST_GAP;
+        self.looked_at = taken.ended;
+        if blind {
+            // Nor is silence what patience is spent on.
+            self.progress_at = taken.ended;
+        }
         let still = over
+            && !blind
             && self.over_since.is_some()
             && self
                 .latest
@@ -173,7 +187,7 @@ impl History {
                 Standing::Stuck(obstacle.unwrap_or(Obstacle::Changing))
             }
             obstacle => Standing::Settling(Settling {
-                over_for: taken.ended.saturating_sub(over_since),
+                obstructed_for: obstacle.map_or(Duration::ZERO, |_| waited),
                 left: patience.saturating_sub(waited),
                 obstacle,
             }),

@@ -199,7 +199,8 @@ impl<A: SofyApi> Attempts<'_, A> {
 
     /// Finds the run of a trigger that ended unclearly: the one group that was not there before.
     ///
-    /// None proves nothing, since the list may lag; several cannot be told apart.
+    /// None proves nothing, since the list may lag; several cannot be told apart. Where Sofy gives no
+    /// times, somebody's of the quarter of a minute since would pass for ours.
     async fn search(
         &mut self,
         unclear: ApiError,
@@ -207,7 +208,7 @@ impl<A: SofyApi> Attempts<'_, A> {
         begun: Option<Begun>,
     ) -> Result<Triggered, NoRun> {
         let known: BTreeSet<String> = before.list.iter().map(|group| group.id.clone()).collect();
-        // Every new group, with the number of looks that showed it.
+        // Every new group, with the number of looks that showed it begin in our time.
         let mut new: BTreeMap<String, u32> = BTreeMap::new();
         let mut looks = 0;
         for pause in SEARCH {
@@ -222,9 +223,12 @@ impl<A: SofyApi> Attempts<'_, A> {
             };
             looks += 1;
             for group in groups {
-                if !known.contains(&group.id) && begun.is_none_or(|begun| begun.allows(&group)) {
-                    *new.entry(group.id).or_default() += 1;
+                let when = begun.map_or(When::Unknown, |begun| begun.when(&group));
+                if known.contains(&group.id) || when == When::AtAnotherTime {
+                    continue;
                 }
+                let shown = new.entry(group.id).or_default();
+                *shown += u32::from(when == When::InOurTime);
             }
         }
         let found = match new.iter().next() {
@@ -240,6 +244,9 @@ impl<A: SofyApi> Attempts<'_, A> {
                     origin: Origin::Adopted,
                     baseline: Baseline::Groups(before),
                 });
+            }
+            Some((_, 0)) if new.len() == 1 => {
+                "one new test run group is listed, but Sofy gives no time to tell it by".to_owned()
             }
             Some(_) if new.len() == 1 => {
                 "one new test run group was listed only at the last look".to_owned()
@@ -312,12 +319,23 @@ impl Begun {
         })
     }
 
-    /// Tells whether the group may be ours by its time; one without a time may.
-    fn allows(&self, group: &ListedGroup) -> bool {
-        group
-            .executed_at
-            .is_none_or(|at| (self.earliest..=self.latest).contains(&at))
+    /// Tells whether the group began while our trigger was under way.
+    fn when(&self, group: &ListedGroup) -> When {
+        match group.executed_at {
+            None => When::Unknown,
+            Some(at) if (self.earliest..=self.latest).contains(&at) => When::InOurTime,
+            Some(_) => When::AtAnotherTime,
+        }
     }
+}
+
+/// When a new group began, by Sofy's own times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    InOurTime,
+    /// It stands in the way of adopting another, and is not adopted itself.
+    Unknown,
+    AtAnotherTime,
 }
 
 #[cfg(test)]
@@ -504,8 +522,16 @@ mod tests {
             ),
             (
                 vec![Ok(groups(&[("76", None), ("77", None)], None))],
-                Some("77"),
-                "Sofy gives no times",
+                None,
+                "Sofy gives no times: anybody's may have begun since",
+            ),
+            (
+                vec![Ok(groups(
+                    &[("76", None), ("77", Some(1)), ("78", None)],
+                    None,
+                ))],
+                None,
+                "the other may be of that time too",
             ),
         ] {
             let mut api = Public::new()

@@ -96,7 +96,7 @@ pub(crate) async fn watch<A: SofyApi>(
                         false,
                     ),
                     Standing::Settling(settling) => (
-                        while_settling(settling.over_for, plan.poll_interval)
+                        while_settling(settling.obstructed_for, plan.poll_interval)
                             .min(settling.left)
                             .max(shortest_pause(plan.poll_interval)),
                         settling.obstacle.is_none(),

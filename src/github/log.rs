@@ -39,18 +39,25 @@ impl Style {
 
 /// Starts the log.
 pub(crate) fn start(style: Style) {
+    subscriber(style).init();
+}
+
+/// What takes in the events.
+pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
     let level = if style.debug {
         LevelFilter::DEBUG
     } else {
         LevelFilter::INFO
     };
-    tracing_subscriber::registry()
-        .with(Lines { style }.with_filter(level))
-        .init();
+    tracing_subscriber::registry().with(Lines { style }.with_filter(level))
 }
 
 /// Prints one line. A log that nobody reads any more must not end the step.
 pub(crate) fn print(line: &str) {
+    #[cfg(test)]
+    if tests::take_down(line) {
+        return;
+    }
     let mut out = io::stdout().lock();
     _ = writeln!(out, "{line}").and_then(|()| out.flush());
 }
@@ -127,8 +134,31 @@ impl Visit for Message {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::cell::RefCell;
+
     use super::*;
+
+    thread_local! {
+        /// The log of a step that is played on this thread.
+        static TAKEN_DOWN: RefCell<Option<String>> = const { RefCell::new(None) };
+    }
+
+    /// Takes the log down from now on, and gives what was taken down before.
+    pub(crate) fn taken_down() -> String {
+        TAKEN_DOWN.replace(Some(String::new())).unwrap_or_default()
+    }
+
+    pub(super) fn take_down(line: &str) -> bool {
+        TAKEN_DOWN.with_borrow_mut(|log| {
+            let Some(log) = log else {
+                return false;
+            };
+            log.push_str(line);
+            log.push('\n');
+            true
+        })
+    }
 
     #[test]
     fn a_line_begins_with_our_prefix_in_colour_or_not() {

@@ -11,6 +11,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{ApiError, Kind};
+#[cfg(test)]
+use super::simulated;
 use super::{Rows, wire};
 use crate::attribution::Row;
 use crate::secret::ApiKey;
@@ -116,15 +118,10 @@ impl Http {
     /// Sends a request and gives the answer, whatever its status.
     pub(crate) async fn ask(&self, call: &str, request: RequestBuilder) -> Result<Reply, ApiError> {
         let start = Instant::now();
-        let response = request.send().await.map_err(|error| {
-            let kind = if error.is_connect() {
-                Kind::Unsent
-            } else {
-                Kind::Unclear
-            };
+        let response = exchange(request).await.map_err(|no_answer| {
             let error = ApiError::new(
-                kind,
-                format!("{call}: {}", self.key.redact(causes(&error.without_url()))),
+                no_answer.kind,
+                format!("{call}: {}", self.key.redact(no_answer.why)),
             );
             tracing::debug!("{} after {} ms", error.message, start.elapsed().as_millis());
             error
@@ -323,7 +320,39 @@ fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
     }
 }
 
+/// Why a request got no answer.
+pub(crate) struct NoAnswer {
+    pub(crate) kind: Kind,
+    pub(crate) why: String,
+}
+
+impl From<reqwest::Error> for NoAnswer {
+    fn from(error: reqwest::Error) -> Self {
+        Self {
+            kind: if error.is_connect() {
+                Kind::Unsent
+            } else {
+                Kind::Unclear
+            },
+            why: causes(&error.without_url()),
+        }
+    }
+}
+
+/// Sends a request and takes the head of its answer: all of HTTP that a simulation replaces.
+async fn exchange(request: RequestBuilder) -> Result<Response, NoAnswer> {
+    #[cfg(test)]
+    if let Some(network) = simulated::network() {
+        return network(request.build()?).await;
+    }
+    Ok(request.send().await?)
+}
+
 fn client() -> Result<Client, ApiError> {
+    #[cfg(test)]
+    if let Some(client) = simulated::client() {
+        return Ok(client);
+    }
     Client::builder()
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),

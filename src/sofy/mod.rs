@@ -9,11 +9,15 @@ mod http;
 mod public;
 #[cfg(test)]
 pub(crate) mod scripted;
+#[cfg(test)]
+pub(crate) mod simulated;
 pub(crate) mod upload;
 pub(crate) mod wire;
 
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, Kind};
+#[cfg(test)]
+pub(crate) use http::NoAnswer;
 pub(crate) use public::Public;
 
 use jiff::Timestamp;

@@ -1,0 +1,536 @@
+//! What must be true of every world, whatever happened in it?
+//!
+//! Everything is checked against what truly happened at Sofy, which the gate cannot see.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::sofy::{Live, State, Triggered};
+use super::story::{Step, StepKind, Told};
+use super::world::{Listing, Ms, SECOND, Shows, Trouble, Word, World};
+use super::{KEY, Outcome};
+
+/// The last look, an abort and its reports may outlast the deadline by this much.
+const SLACK: Ms = 40 * SECOND;
+/// What the runner waits after a signal before it insists.
+const GRACE: Ms = 7_500;
+/// The post step's patience, and one request that is under way when it is over.
+const POST_STEP: Ms = 61 * SECOND;
+
+/// Checks a world that was played.
+pub(super) fn check(world: &World, told: &Told) -> Outcome {
+    let state = told.network.state();
+    let mut outcome = Outcome::default();
+    for step in &told.steps {
+        let facts = Facts {
+            world,
+            state: &state,
+            step,
+        };
+        for (what, wrong) in [
+            ("the key was shown", secret(step)),
+            ("it ended late", facts.late()),
+            ("outputs contradict each other", inconsistent(step)),
+            ("green without proof", facts.false_green()),
+            (
+                "a build was verified that was not tested",
+                facts.false_proof(),
+            ),
+        ] {
+            if let Some(why) = wrong {
+                outcome.broken.push(format!("{what}: {why}"));
+            }
+        }
+        if step.kind == StepKind::Post {
+            continue;
+        }
+        outcome.ending = match step.exit {
+            Some(_) => step.output("conclusion").to_owned(),
+            None => "killed".to_owned(),
+        };
+        if facts.is_green()
+            && our_execution(&state).is_none_or(|ours| facts.why_red(ours).is_some())
+        {
+            outcome.blind = facts.blind_spot();
+        }
+        match facts.needless() {
+            Judged::Truly => outcome.sane = facts.doubt().is_none(),
+            Judged::Doubted(cause) => outcome.needless = Some(cause),
+            Judged::Wrongly(why) => outcome
+                .broken
+                .push(format!("the wrong verdict without a doubt: {why}")),
+        }
+    }
+    if let Some(leak) = state.leaks.first() {
+        outcome
+            .broken
+            .push(format!("the key was misplaced in a request: {leak}"));
+    }
+    outcome.broken.extend(second_trigger(&state));
+    outcome.broken.extend(wrong_abort(world, &state, told));
+    outcome.broken.extend(left_running(world, &state, told));
+    outcome
+}
+
+/// Tells whether a text holds the key in any spelling.
+pub(super) fn holds_key(text: &str) -> bool {
+    let key = KEY.to_ascii_lowercase();
+    // All spellings share their beginning, so that nearly all texts are looked through once.
+    let Some((beginning, _)) = key.split_once('/') else {
+        return false;
+    };
+    let text = text.to_ascii_lowercase();
+    text.contains(beginning)
+        && [
+            key.clone(),
+            key.replace('"', "\\\""),
+            key.replace('"', "&quot;"),
+            key.replace('"', "%22"),
+            key.replace('/', "%2f").replace('"', "%22"),
+            key.replace('/', "\\/").replace('"', "\\\""),
+        ]
+        .iter()
+        .any(|spelling| text.contains(spelling))
+}
+
+/// The key in the runner's files and the log.
+fn secret(step: &Step) -> Option<String> {
+    step.files
+        .iter()
+        .chain([&step.log])
+        .find(|text| holds_key(text))
+        .and_then(|text| text.lines().find(|line| holds_key(line)))
+        .map(str::to_owned)
+}
+
+const COUNTS: [&str; 6] = [
+    "passed",
+    "failed",
+    "incomplete",
+    "not-executed",
+    "stopped",
+    "other",
+];
+const OUTPUTS: usize = 16;
+
+/// Every output there, whatever the end, and none that contradicts another.
+fn inconsistent(step: &Step) -> Option<String> {
+    let exit = step.exit.filter(|_| step.kind != StepKind::Post)?;
+    let wrong = |what: &str| Some(what.to_owned());
+    let names: BTreeSet<&str> = step.outputs.iter().map(|(name, _)| name.as_str()).collect();
+    if names.len() != OUTPUTS {
+        return wrong("some output is missing");
+    }
+    let expected = match step.output("conclusion") {
+        "success" | "detached" => 0,
+        "failure" => 1,
+        "error" => 2,
+        "timed_out" => 3,
+        "cancelled" => 130,
+        _ => return wrong("an unknown conclusion"),
+    };
+    if exit != expected {
+        return wrong("exit status and conclusion");
+    }
+    let count = |name: &str| step.output(&format!("{name}-count")).parse::<usize>().ok();
+    let counts: Option<Vec<usize>> = COUNTS.into_iter().map(count).collect();
+    let Some((counts, total)) = counts.zip(count("total")) else {
+        return wrong("a count is no number");
+    };
+    if counts.iter().sum::<usize>() != total {
+        return wrong("the counts do not add up");
+    }
+    let rows: Option<Vec<Value>> = serde_json::from_str(step.output("results-json")).ok();
+    let Some(rows) = rows else {
+        return wrong("results-json is no list");
+    };
+    if step.output("results-truncated") == "false" {
+        let passed = rows.iter().filter(|row| row["status"] == "Passed").count();
+        if (rows.len(), passed) != (total, counts[0]) {
+            return wrong("results-json and the counts");
+        }
+    }
+    for name in &names {
+        let same = match &step.json[name.replace('-', "_")] {
+            Value::String(text) => text == step.output(name),
+            other => *step.output(name) == *other.to_string(),
+        };
+        if !same {
+            return Some(format!("the JSON file and the output {name}"));
+        }
+    }
+    if step.json["results"].as_array().map(Vec::len) != Some(total) {
+        return wrong("the JSON file has other test runs");
+    }
+    let is_red_in_junit = step.junit().contains("<failure") || step.junit().contains("<error");
+    if is_red_in_junit == (exit == 0) {
+        return wrong("JUnit and exit status");
+    }
+    if step.summary().is_empty() {
+        return wrong("no summary");
+    }
+    if (exit != 0) != step.log.contains("::error") {
+        return wrong("annotations and exit status");
+    }
+    None
+}
+
+/// How a verdict compares with the truth.
+enum Judged {
+    /// As it is; or nothing was to be judged.
+    Truly,
+    /// Red although all is well, for a reason that is documented.
+    Doubted(&'static str),
+    Wrongly(String),
+}
+
+/// A step in its world.
+struct Facts<'a> {
+    world: &'a World,
+    state: &'a State,
+    step: &'a Step,
+}
+
+/// The execution that we triggered, whatever group a step took for it.
+fn our_execution(state: &State) -> Option<&Live> {
+    state.executions.iter().find(|live| live.is_ours)
+}
+
+impl Facts<'_> {
+    fn late(&self) -> Option<String> {
+        let took = self.step.ended - self.step.began;
+        let by_itself = self.world.asked.timeout + SLACK;
+        let allowed = match (self.step.kind, self.step.cancelled) {
+            (StepKind::Post, _) => POST_STEP,
+            (_, Some(at)) => by_itself.min(at - self.step.began + GRACE),
+            (_, None) => by_itself,
+        };
+        (took > allowed).then(|| format!("{took} ms of {allowed}"))
+    }
+
+    fn is_green(&self) -> bool {
+        self.step.exit == Some(0) && matches!(self.step.kind, StepKind::Gate | StepKind::Attach)
+    }
+
+    /// Green, though not every test run of our group passed, or on another build.
+    fn false_green(&self) -> Option<String> {
+        if !self.is_green() {
+            return None;
+        }
+        if self.blind_spot().is_some() {
+            return None;
+        }
+        let Some(ours) = our_execution(self.state) else {
+            return Some("nothing of ours ran".to_owned());
+        };
+        if self.step.ended < ours.began + ours.plan.over {
+            return Some("it was not over".to_owned());
+        }
+        if let Some(why) = self.why_red(ours) {
+            return Some(format!("{why}, in group {}", ours.id));
+        }
+        (self.world.asked.public && self.builds_tell_another(ours))
+            .then(|| "another build was tested".to_owned())
+    }
+
+    /// Why the true verdict is red; none where all is well.
+    fn why_red(&self, ours: &Live) -> Option<String> {
+        let truth = ours.plan.truth();
+        let bad: Vec<Word> = truth
+            .iter()
+            .filter(|word| **word != Word::Passed && !self.world.asked.tolerated.contains(word))
+            .copied()
+            .collect();
+        let all_passed = truth.iter().all(|word| *word == Word::Passed);
+        let group = ours.plan.group.last().map(|(_, word)| *word);
+        if !truth.contains(&Word::Passed) {
+            Some("nothing passed".to_owned())
+        } else if !bad.is_empty() {
+            Some(format!("{bad:?}"))
+        } else if all_passed && group != Some(Word::Complete) {
+            Some("Sofy reports errors that its list does not show".to_owned())
+        } else if group == Some(Word::New) {
+            Some("an unknown status of the group".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// Verified, though some other build was tested and the list could tell.
+    fn false_proof(&self) -> Option<String> {
+        let ours = our_execution(self.state)?;
+        let (asked_for, tested) = (&self.world.builds[0], &self.world.builds[ours.plan.build]);
+        let is_listed = self.state.builds_at.is_some_and(|at| tested.listed <= at);
+        (self.step.output("build-verified") == "true"
+            && ours.plan.build != 0
+            && is_listed
+            && tested.application == asked_for.application)
+            .then(|| format!("build {} instead of 0", ours.plan.build))
+    }
+
+    /// Tells whether the list of builds, as it was answered last, gives what was tested to other
+    /// hashes of the same application only.
+    fn builds_tell_another(&self, ours: &Live) -> bool {
+        let Some(at) = self.state.builds_at else {
+            return false;
+        };
+        let builds = &self.world.builds;
+        let tested = builds[ours.plan.build].text();
+        let asked_for = &builds[0];
+        let is_called = |n: usize| {
+            !tested.is_empty() && (builds[n].id == tested || builds[n].friendly == tested)
+        };
+        self.world.asked.app_hash
+            && asked_for.listed <= at
+            && !is_called(0)
+            && (1..builds.len()).any(|n| {
+                builds[n].listed <= at
+                    && builds[n].application == asked_for.application
+                    && is_called(n)
+            })
+    }
+
+    /// What the README says that no gate can know; each needs somebody else's execution.
+    fn blind_spot(&self) -> Option<&'static str> {
+        let Self { world, state, step } = self;
+        if world.asked.public {
+            // Our trigger did not happen, its answer was lost, and theirs began meanwhile.
+            let slack = 4 * SECOND + world.habits.date_skew.abs();
+            let theirs_began = |one: &Triggered| {
+                state.executions.iter().any(|live| {
+                    !live.is_ours && (one.at - slack..=one.until + slack).contains(&live.began)
+                })
+            };
+            let adopted = |one: &Triggered| !one.happened && !one.certainly_not;
+            return state
+                .triggers
+                .iter()
+                .any(|one| adopted(one) && theirs_began(one))
+                .then_some(
+                    "adopted: another execution began while the lost trigger was under way",
+                );
+        }
+        // Rows that name no group, and theirs in the list before ours were ever seen there.
+        let mut looks = state.looks.iter().filter(|look| look.at >= step.began);
+        let first = looks.find(|look| look.ours + look.foreign > 0);
+        (!world.habits.names_group
+            && world.habits.listing != Listing::All
+            && first.is_some_and(|look| look.ours == 0))
+        .then_some("another execution was listed before ours was seen")
+    }
+
+    /// Compares the verdict with the truth.
+    fn needless(&self) -> Judged {
+        if !matches!(self.step.kind, StepKind::Gate | StepKind::Attach)
+            || self.step.exit.is_none()
+            || self.step.cancelled.is_some()
+        {
+            return Judged::Truly;
+        }
+        let conclusion = self.step.output("conclusion");
+        let truth = our_execution(self.state).map(|ours| self.why_red(ours));
+        let expected = match truth {
+            Some(None) => "success",
+            Some(Some(_)) => "failure",
+            None => "error",
+        };
+        if conclusion == expected {
+            return Judged::Truly;
+        }
+        match self.doubt() {
+            Some(cause) if expected == "success" => Judged::Doubted(cause),
+            Some(_) => Judged::Truly,
+            None if self.blind_spot().is_some() => Judged::Truly,
+            None => Judged::Wrongly(format!(
+                "{conclusion} instead of {expected}: {}",
+                self.step.output("reason")
+            )),
+        }
+    }
+
+    /// Why the world leaves room for a verdict other than the true one; none where it does not.
+    fn doubt(&self) -> Option<&'static str> {
+        let Self { world, state, step } = self;
+        let deadline = step.began + world.asked.timeout;
+        let Some(ours) = our_execution(state) else {
+            return Some("nothing was triggered");
+        };
+        let plan = &ours.plan;
+        let named = state.triggers.iter().any(|one| one.group.is_some());
+        let shown = ours.began + plan.shown_whole();
+        let reason = step.output("reason");
+        let mut troubles = state
+            .troubles
+            .iter()
+            .filter(|(at, ..)| (step.began..=step.ended).contains(at));
+        let noise = |shows: Shows| {
+            plan.runs
+                .iter()
+                .flat_map(|run| &run.noise)
+                .any(|noise| noise.shows == shows)
+        };
+        let by_schedule = !world.asked.public;
+        let classic = by_schedule && !world.habits.names_group;
+        [
+            (!named, "the answer to the trigger was lost"),
+            (
+                shown + world.asked.poll_interval + 30 * SECOND + 20 * world.habits.latency
+                    > deadline,
+                "no time is left before the deadline",
+            ),
+            (
+                troubles
+                    .clone()
+                    .any(|(at, ..)| at + 3 * 60 * SECOND > deadline),
+                "trouble until the deadline",
+            ),
+            (
+                reason.contains("Sofy refuses")
+                    && troubles.any(|(_, _, trouble)| trouble.says_no()),
+                "Sofy said no for two minutes",
+            ),
+            (
+                world.asked.app_hash && world.asked.public && plan.build != 0,
+                "another build was tested",
+            ),
+            (
+                plan.runs.iter().any(|run| run.history.len() > 2),
+                "Sofy ran a test again",
+            ),
+            (noise(Shows::Twice), "a row was listed twice"),
+            (
+                noise(Shows::Word(Word::Failed)),
+                "a failure was shown and taken back",
+            ),
+            (
+                plan.runs.iter().any(|run| run.waiting == Word::Queued),
+                "rows wait under a word that is not documented",
+            ),
+            (
+                plan.group.last().is_none_or(|(_, word)| *word == Word::New),
+                "the group ends under a word that is not documented",
+            ),
+            (classic && world.habits.time_never_changes, "times never change"),
+            (classic && world.habits.time_moves, "times move"),
+            (
+                by_schedule
+                    && world
+                        .others
+                        .iter()
+                        .any(|(began, other)| began + other.over + 60 * SECOND >= ours.began),
+                "another execution at the time",
+            ),
+            (
+                classic && reason.contains("silent for more than a minute"),
+                "silence before the first row",
+            ),
+            (
+                classic && world.story.rerun,
+                "a gate job was run again alone",
+            ),
+            (
+                classic && matches!(world.habits.listing, Listing::Lingering(ms) if ours.began + ms + 30 * SECOND > deadline),
+                "the previous execution is listed until the deadline",
+            ),
+        ]
+        .into_iter()
+        .find_map(|(applies, cause)| applies.then_some(cause))
+    }
+}
+
+/// At most one trigger, except where the first certainly did not happen.
+fn second_trigger(state: &State) -> Option<String> {
+    let happened = state.triggers.iter().filter(|one| one.happened).count();
+    if happened > 1 {
+        return Some(format!("a second trigger: {happened} happened"));
+    }
+    let before_the_last = state.triggers.len().saturating_sub(1);
+    state
+        .triggers
+        .iter()
+        .take(before_the_last)
+        .any(|one| !one.certainly_not)
+        .then(|| "a second trigger after one that may have happened".to_owned())
+}
+
+/// Aborts that should not have been.
+fn wrong_abort(world: &World, state: &State, told: &Told) -> Option<String> {
+    let named = state.triggers.iter().find_map(|one| one.group);
+    for abort in &state.aborts {
+        let step = told
+            .steps
+            .iter()
+            .rev()
+            .find(|step| step.began <= abort.at)?;
+        let main = told
+            .steps
+            .iter()
+            .rev()
+            .find(|step| step.began <= abort.at && step.kind != StepKind::Post)?;
+        let wrong = |what: &str| Some(format!("a wrong abort: {what}"));
+        if !world.asked.abort {
+            return wrong("nobody asked for it");
+        }
+        let Some(group) = &abort.group else {
+            return wrong("it names no group");
+        };
+        if main.kind == StepKind::Attach {
+            if group != main.output("test-run-group-id") && main.exit.is_some() {
+                return wrong("not the group of the input");
+            }
+        } else if named.map(|id| id.to_string()).as_ref() != Some(group) {
+            return wrong("a group that Sofy did not name to us");
+        }
+        let last = state.looks.iter().rev().find(|look| look.at <= abort.at);
+        let group_then = last.and_then(|look| {
+            let until = |(at, _): &&(Ms, Word)| *at <= look.at;
+            state.group.iter().rev().find(until).map(|(_, word)| *word)
+        });
+        if step.kind != StepKind::Post && group_then.is_some_and(Word::is_terminal) {
+            return wrong("the group was over");
+        }
+    }
+    None
+}
+
+/// A run that should have been aborted, and that nobody aborted though Sofy let us.
+fn left_running(world: &World, state: &State, told: &Told) -> Option<String> {
+    let main = told
+        .steps
+        .iter()
+        .rev()
+        .find(|step| step.kind != StepKind::Post)?;
+    let ours = our_execution(state)?;
+    let named = state.triggers.iter().any(|one| one.group.is_some());
+    if !world.asked.public || !world.asked.abort || !(named || main.kind == StepKind::Attach) {
+        return None;
+    }
+    let is_unfinished = match main.output("conclusion") {
+        "cancelled" | "timed_out" | "" => main.exit != Some(0),
+        "error" => main
+            .output("reason")
+            .contains("could not be asked any more"),
+        _ => false,
+    };
+    let was_over = main.ended >= ours.began + ours.plan.over
+        || state.group.iter().any(|(_, word)| word.is_terminal());
+    if !is_unfinished || was_over || ours.aborted.is_some() {
+        return None;
+    }
+    // The post step has tried for a minute, or Sofy has answered as if it had done it.
+    let post = told.steps.iter().find(|step| step.kind == StepKind::Post);
+    let tried = post.is_some_and(|post| {
+        state.aborts.iter().any(|abort| abort.at >= post.began)
+            && post.ended - post.began >= 59 * SECOND
+    });
+    let answered = state.aborts.iter().any(|abort| abort.answered);
+    (!tried && !answered).then(|| "a run was left running".to_owned())
+}
+
+/// Trouble in which Sofy says no.
+impl Trouble {
+    pub(super) fn says_no(self) -> bool {
+        matches!(self, Self::Status(400..=499) | Self::QuotesKey(400..=499))
+    }
+}

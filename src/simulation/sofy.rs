@@ -1,0 +1,740 @@
+//! What does Sofy do and answer in a world? The server and the wire, on tokio's paused clock.
+//!
+//! Answers are bytes with a status and headers: everything above the socket is the real code. What
+//! Sofy does happens at moments that are fixed when a request is sent, whether or not the client is
+//! still there then.
+
+use std::cell::RefCell;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::Frame;
+use jiff::Timestamp;
+use reqwest::{Method, Request, Response};
+use serde_json::{Value, json};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::dice::Dice;
+use super::world::{Call, Execution, Fault, Listing, Ms, SECOND, Shows, Trouble, Word, World};
+use super::{GUID, KEY};
+use crate::sofy::{Kind, NoAnswer};
+
+/// What the real client waits for a connection, and for the whole of an answer.
+const CONNECT_TIMEOUT: Ms = 10 * SECOND;
+const REQUEST_TIMEOUT: Ms = 30 * SECOND;
+
+/// Sofy and the way to it; shared by everything that runs in a world.
+#[derive(Clone)]
+pub(super) struct Network(Rc<Sofy>);
+
+struct Sofy {
+    world: Rc<World>,
+    start: Instant,
+    /// When the world begins, by the runner's clock.
+    epoch: Timestamp,
+    state: RefCell<State>,
+}
+
+/// What has happened so far, for the invariants to look at.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) executions: Vec<Live>,
+    pub(super) triggers: Vec<Triggered>,
+    pub(super) aborts: Vec<Aborted>,
+    /// The rows of every answer that arrived whole.
+    pub(super) looks: Vec<Look>,
+    /// What every answered look at our group said of it.
+    pub(super) group: Vec<(Ms, Word)>,
+    /// When the list of builds was last answered.
+    pub(super) builds_at: Option<Ms>,
+    /// Requests that held the key where it does not belong, or not where it does.
+    pub(super) leaks: Vec<String>,
+    pub(super) requests: u64,
+    pub(super) troubles: Vec<(Ms, Call, Trouble)>,
+}
+
+/// An execution that has begun, or will.
+pub(super) struct Live {
+    pub(super) id: u64,
+    pub(super) is_ours: bool,
+    pub(super) began: Ms,
+    pub(super) plan: Rc<Execution>,
+    pub(super) scheduled_at: String,
+    pub(super) aborted: Option<Ms>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Triggered {
+    /// When it was sent, and when the client knew how it ended.
+    pub(super) at: Ms,
+    pub(super) until: Ms,
+    pub(super) happened: bool,
+    /// The client can know that it did not happen.
+    pub(super) certainly_not: bool,
+    /// The answer, with its group, arrived.
+    pub(super) group: Option<u64>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Aborted {
+    pub(super) at: Ms,
+    /// The group that the request names.
+    pub(super) group: Option<String>,
+    pub(super) answered: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) at: Ms,
+    pub(super) ours: usize,
+    /// Rows of executions that began after ours was triggered, or ran when it was.
+    pub(super) foreign: usize,
+}
+
+impl Network {
+    pub(super) fn new(world: Rc<World>) -> Self {
+        let epoch = Timestamp::from_second(1_780_000_000).expect("a time");
+        let sofy = Sofy {
+            start: Instant::now(),
+            epoch,
+            state: RefCell::default(),
+            world,
+        };
+        for (began, plan) in sofy.world.others.clone() {
+            sofy.begin(began, plan, false);
+        }
+        Self(Rc::new(sofy))
+    }
+
+    pub(super) fn state(&self) -> std::cell::Ref<'_, State> {
+        self.0.state.borrow()
+    }
+
+    pub(super) fn now(&self) -> Ms {
+        self.0.now()
+    }
+
+    /// Plays the way to Sofy, Sofy itself, and the way back.
+    pub(super) async fn exchange(&self, request: Request) -> Result<Response, NoAnswer> {
+        self.0.exchange(&request).await
+    }
+}
+
+/// How a request fares.
+struct Fate {
+    /// When Sofy acts on it.
+    acts_at: Ms,
+    /// When the client has its answer, or none.
+    ends_at: Ms,
+    trouble: Option<Trouble>,
+    happens: bool,
+}
+
+impl Sofy {
+    fn now(&self) -> Ms {
+        Ms::try_from(self.start.elapsed().as_millis()).unwrap_or(Ms::MAX)
+    }
+
+    fn instant(&self, at: Ms) -> Instant {
+        self.start + Duration::from_millis(at.unsigned_abs())
+    }
+
+    fn begin(&self, began: Ms, plan: Rc<Execution>, is_ours: bool) -> u64 {
+        let mut state = self.state.borrow_mut();
+        let id = 70_000 + state.executions.len() as u64;
+        let scheduled_at = self.clock(if self.world.habits.time_never_changes {
+            -24 * 3600 * SECOND
+        } else {
+            began
+        });
+        state.executions.push(Live {
+            id,
+            is_ours,
+            began,
+            plan,
+            scheduled_at,
+            aborted: None,
+        });
+        id
+    }
+
+    /// What Sofy's wall clock says at a moment, as its rows spell it.
+    fn clock(&self, at: Ms) -> String {
+        let time = self.wall(at);
+        if self.world.asked.public {
+            return time.to_string();
+        }
+        // Without a zone, and with as many digits of the second as it pleases.
+        jiff::tz::Offset::UTC.to_datetime(time).to_string()
+    }
+
+    fn wall(&self, at: Ms) -> Timestamp {
+        let since = self.epoch.as_millisecond() + self.world.habits.skew + at;
+        Timestamp::from_millisecond(since).expect("a time")
+    }
+
+    async fn exchange(&self, request: &Request) -> Result<Response, NoAnswer> {
+        let sent_at = self.now();
+        let call = self.note(request, sent_at);
+        let fate = self.fate(call, sent_at);
+        let lost = |why: &str| {
+            Err(NoAnswer {
+                kind: Kind::Unclear,
+                why: why.to_owned(),
+            })
+        };
+        let certainly_not = fate.trouble.is_some_and(Trouble::is_certain_refusal);
+        let acted = self.act(call, request, &fate, certainly_not);
+        if fate.ends_at - sent_at >= REQUEST_TIMEOUT {
+            self.sleep_until(sent_at + REQUEST_TIMEOUT).await;
+            return lost("operation timed out");
+        }
+        self.sleep_until(fate.ends_at).await;
+        match fate.trouble {
+            Some(Trouble::Refused) => Err(NoAnswer {
+                kind: Kind::Unsent,
+                why: "tcp connect error: Connection refused".to_owned(),
+            }),
+            Some(Trouble::ConnectionHangs) => Err(NoAnswer {
+                kind: Kind::Unsent,
+                why: "tcp connect error: deadline has elapsed".to_owned(),
+            }),
+            Some(Trouble::Reset) => lost("connection reset by peer"),
+            Some(Trouble::Hangs) => lost("operation timed out"),
+            Some(Trouble::TooMany(after)) => Ok(self.refusal(429, after, "Too many requests")),
+            Some(Trouble::Unavailable(after)) => Ok(self.refusal(503, after, "Unavailable")),
+            Some(Trouble::Status(status)) => {
+                Ok(self.refusal(status, None, &format!("An error has occurred ({status}).")))
+            }
+            Some(Trouble::QuotesKey(status)) => Ok(self.refusal(
+                status,
+                None,
+                &format!("Key {} is odd: {KEY}", KEY.to_uppercase()),
+            )),
+            Some(Trouble::Page) => Ok(self.respond(
+                200,
+                None,
+                "<html><head><title>Gateway</title></head><body>Please wait</body></html>".into(),
+            )),
+            Some(Trouble::Says(body)) => Ok(self.respond(200, None, body.to_owned())),
+            Some(Trouble::Truncated) => {
+                let body = self.answer(call, request, acted, &fate);
+                let end = (0..=body.len() / 2)
+                    .rev()
+                    .find(|end| body.is_char_boundary(*end));
+                Ok(self.respond(200, None, body[..end.unwrap_or(0)].to_owned()))
+            }
+            Some(Trouble::CutOff) => {
+                let body = self.answer(call, request, acted, &fate);
+                let body = Cut::after(body.into_bytes(), self.instant(fate.ends_at + SECOND));
+                Ok(http::Response::new(reqwest::Body::wrap(body)).into())
+            }
+            Some(Trouble::Slow(_)) | None => {
+                let body = self.answer(call, request, acted, &fate);
+                self.learn(call, request, acted, &fate);
+                Ok(self.respond(200, None, body))
+            }
+        }
+    }
+
+    async fn sleep_until(&self, at: Ms) {
+        sleep_until(self.instant(at)).await;
+    }
+
+    /// Tells which call it is, and looks where the key is.
+    fn note(&self, request: &Request, at: Ms) -> Call {
+        let mut state = self.state.borrow_mut();
+        state.requests += 1;
+        let url = request.url();
+        let body = request
+            .body()
+            .and_then(reqwest::Body::as_bytes)
+            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+            .unwrap_or_default();
+        let in_header = request
+            .headers()
+            .iter()
+            .filter(|(_, value)| value.as_bytes() == KEY.as_bytes())
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>();
+        let carried = if self.world.asked.public {
+            in_header == ["x-sofy-auth-key"] && body.is_empty()
+        } else {
+            let sent: Value = serde_json::from_str(&body).unwrap_or_default();
+            in_header.is_empty() && sent["APIKey"] == KEY
+        };
+        if !carried || super::invariants::holds_key(url.as_str()) {
+            state.leaks.push(format!("{} at {at}", url.path()));
+        }
+        let path = url.path();
+        if path.ends_with("/ScheduleAutomatedTestRun") || path.ends_with("/execute") {
+            Call::Trigger
+        } else if path.ends_with("/applications") {
+            Call::Builds
+        } else if *request.method() == Method::PUT {
+            Call::Abort
+        } else if path.ends_with("/test-run-groups") || url.query().is_some() {
+            Call::Groups
+        } else {
+            Call::Rows
+        }
+    }
+
+    fn fate(&self, call: Call, at: Ms) -> Fate {
+        let mut state = self.state.borrow_mut();
+        let mut dice = Dice::about(self.world.seed, state.requests);
+        let strikes = |fault: &&Fault, dice: &mut Dice| {
+            fault.on.is_none_or(|on| on == call)
+                && (fault.from..fault.until).contains(&at)
+                && dice.percent(fault.percent)
+        };
+        let mut fault = None;
+        for candidate in &self.world.faults {
+            if strikes(&candidate, &mut dice) {
+                fault = Some(candidate);
+                break;
+            }
+        }
+        let there = dice.from(1, self.world.habits.latency.max(1));
+        let back = dice.from(1, self.world.habits.latency.max(1));
+        let acts_at = at + there;
+        let trouble = fault.map(|fault| fault.trouble);
+        if let Some(trouble) = trouble {
+            state.troubles.push((at, call, trouble));
+        }
+        let (acts_at, ends_at) = match trouble {
+            Some(Trouble::ConnectionHangs) => (acts_at, at + CONNECT_TIMEOUT),
+            Some(Trouble::Hangs) => (acts_at, at + REQUEST_TIMEOUT),
+            Some(Trouble::Slow(by)) => (at + there + dice.from(0, by), at + there + by + back),
+            _ => (acts_at, acts_at + back),
+        };
+        Fate {
+            acts_at,
+            ends_at,
+            trouble,
+            happens: fault
+                .is_none_or(|fault| fault.happens || matches!(fault.trouble, Trouble::Slow(_))),
+        }
+    }
+
+    /// Does what the request asks for; gives the group that a trigger made, or an abort stopped.
+    fn act(&self, call: Call, request: &Request, fate: &Fate, certainly_not: bool) -> Option<u64> {
+        match call {
+            Call::Trigger => {
+                let group = fate
+                    .happens
+                    .then(|| self.begin(fate.acts_at, Rc::clone(&self.world.ours), true));
+                self.state.borrow_mut().triggers.push(Triggered {
+                    at: self.now(),
+                    until: fate.ends_at.min(self.now() + REQUEST_TIMEOUT),
+                    happened: fate.happens,
+                    certainly_not,
+                    group: None,
+                });
+                group
+            }
+            Call::Abort => {
+                let group = request
+                    .url()
+                    .query_pairs()
+                    .find(|(name, _)| name == "testRunGroupId")
+                    .map(|(_, id)| id.into_owned());
+                let mut state = self.state.borrow_mut();
+                state.aborts.push(Aborted {
+                    at: self.now(),
+                    group: group.clone(),
+                    answered: false,
+                });
+                let mut aborted = None;
+                if fate.happens {
+                    for live in &mut state.executions {
+                        let meant = group.as_ref().is_none_or(|id| *id == live.id.to_string());
+                        if meant && live.is_abortable(fate.acts_at) {
+                            live.aborted.get_or_insert(fate.acts_at);
+                            aborted = Some(live.id);
+                        }
+                    }
+                }
+                aborted
+            }
+            Call::Groups | Call::Rows | Call::Builds => None,
+        }
+    }
+
+    /// Notes what the client knows from now on.
+    fn learn(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) {
+        let at = fate.acts_at;
+        match call {
+            Call::Trigger => {
+                if let Some(trigger) = self.state.borrow_mut().triggers.last_mut() {
+                    trigger.group = acted;
+                }
+            }
+            Call::Abort => {
+                if let Some(abort) = self.state.borrow_mut().aborts.last_mut() {
+                    abort.answered = acted.is_some();
+                }
+            }
+            Call::Builds => self.state.borrow_mut().builds_at = Some(at),
+            Call::Groups => {
+                let ours = |live: &&Live| live.is_ours && live.began <= at;
+                let shown = {
+                    let state = self.state.borrow();
+                    let ours = state.executions.iter().find(ours);
+                    ours.and_then(|live| live.shown_group(at))
+                };
+                if let Some(word) = shown {
+                    self.state.borrow_mut().group.push((at, word));
+                }
+            }
+            Call::Rows => {
+                let look = {
+                    let state = self.state.borrow();
+                    let listed = self.listed(&state, at, asked_group(request).as_deref());
+                    let ours_began = state.executions.iter().find(|live| live.is_ours);
+                    let newer = |live: &&&Live| {
+                        ours_began.is_some_and(|ours| live.began + live.plan.over >= ours.began)
+                    };
+                    let rows = |live: &&Live| live.shown_rows(at).len();
+                    Look {
+                        at,
+                        ours: listed.iter().filter(|live| live.is_ours).map(rows).sum(),
+                        foreign: listed
+                            .iter()
+                            .filter(|live| !live.is_ours)
+                            .filter(newer)
+                            .map(rows)
+                            .sum(),
+                    }
+                };
+                self.state.borrow_mut().looks.push(look);
+            }
+        }
+    }
+
+    fn refusal(&self, status: u16, after: Option<u64>, message: &str) -> Response {
+        let body = if self.world.habits.shape & 1 == 0 {
+            json!({"error": {"message": message, "details": "", "timestamp": "t"}})
+        } else {
+            json!({ "Message": message })
+        };
+        self.respond(status, after, body.to_string())
+    }
+
+    fn respond(&self, status: u16, retry_after: Option<u64>, body: String) -> Response {
+        let mut response = http::Response::new(body);
+        *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+        if self.world.habits.gives_date {
+            let date = self.wall(self.now() + self.world.habits.date_skew);
+            let date =
+                jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date);
+            let date = date.expect("a date").parse().expect("a header");
+            response.headers_mut().insert("date", date);
+        }
+        if let Some(seconds) = retry_after {
+            response.headers_mut().insert("retry-after", seconds.into());
+        }
+        response.into()
+    }
+
+    /// The body of an answer to a call that Sofy took in.
+    fn answer(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) -> String {
+        let state = self.state.borrow();
+        let at = fate.acts_at;
+        let shape = self.world.habits.shape;
+        let public = self.world.asked.public;
+        let id = |id: u64| {
+            if shape & 2 == 0 {
+                json!(id)
+            } else {
+                json!(id.to_string())
+            }
+        };
+        let wrapped = |list: Vec<Value>| match (public, shape & 4 == 0) {
+            (true, true) => json!({"data": list, "message": "Fetched"}),
+            (_, _) => Value::Array(list),
+        };
+        match call {
+            Call::Trigger => {
+                let message = "Test runs are scheduled and in queue";
+                let group = id(acted.unwrap_or_default());
+                match (public, shape & 8 == 0) {
+                    (false, _) => json!({"Message": message, "ScheduleTestRunsGroupID": group}),
+                    (true, true) => {
+                        json!({"data": [{"scheduleTestRunsGroupID": group}], "message": message})
+                    }
+                    (true, false) => json!({"testGroupsRunId": group, "message": message}),
+                }
+            }
+            Call::Groups if public => {
+                let mut groups: Vec<Value> = Vec::new();
+                for live in state.executions.iter().filter(|live| live.began <= at) {
+                    if live.is_ours && at < live.began + self.world.habits.lists_group_after {
+                        continue;
+                    }
+                    let Some(word) = live.shown_group(at) else {
+                        continue;
+                    };
+                    let mut entry = json!({
+                        "testRunGroupId": id(live.id),
+                        "status": self.spelled(word),
+                    });
+                    if self.world.habits.gives_executed_at {
+                        entry["executedAt"] = json!(self.wall(live.began).to_string());
+                    }
+                    groups.push(entry);
+                }
+                self.shuffled(&mut groups, state.requests);
+                wrapped(groups)
+            }
+            Call::Groups => {
+                let asked = asked_group(request).unwrap_or_default();
+                let group = state
+                    .executions
+                    .iter()
+                    .find(|live| live.id.to_string() == asked && live.began <= at);
+                let Some(word) = group.and_then(|live| live.shown_group(at)) else {
+                    return "[]".to_owned();
+                };
+                json!([{
+                    "ScheduleTestRunsGroupID": id(asked.parse().unwrap_or_default()),
+                    "ScheduleTestRunsGroupStatus": self.spelled(word),
+                }])
+            }
+            Call::Rows => {
+                let mut rows = Vec::new();
+                for live in self.listed(&state, at, asked_group(request).as_deref()) {
+                    for (run, word) in live.shown_rows(at) {
+                        rows.push(self.row(live, run, word, at));
+                    }
+                }
+                self.shuffled(&mut rows, state.requests);
+                wrapped(rows)
+            }
+            Call::Builds => self.applications(at),
+            Call::Abort => json!({"message": match acted {
+                Some(_) => "Scheduled run aborted by user successfully.",
+                None => "No test runs could be aborted for this scheduled run. They may have \
+                         already completed or are in a non-abortable state.",
+            }}),
+        }
+        .to_string()
+    }
+
+    fn shuffled(&self, list: &mut [Value], request: u64) {
+        if self.world.habits.shuffles {
+            Dice::about(self.world.seed, request).shuffle(list);
+        }
+    }
+
+    fn spelled(&self, word: Word) -> &'static str {
+        let spellings = word.spellings();
+        let variant = (self.world.habits.shape >> 8) as usize + word as usize;
+        // Mostly as documented, which is the first.
+        if self.world.habits.shape & 0x30 == 0 {
+            spellings[variant % spellings.len()]
+        } else {
+            spellings[0]
+        }
+    }
+
+    /// The executions whose rows the list shows.
+    fn listed<'state>(
+        &self,
+        state: &'state State,
+        at: Ms,
+        asked: Option<&str>,
+    ) -> Vec<&'state Live> {
+        let mut begun: Vec<&Live> = state
+            .executions
+            .iter()
+            .filter(|live| live.began <= at)
+            .collect();
+        if self.world.asked.public {
+            begun.retain(|live| Some(live.id.to_string().as_str()) == asked);
+            return begun;
+        }
+        begun.sort_by_key(|live| live.began);
+        let newest = match self.world.habits.listing {
+            Listing::All => 0,
+            Listing::Newest => begun.len().saturating_sub(1),
+            Listing::NewestWithRows => begun
+                .iter()
+                .rposition(|live| !live.shown_rows(at).is_empty())
+                .unwrap_or(0),
+            Listing::Lingering(lingers) => {
+                let newest = begun.len().saturating_sub(1);
+                match begun.last() {
+                    Some(last) if at < last.began + lingers => newest.saturating_sub(1),
+                    Some(_) | None => newest,
+                }
+            }
+        };
+        begun.split_off(newest.min(begun.len()))
+    }
+
+    fn row(&self, live: &Live, run: &super::world::Run, word: Word, at: Ms) -> Value {
+        let habits = &self.world.habits;
+        let build = self.world.builds[live.plan.build].text();
+        let word = self.spelled(word);
+        let started = run
+            .history
+            .first()
+            .map_or(0, |(at, _)| live.began + at + run.lag);
+        let scheduled_at = if habits.time_moves && at >= started {
+            self.clock(started)
+        } else {
+            live.scheduled_at.clone()
+        };
+        if self.world.asked.public {
+            return json!({
+                "scheduledRunName": "Nightly",
+                "testRunGroupId": live.id,
+                "scenarioName": run.scenario,
+                "scheduledAt": scheduled_at,
+                "build": build,
+                "device": run.device,
+                "status": word,
+            });
+        }
+        let (version, number) = match build.trim_end_matches(')').split_once('(') {
+            Some((version, number)) => (version, number),
+            None => (build, ""),
+        };
+        let mut row = json!({
+            "Scheduled_Name": "Nightly",
+            "ScenarioName": run.scenario,
+            "ScheduledAt": scheduled_at,
+            "Version": version,
+            "CodeName": "",
+            "BuildNumber": number,
+            "Manufacturer": "Apple",
+            "Model": run.device,
+            "Statusvalue": word,
+        });
+        if habits.names_group {
+            row["ScheduleTestRunsGroupID"] = json!(live.id);
+        }
+        row
+    }
+
+    fn applications(&self, at: Ms) -> Value {
+        let applications: Vec<Value> = (0..2)
+            .map(|application| {
+                let builds: Vec<Value> = self
+                    .world
+                    .builds
+                    .iter()
+                    .filter(|build| build.application == application && build.listed <= at)
+                    .map(|build| {
+                        json!({
+                            "app_hash": build.hash,
+                            "build_id": build.id,
+                            "build_friendly_name": build.friendly,
+                            "build_package_name": "io.x.y",
+                        })
+                    })
+                    .collect();
+                json!({"application_guid": format!("app-{application}"), "application_builds": builds})
+            })
+            .collect();
+        json!({"data": applications, "message": "Fetched 2 record(s)"})
+    }
+}
+
+impl Live {
+    /// What Sofy says of the group at a moment.
+    pub(super) fn shown_group(&self, at: Ms) -> Option<Word> {
+        if self.aborted.is_some_and(|aborted| at >= aborted) && !self.was_over_at(self.aborted) {
+            return Some(Word::CompleteWithErrors);
+        }
+        let shown = self.plan.group.iter().rev();
+        shown
+            .clone()
+            .find(|(since, _)| self.began + since <= at)
+            .map(|(_, word)| *word)
+    }
+
+    fn is_abortable(&self, at: Ms) -> bool {
+        (self.began + self.plan.abortable..self.began + self.plan.over).contains(&at)
+    }
+
+    fn was_over_at(&self, at: Option<Ms>) -> bool {
+        at.is_some_and(|at| at >= self.began + self.plan.over)
+    }
+
+    /// The rows that Sofy shows of it, each with its status.
+    pub(super) fn shown_rows(&self, at: Ms) -> Vec<(&super::world::Run, Word)> {
+        let mut rows = Vec::new();
+        for run in &self.plan.runs {
+            let Shows::Word(mut word) = run.shown(at - self.began) else {
+                continue;
+            };
+            if let Some(aborted) = self.aborted.filter(|aborted| at >= *aborted)
+                && run
+                    .history
+                    .last()
+                    .is_some_and(|(end, _)| self.began + end > aborted)
+            {
+                word = Word::Stopped;
+            }
+            rows.push((run, word));
+            if run.is_shown_twice(at - self.began) {
+                rows.push((run, word));
+            }
+        }
+        rows
+    }
+}
+
+/// The group that a request is about.
+fn asked_group(request: &Request) -> Option<String> {
+    let url = request.url();
+    if let Some((_, id)) = url
+        .query_pairs()
+        .find(|(name, _)| name == "ScheduleTestRunsGroupID")
+    {
+        return Some(id.into_owned());
+    }
+    let (before, id) = url.path().rsplit_once('/')?;
+    before
+        .ends_with(&format!("{GUID}/status"))
+        .then(|| id.to_owned())
+}
+
+/// A body whose connection is cut in its middle.
+struct Cut {
+    rest: Option<Bytes>,
+    until: Pin<Box<Sleep>>,
+}
+
+impl Cut {
+    fn after(mut body: Vec<u8>, until: Instant) -> Self {
+        body.truncate(body.len() / 2);
+        Self {
+            rest: Some(body.into()),
+            until: Box::pin(sleep_until(until)),
+        }
+    }
+}
+
+impl http_body::Body for Cut {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if let Some(half) = self.rest.take() {
+            return Poll::Ready(Some(Ok(Frame::data(half))));
+        }
+        match self.until.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Some(Err(std::io::ErrorKind::ConnectionReset.into()))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}

@@ -1,0 +1,308 @@
+//! What happens on the runner? The steps of a world, as `main` would run them, and what they leave.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::watch::channel;
+use tokio::time::sleep;
+
+use super::sofy::Network;
+use super::world::{Ms, SECOND, Word, World};
+use super::{GUID, KEY, NUMBER};
+use crate::abort::{self, PostStep};
+use crate::github::Runner;
+use crate::github::log::tests::taken_down;
+use crate::{action, inputs, publish};
+
+/// All that a world left behind.
+pub(super) struct Told {
+    pub(super) network: Network,
+    pub(super) steps: Vec<Step>,
+}
+
+impl Told {
+    /// The logs of all steps.
+    pub(super) fn log(&self) -> String {
+        let steps = self.steps.iter().map(|step| {
+            format!(
+                "--- {:?} from {} to {}, exit {:?}\n{}",
+                step.kind, step.began, step.ended, step.exit, step.log
+            )
+        });
+        steps.collect()
+    }
+}
+
+/// One step and its traces.
+#[derive(Debug, Default)]
+pub(super) struct Step {
+    pub(super) kind: StepKind,
+    pub(super) began: Ms,
+    pub(super) ended: Ms,
+    /// When the workflow was cancelled while it ran.
+    pub(super) cancelled: Option<Ms>,
+    /// None where it was killed.
+    pub(super) exit: Option<u8>,
+    pub(super) log: String,
+    /// The runner's files as they are, and the outputs and the state by name.
+    pub(super) files: [String; 5],
+    pub(super) outputs: Vec<(String, String)>,
+    pub(super) state: String,
+    pub(super) json: Value,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum StepKind {
+    /// Triggers and waits.
+    #[default]
+    Gate,
+    /// Triggers and leaves the run alone.
+    Start,
+    /// Waits for what an earlier step started.
+    Attach,
+    /// The post step.
+    Post,
+}
+
+impl Step {
+    pub(super) fn output(&self, name: &str) -> &str {
+        self.outputs
+            .iter()
+            .rev()
+            .find_map(|(key, value)| (key == name).then_some(value.as_str()))
+            .unwrap_or_default()
+    }
+
+    pub(super) fn summary(&self) -> &str {
+        &self.files[1]
+    }
+
+    pub(super) fn junit(&self) -> &str {
+        &self.files[3]
+    }
+}
+
+const FILES: [&str; 5] = ["output", "summary", "state", "junit.xml", "results.json"];
+
+/// Plays the story of a world in a folder that is reused.
+pub(super) async fn play(world: &Rc<World>, folder: &Path) -> Told {
+    let network = Network::new(Rc::clone(world));
+    super::enter(&network, world.seed);
+    let mut told = Told {
+        network,
+        steps: Vec::new(),
+    };
+    let mut runner = Job {
+        world,
+        folder,
+        told: &mut told,
+    };
+    runner.run().await;
+    super::leave();
+    told
+}
+
+struct Job<'world> {
+    world: &'world World,
+    folder: &'world Path,
+    told: &'world mut Told,
+}
+
+impl Job<'_> {
+    async fn run(&mut self) {
+        let story = &self.world.story;
+        let Some(later) = story.detached else {
+            return self.gate(StepKind::Gate, 1, &[]).await;
+        };
+        self.gate(StepKind::Start, 1, &[("wait", "false".to_owned())])
+            .await;
+        let started = |step: &&Step| step.kind == StepKind::Start && step.exit == Some(0);
+        let Some(start) = self.told.steps.iter().find(started) else {
+            return;
+        };
+        let mut pairs = vec![(
+            "test-run-group-id",
+            start.output("test-run-group-id").to_owned(),
+        )];
+        if !self.world.asked.public {
+            pairs.push(("results-after", start.output("results-after").to_owned()));
+        }
+        sleep(millis(later)).await;
+        let attempt = if story.rerun { 2 } else { 1 };
+        self.gate(StepKind::Attach, attempt, &pairs).await;
+    }
+
+    /// Runs a step and, where the runner would, its post step.
+    async fn gate(&mut self, kind: StepKind, attempt: u32, more: &[(&str, String)]) {
+        for name in FILES {
+            std::fs::write(self.path(name), "").expect("a file");
+        }
+        let env = self.env(attempt, more);
+        let (sender, receiver) = channel(None);
+        let began = self.told.network.now();
+        let story = &self.world.story;
+        let signals = async {
+            if let Some(at) = story.cancelled {
+                sleep(millis(at)).await;
+                _ = sender.send(Some("SIGINT"));
+                sleep(Duration::from_millis(7_500)).await;
+                _ = sender.send(Some("SIGTERM"));
+            }
+            std::future::pending::<()>().await;
+        };
+        let killed = async {
+            match story.killed {
+                Some(at) => sleep(millis(at)).await,
+                None => std::future::pending().await,
+            }
+        };
+        taken_down();
+        let step = async {
+            let mut runner = Runner::open(&env);
+            let inputs = inputs::parse(&env).expect("inputs that can be read");
+            let report = action::run(&inputs, &mut runner, receiver, super::jitter).await;
+            publish::report(&report, &inputs.paths, &mut runner);
+            report.verdict.conclusion.exit_status()
+        };
+        let exit = tokio::select! {
+            biased;
+            exit = step => Some(exit),
+            () = killed => None,
+            () = signals => None,
+        };
+        let ended = self.told.network.now();
+        let mut step = Step {
+            kind,
+            began,
+            ended,
+            cancelled: story
+                .cancelled
+                .map(|at| began + at)
+                .filter(|at| *at <= ended),
+            exit,
+            log: taken_down(),
+            ..Step::default()
+        };
+        self.read(&mut step);
+        let state = step.state.clone();
+        let failed = step.exit != Some(0);
+        self.told.steps.push(step);
+        if failed {
+            self.post(attempt, &state).await;
+        }
+    }
+
+    async fn post(&mut self, attempt: u32, state: &str) {
+        for name in FILES {
+            std::fs::write(self.path(name), "").expect("a file");
+        }
+        let mut env = self.env(attempt, &[]);
+        env.push((format!("STATE_{}", abort::STATE), state.to_owned()));
+        let (_sender, receiver) = channel(None);
+        let began = self.told.network.now();
+        taken_down();
+        let mut runner = Runner::open(&env);
+        let done = abort::post_step(&env, receiver).await;
+        publish::post_step(&done, &mut runner);
+        let mut step = Step {
+            kind: StepKind::Post,
+            began,
+            ended: self.told.network.now(),
+            exit: Some(match done {
+                PostStep::Nothing(_) | PostStep::Acted(_) => 0,
+                PostStep::Trouble(_) => 1,
+            }),
+            log: taken_down(),
+            ..Step::default()
+        };
+        self.read(&mut step);
+        self.told.steps.push(step);
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    fn read(&self, step: &mut Step) {
+        step.files = FILES.map(|name| std::fs::read_to_string(self.path(name)).unwrap_or_default());
+        step.outputs = heredocs(&step.files[0]);
+        step.state = heredocs(&step.files[2])
+            .pop()
+            .map(|(_, value)| value)
+            .unwrap_or_default();
+        step.json = serde_json::from_str(&step.files[4]).unwrap_or_default();
+    }
+
+    fn env(&self, attempt: u32, more: &[(&str, String)]) -> Vec<(String, String)> {
+        let asked = &self.world.asked;
+        let schedule = if asked.public { GUID } else { NUMBER };
+        let mut env = vec![
+            ("GITHUB_ACTIONS".to_owned(), "true".to_owned()),
+            ("GITHUB_RUN_ATTEMPT".to_owned(), attempt.to_string()),
+            (
+                "GITHUB_WORKSPACE".to_owned(),
+                self.folder.display().to_string(),
+            ),
+        ];
+        for (name, file) in [
+            ("GITHUB_OUTPUT", FILES[0]),
+            ("GITHUB_STEP_SUMMARY", FILES[1]),
+            ("GITHUB_STATE", FILES[2]),
+        ] {
+            env.push((name.to_owned(), self.path(file).display().to_string()));
+        }
+        let mut input = |name: &str, value: String| {
+            env.push((format!("INPUT_{}", name.to_uppercase()), value));
+        };
+        input("api-key", KEY.to_owned());
+        input("schedule-id", schedule.to_owned());
+        input("timeout", format!("{}s", asked.timeout / SECOND));
+        input(
+            "poll-interval",
+            format!("{}s", asked.poll_interval / SECOND),
+        );
+        input("abort-unfinished", asked.abort.to_string());
+        input("junit-path", FILES[3].to_owned());
+        input("json-path", FILES[4].to_owned());
+        if asked.app_hash {
+            input("app-hash", self.world.builds[0].hash.clone());
+        }
+        if !asked.tolerated.is_empty() {
+            let fail_on: Vec<&str> = [
+                (Word::Failed, "failed"),
+                (Word::Incomplete, "incomplete"),
+                (Word::NotExecuted, "not-executed"),
+                (Word::Stopped, "stopped"),
+            ]
+            .into_iter()
+            .filter(|(word, _)| !asked.tolerated.contains(word))
+            .map(|(_, text)| text)
+            .collect();
+            input("fail-on", fail_on.join(", "));
+        }
+        for (name, value) in more {
+            input(name, value.clone());
+        }
+        env
+    }
+}
+
+fn millis(ms: Ms) -> Duration {
+    Duration::from_millis(ms.unsigned_abs())
+}
+
+/// Reads a file of the runner's as the runner does.
+fn heredocs(text: &str) -> Vec<(String, String)> {
+    let mut pairs = Vec::new();
+    let mut lines = text.lines();
+    while let Some((name, delimiter)) = lines.next().and_then(|line| line.split_once("<<")) {
+        let value: Vec<&str> = lines
+            .by_ref()
+            .take_while(|line| *line != delimiter)
+            .collect();
+        pairs.push((name.to_owned(), value.join("\n")));
+    }
+    pairs
+}

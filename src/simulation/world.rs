@@ -1,0 +1,874 @@
+//! Which worlds are there? Everything about one is drawn from its seed.
+//!
+//! A world is plain data: what users ask for, what becomes of their executions, how Sofy shows them,
+//! and what goes wrong on the way. Times are milliseconds. It stays within what a gate can know; the
+//! limits are said where they are drawn.
+
+use std::rc::Rc;
+
+use super::dice::Dice;
+
+/// Milliseconds since the world began, or since an execution did.
+pub(super) type Ms = i64;
+
+pub(super) const SECOND: Ms = 1_000;
+pub(super) const MINUTE: Ms = 60 * SECOND;
+
+/// A run settles when nothing has moved for seven seconds. What Sofy hides for longer, no gate that comes
+/// to an end can know; so rows mislead for less than this, once the group is shown as over.
+pub(super) const MISLEADS_FOR_LESS_THAN: Ms = 7 * SECOND;
+
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    pub(super) seed: u64,
+    pub(super) asked: Asked,
+    pub(super) story: Story,
+    pub(super) habits: Habits,
+    /// What becomes of every execution that we trigger.
+    pub(super) ours: Rc<Execution>,
+    /// Those of others, with the moment at which they begin; many before the world does.
+    pub(super) others: Vec<(Ms, Rc<Execution>)>,
+    pub(super) builds: Vec<Build>,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// The inputs.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) public: bool,
+    pub(super) timeout: Ms,
+    pub(super) poll_interval: Ms,
+    pub(super) tolerated: Vec<Word>,
+    pub(super) abort: bool,
+    pub(super) app_hash: bool,
+}
+
+/// What happens on the runner.
+#[derive(Clone, Debug)]
+pub(super) struct Story {
+    /// `wait: false`, and a gate in a later job after this long.
+    pub(super) detached: Option<Ms>,
+    /// The later job is a re-run of it alone.
+    pub(super) rerun: bool,
+    /// The workflow is cancelled: SIGINT, and SIGTERM 7.5 s later.
+    pub(super) cancelled: Option<Ms>,
+    /// The process is killed without a word.
+    pub(super) killed: Option<Ms>,
+}
+
+/// How Sofy shows what there is.
+#[derive(Clone, Debug)]
+pub(super) struct Habits {
+    pub(super) listing: Listing,
+    /// Every execution bears the time of the first one.
+    pub(super) time_never_changes: bool,
+    /// The time moves when a queued row starts.
+    pub(super) time_moves: bool,
+    /// Rows of the classic API name their group.
+    pub(super) names_group: bool,
+    /// Sofy's wall clock against the runner's.
+    pub(super) skew: Ms,
+    /// Its clock against that of its own `Date` header.
+    pub(super) date_skew: Ms,
+    pub(super) gives_date: bool,
+    pub(super) gives_executed_at: bool,
+    /// IDs as text; bare lists; spelling of words: one variant for all its life.
+    pub(super) shape: u64,
+    /// A round trip takes about this long.
+    pub(super) latency: Ms,
+    /// A new group is listed only after this long.
+    pub(super) lists_group_after: Ms,
+    pub(super) shuffles: bool,
+}
+
+/// Which executions the classic list shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listing {
+    All,
+    Newest,
+    /// The newest, once it has a row.
+    NewestWithRows,
+    /// The previous one too, for so long after the newest began.
+    Lingering(Ms),
+}
+
+/// One execution of the schedule; its times count from its beginning.
+#[derive(Clone, Debug)]
+pub(super) struct Execution {
+    pub(super) runs: Vec<Run>,
+    /// What Sofy says of the group, from when on.
+    pub(super) group: Vec<(Ms, Word)>,
+    /// When nothing of it changes any more.
+    pub(super) over: Ms,
+    /// From when on Sofy can abort it.
+    pub(super) abortable: Ms,
+    /// The build that was tested, by its place in the list.
+    pub(super) build: usize,
+}
+
+/// One scenario on one device.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) scenario: String,
+    pub(super) device: String,
+    /// When Sofy begins to list it.
+    pub(super) listed: Ms,
+    /// What it is listed as before it runs.
+    pub(super) waiting: Word,
+    /// What truly happens: `Running`, then how it ended, perhaps again.
+    pub(super) history: Vec<(Ms, Word)>,
+    /// What Sofy shows lags behind by this much.
+    pub(super) lag: Ms,
+    pub(super) noise: Vec<Noise>,
+}
+
+/// What Sofy shows of a row for a while instead of the truth.
+#[derive(Clone, Debug)]
+pub(super) struct Noise {
+    pub(super) from: Ms,
+    pub(super) until: Ms,
+    pub(super) shows: Shows,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shows {
+    Nothing,
+    Twice,
+    Word(Word),
+}
+
+/// What Sofy says, before it is spelled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Word {
+    Passed,
+    Failed,
+    Incomplete,
+    NotExecuted,
+    Stopped,
+    Running,
+    Queued,
+    Complete,
+    CompleteWithErrors,
+    /// One that no documentation lists.
+    New,
+}
+
+impl Word {
+    /// How it may be spelled.
+    pub(super) const fn spellings(self) -> &'static [&'static str] {
+        match self {
+            Self::Passed => &["Passed", "passed", "PASSED"],
+            Self::Failed => &["Failed", "failed", "FAILED"],
+            Self::Incomplete => &["Incomplete", "incomplete", "In Complete"],
+            Self::NotExecuted => &["Not Executed", "NotExecuted", "not_executed"],
+            Self::Stopped => &["Stopped", "Run Stopped", "stopped"],
+            Self::Running => &["Running", "running", "RUNNING"],
+            Self::Queued => &["Queued", "queued", "QUEUED"],
+            Self::Complete => &["Complete", "complete", "COMPLETE"],
+            Self::CompleteWithErrors => &[
+                "Complete with errors",
+                "CompleteWithErrors",
+                "complete-with-errors",
+            ],
+            Self::New => &["Passed with warnings", "Archived", "Pass"],
+        }
+    }
+
+    pub(super) const fn is_terminal(self) -> bool {
+        matches!(self, Self::Complete | Self::CompleteWithErrors)
+    }
+}
+
+/// A build in Sofy's list.
+#[derive(Clone, Debug)]
+pub(super) struct Build {
+    pub(super) hash: String,
+    pub(super) application: u64,
+    pub(super) id: String,
+    pub(super) friendly: String,
+    /// Rows name it by what a person called it.
+    pub(super) shown_by_friendly: bool,
+    /// It is listed from then on.
+    pub(super) listed: Ms,
+}
+
+impl Build {
+    pub(super) fn text(&self) -> &str {
+        if self.shown_by_friendly {
+            &self.friendly
+        } else {
+            &self.id
+        }
+    }
+}
+
+/// Something that goes wrong on the way.
+#[derive(Clone, Debug)]
+pub(super) struct Fault {
+    /// All calls, where it says none.
+    pub(super) on: Option<Call>,
+    pub(super) from: Ms,
+    pub(super) until: Ms,
+    /// How many of a hundred requests it strikes.
+    pub(super) percent: i64,
+    pub(super) trouble: Trouble,
+    /// Whether Sofy does what it was asked for all the same.
+    pub(super) happens: bool,
+}
+
+/// A kind of request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Call {
+    Trigger,
+    Groups,
+    Rows,
+    Builds,
+    Abort,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trouble {
+    /// No connection was made: it certainly did not happen.
+    Refused,
+    ConnectionHangs,
+    Reset,
+    Hangs,
+    /// The answer comes, but late.
+    Slow(Ms),
+    /// Refused in so many words, with the seconds of `Retry-After`.
+    TooMany(Option<u64>),
+    Unavailable(Option<u64>),
+    Status(u16),
+    /// A page of a gateway, with status 200.
+    Page,
+    CutOff,
+    Truncated,
+    /// 200 with this for a body.
+    Says(&'static str),
+    /// An error that quotes the key.
+    QuotesKey(u16),
+}
+
+impl Trouble {
+    /// Whether a request that meets it is never carried out.
+    pub(super) const fn is_certain_refusal(self) -> bool {
+        match self {
+            Self::Refused
+            | Self::ConnectionHangs
+            | Self::TooMany(_)
+            | Self::Unavailable(Some(_)) => true,
+            Self::Status(status) | Self::QuotesKey(status) => status < 500 && status != 408,
+            Self::Unavailable(None)
+            | Self::Reset
+            | Self::Hangs
+            | Self::Slow(_)
+            | Self::Page
+            | Self::CutOff
+            | Self::Truncated
+            | Self::Says(_) => false,
+        }
+    }
+}
+
+impl World {
+    pub(super) fn of(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        let public = dice.percent(50);
+        let builds = builds(&mut dice);
+        let ours = Execution::draw(&mut dice, &builds);
+        let asked = Asked::draw(&mut dice, public, &ours);
+        let story = Story::draw(&mut dice, &ours);
+        let habits = Habits::draw(&mut dice);
+        let others = others(&mut dice, &ours, &builds);
+        let faults = faults(&mut dice, &ours);
+        Self {
+            seed,
+            asked,
+            story,
+            habits,
+            ours: Rc::new(ours),
+            others,
+            builds,
+            faults,
+        }
+    }
+}
+
+impl World {
+    /// Worlds like this one with something left out, the largest things first.
+    pub(super) fn simpler(&self) -> Vec<Self> {
+        let mut worlds = Vec::new();
+        let mut without = |change: &dyn Fn(&mut Self)| {
+            let mut world = self.clone();
+            change(&mut world);
+            worlds.push(world);
+        };
+        without(&|world| world.faults.clear());
+        without(&|world| world.others.clear());
+        without(&|world| world.story.killed = None);
+        without(&|world| world.story.cancelled = None);
+        without(&|world| world.story.detached = None);
+        without(&|world| world.story.rerun = false);
+        for n in 0..self.faults.len() {
+            without(&|world| _ = world.faults.remove(n));
+            without(&|world| world.faults[n].percent = 100);
+            without(&|world| world.faults[n].from = 0);
+        }
+        for n in 0..self.others.len() {
+            without(&|world| _ = world.others.remove(n));
+            for simpler in self.others[n].1.simpler() {
+                let simpler = Rc::new(simpler);
+                without(&|world| world.others[n].1 = Rc::clone(&simpler));
+            }
+        }
+        for simpler in self.ours.simpler() {
+            let simpler = Rc::new(simpler);
+            without(&|world| world.ours = Rc::clone(&simpler));
+        }
+        without(&|world| world.asked.tolerated.clear());
+        without(&|world| world.asked.app_hash = false);
+        without(&|world| world.asked.abort = true);
+        without(&|world| world.asked.poll_interval = 15 * SECOND);
+        without(&|world| world.asked.timeout = 60 * MINUTE);
+        without(&|world| world.habits.listing = Listing::All);
+        without(&|world| world.habits.time_never_changes = false);
+        without(&|world| world.habits.time_moves = false);
+        without(&|world| world.habits.names_group = false);
+        without(&|world| world.habits.skew = 0);
+        without(&|world| world.habits.date_skew = 0);
+        without(&|world| world.habits.gives_date = true);
+        without(&|world| world.habits.gives_executed_at = true);
+        without(&|world| world.habits.lists_group_after = 0);
+        without(&|world| world.habits.shape = 0xff_ff00);
+        without(&|world| world.habits.latency = 100);
+        without(&|world| world.habits.shuffles = false);
+        worlds.retain(|world| world.ours.is_tame());
+        worlds
+    }
+}
+
+impl Execution {
+    fn simpler(&self) -> Vec<Self> {
+        let mut simpler = Vec::new();
+        let mut without = |change: &dyn Fn(&mut Self)| {
+            let mut execution = self.clone();
+            change(&mut execution);
+            simpler.push(execution);
+        };
+        let half = self.runs.len() / 2;
+        if half > 0 {
+            without(&|execution| drop(execution.runs.drain(..half)));
+            without(&|execution| execution.runs.truncate(half));
+        }
+        if self.runs.len() < 12 {
+            for n in 0..self.runs.len() {
+                without(&|execution| _ = execution.runs.remove(n));
+            }
+        }
+        for n in 0..self.group.len().saturating_sub(1) {
+            without(&|execution| _ = execution.group.remove(n));
+        }
+        without(&|execution| {
+            for run in &mut execution.runs {
+                run.noise.clear();
+            }
+        });
+        without(&|execution| {
+            for run in &mut execution.runs {
+                run.lag = 0;
+            }
+        });
+        without(&|execution| {
+            for run in &mut execution.runs {
+                run.listed = 0;
+            }
+        });
+        without(&|execution| {
+            for run in &mut execution.runs {
+                run.waiting = Word::Running;
+            }
+        });
+        without(&|execution| execution.build = 0);
+        simpler
+    }
+}
+
+impl Asked {
+    fn draw(dice: &mut Dice, public: bool, ours: &Execution) -> Self {
+        let timeout = if dice.percent(75) {
+            ours.over + 5 * MINUTE
+        } else {
+            dice.spread(SECOND, 2 * ours.over + MINUTE)
+        };
+        let all = [
+            Word::Failed,
+            Word::Incomplete,
+            Word::NotExecuted,
+            Word::Stopped,
+        ];
+        let tolerated = if dice.percent(80) {
+            Vec::new()
+        } else {
+            all.into_iter().filter(|_| dice.percent(40)).collect()
+        };
+        Self {
+            public,
+            timeout: timeout / SECOND * SECOND + SECOND,
+            poll_interval: dice.pick(&[1, 2, 5, 15, 15, 15, 15, 30, 60, 600]) * SECOND,
+            // Something has to be left to fail on.
+            tolerated: if tolerated.len() == all.len() {
+                Vec::new()
+            } else {
+                tolerated
+            },
+            abort: dice.percent(80),
+            app_hash: dice.percent(40),
+        }
+    }
+}
+
+impl Story {
+    fn draw(dice: &mut Dice, ours: &Execution) -> Self {
+        let whole = ours.over + 2 * MINUTE;
+        let detached = dice.percent(15).then(|| dice.from(0, whole));
+        Self {
+            detached,
+            rerun: detached.is_some() && dice.percent(30),
+            cancelled: dice.percent(12).then(|| dice.from(0, whole)),
+            killed: dice.percent(6).then(|| dice.from(0, whole)),
+        }
+    }
+}
+
+impl Habits {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            listing: match dice.from(0, 3) {
+                0 => Listing::All,
+                1 => Listing::Newest,
+                2 => Listing::NewestWithRows,
+                _ => Listing::Lingering(dice.from(0, MINUTE)),
+            },
+            time_never_changes: dice.percent(15),
+            time_moves: dice.percent(5),
+            names_group: dice.percent(20),
+            skew: dice.from(-14, 14) * 60 * MINUTE,
+            date_skew: dice.from(-SECOND, SECOND),
+            gives_date: dice.percent(80),
+            gives_executed_at: dice.percent(80),
+            shape: dice.next(),
+            latency: dice.spread(10, 2 * SECOND),
+            lists_group_after: if dice.percent(70) {
+                0
+            } else {
+                dice.from(0, 10 * SECOND)
+            },
+            shuffles: dice.percent(50),
+        }
+    }
+}
+
+impl Execution {
+    /// A run of some devices, each of which works through the scenarios one by one.
+    fn draw(dice: &mut Dice, builds: &[Build]) -> Self {
+        let devices = dice.spread(1, 6);
+        let scenarios = if dice.percent(3) {
+            dice.from(20, 60)
+        } else {
+            dice.spread(1, 10)
+        };
+        let length = dice.spread(SECOND, 2 * MINUTE);
+        let queue = if dice.percent(50) {
+            dice.from(0, 3 * SECOND)
+        } else {
+            dice.spread(SECOND, 5 * MINUTE)
+        };
+        let listed_at_once = dice.percent(60);
+        let waiting = dice.pick(&[Word::Running, Word::Running, Word::Running, Word::Queued]);
+        let lag = if dice.percent(60) {
+            0
+        } else {
+            dice.from(0, 6 * SECOND)
+        };
+        let luck = dice.pick(&[0, 0, 0, 0, 3, 10, 50]);
+        let retries = dice.percent(10);
+        let mut runs = Vec::new();
+        let mut over = queue;
+        for device in 0..devices {
+            let lost = dice.percent(luck / 3);
+            let mut at = queue + dice.from(0, SECOND);
+            for scenario in 0..scenarios {
+                if dice.percent(2) {
+                    continue;
+                }
+                let begins = at + dice.from(0, SECOND);
+                let mut ends = begins + dice.spread(length / 4 + 1, length * 2);
+                let word = if lost && dice.percent(50) {
+                    Word::Incomplete
+                } else if dice.percent(luck) {
+                    dice.pick(&[
+                        Word::Failed,
+                        Word::Failed,
+                        Word::Failed,
+                        Word::Incomplete,
+                        Word::NotExecuted,
+                        Word::Stopped,
+                        Word::New,
+                    ])
+                } else {
+                    Word::Passed
+                };
+                let mut history = vec![(begins, Word::Running), (ends, word)];
+                if word == Word::Failed && retries && dice.percent(70) {
+                    let again = ends + dice.from(0, 20 * SECOND);
+                    ends = again + dice.spread(length / 4 + 1, length * 2);
+                    history.push((again, Word::Running));
+                    history.push((ends, dice.pick(&[Word::Passed, Word::Passed, Word::Failed])));
+                }
+                at = ends;
+                over = over.max(ends);
+                let listed = if listed_at_once {
+                    dice.from(0, SECOND)
+                } else {
+                    begins + dice.from(0, SECOND)
+                };
+                runs.push(Run {
+                    scenario: format!("Scenario {scenario}"),
+                    device: format!("Device {device}"),
+                    listed,
+                    waiting,
+                    history,
+                    lag,
+                    noise: Vec::new(),
+                });
+            }
+        }
+        if dice.percent(2) {
+            runs.clear();
+        }
+        let mut execution = Self {
+            runs,
+            group: Vec::new(),
+            over,
+            abortable: dice.pick(&[0, 0, 2 * SECOND]),
+            build: 0,
+        };
+        execution.group = execution.draw_group(dice, queue);
+        execution.draw_noise(dice);
+        execution.build = if dice.percent(80) {
+            0
+        } else {
+            usize::try_from(dice.from(0, i64::try_from(builds.len()).unwrap_or(1) - 1)).unwrap_or(0)
+        };
+        execution.tame();
+        execution
+    }
+
+    fn draw_group(&self, dice: &mut Dice, queue: Ms) -> Vec<(Ms, Word)> {
+        let begins = (queue + dice.from(-2 * SECOND, 2 * SECOND)).max(1);
+        let all_tested = self
+            .runs
+            .iter()
+            .all(|run| matches!(run.end(), Word::Passed | Word::Failed));
+        let end = if dice.percent(1) {
+            Word::New
+        } else if all_tested && !dice.percent(2) {
+            Word::Complete
+        } else {
+            Word::CompleteWithErrors
+        };
+        // Ahead of the last row, behind it, or with it.
+        let over = match dice.from(0, 3) {
+            0 => self.over - dice.from(0, 30 * SECOND),
+            1 => self.over + dice.from(0, 30 * SECOND),
+            _ => self.over + dice.from(0, SECOND),
+        };
+        let over = over.max(begins + 1);
+        let mut words = vec![(0, Word::Queued), (begins, Word::Running)];
+        if dice.percent(10) && over - begins > MINUTE {
+            // Once only, and for less than seven seconds: it looks like the end between two batches.
+            let flash = dice.from(begins, over - MINUTE);
+            words.push((flash, Word::Complete));
+            words.push((
+                flash + dice.from(1, MISLEADS_FOR_LESS_THAN - 1),
+                Word::Running,
+            ));
+        }
+        words.push((over, end));
+        if dice.percent(5) {
+            let back = over + dice.from(1, 20 * SECOND);
+            words.push((back, Word::Running));
+            words.push((back + dice.from(1, 10 * SECOND), end));
+        }
+        words
+    }
+
+    fn draw_noise(&mut self, dice: &mut Dice) {
+        if !dice.percent(20) {
+            return;
+        }
+        for run in &mut self.runs {
+            if !dice.percent(20) {
+                continue;
+            }
+            let from = dice.from(run.listed, self.over + 30 * SECOND);
+            run.noise.push(Noise {
+                from,
+                until: from + dice.spread(SECOND, 20 * SECOND),
+                shows: dice.pick(&[
+                    Shows::Nothing,
+                    Shows::Nothing,
+                    Shows::Twice,
+                    Shows::Word(Word::Running),
+                    Shows::Word(Word::Passed),
+                    Shows::Word(Word::Failed),
+                ]),
+            });
+        }
+    }
+
+    /// Keeps the execution within what a gate can know.
+    fn tame(&mut self) {
+        let over = self.shown_over().last().map_or(0, |(from, _)| *from);
+        for run in &mut self.runs {
+            if run.misleads_for(over) >= MISLEADS_FOR_LESS_THAN {
+                run.noise.clear();
+            }
+            if run.misleads_for(over) >= MISLEADS_FOR_LESS_THAN {
+                run.lag = 0;
+            }
+            if run.misleads_for(over) >= MISLEADS_FOR_LESS_THAN {
+                run.listed = run.listed.min(over);
+            }
+        }
+    }
+
+    /// Tells whether a gate can know the truth: wherever the group is shown as over for long enough to
+    /// be believed, no row misleads for that long.
+    fn is_tame(&self) -> bool {
+        self.shown_over().iter().all(|(from, until)| {
+            let is_believed = until - from >= MISLEADS_FOR_LESS_THAN;
+            let misleads = |run: &Run| run.misleads_for(*from) >= MISLEADS_FOR_LESS_THAN;
+            !is_believed || !self.runs.iter().any(misleads)
+        })
+    }
+
+    /// When the group is shown as over, with the moments in between at which it is not.
+    fn shown_over(&self) -> Vec<(Ms, Ms)> {
+        let mut periods: Vec<(Ms, Ms)> = Vec::new();
+        for (n, (at, word)) in self.group.iter().enumerate() {
+            if !word.is_terminal() && *word != Word::New {
+                continue;
+            }
+            let until = self.group.get(n + 1).map_or(Ms::MAX / 2, |(next, _)| *next);
+            match periods.last_mut() {
+                Some(last) if at - last.1 < 15 * SECOND => last.1 = until,
+                Some(_) | None => periods.push((*at, until)),
+            }
+        }
+        periods
+    }
+
+    /// When Sofy shows all of it as it is, for good.
+    pub(super) fn shown_whole(&self) -> Ms {
+        let group = self.group.last().map_or(0, |(at, _)| *at);
+        let rows = self.runs.iter().flat_map(|run| {
+            let noise = run.noise.iter().map(|noise| noise.until);
+            noise.chain([
+                run.listed,
+                run.history.last().map_or(0, |(at, _)| *at) + run.lag,
+            ])
+        });
+        rows.max().unwrap_or(0).max(group)
+    }
+
+    /// What has become of the group, whatever Sofy says of it.
+    pub(super) fn truth(&self) -> Vec<Word> {
+        self.runs.iter().map(Run::end).collect()
+    }
+}
+
+impl Run {
+    pub(super) fn end(&self) -> Word {
+        self.history.last().map_or(Word::New, |(_, word)| *word)
+    }
+
+    /// What Sofy shows of the row at a moment.
+    pub(super) fn shown(&self, at: Ms) -> Shows {
+        if at < self.listed {
+            return Shows::Nothing;
+        }
+        if let Some(noise) = self
+            .noise
+            .iter()
+            .find(|noise| (noise.from..noise.until).contains(&at))
+            && noise.shows != Shows::Twice
+        {
+            return noise.shows;
+        }
+        Shows::Word(self.truth(at - self.lag))
+    }
+
+    pub(super) fn is_shown_twice(&self, at: Ms) -> bool {
+        self.noise
+            .iter()
+            .any(|noise| noise.shows == Shows::Twice && (noise.from..noise.until).contains(&at))
+    }
+
+    /// How long Sofy may mislead after a moment: from the first time the row is missing, or shown as
+    /// passed without being so, to the last.
+    fn misleads_for(&self, over: Ms) -> Ms {
+        let mut edges: Vec<Ms> = self
+            .noise
+            .iter()
+            .flat_map(|noise| [noise.from, noise.until])
+            .chain(self.history.iter().flat_map(|(at, _)| [*at, at + self.lag]))
+            .chain([over, self.listed])
+            .filter(|at| *at >= over)
+            .collect();
+        edges.sort_unstable();
+        let misleads = |at: Ms| match self.shown(at) {
+            Shows::Nothing => true,
+            Shows::Word(Word::Passed) => self.truth(at) != Word::Passed,
+            Shows::Twice | Shows::Word(_) => false,
+        };
+        let mut misleading = edges.windows(2).filter(|pair| misleads(pair[0]));
+        let Some(first) = misleading.next() else {
+            return 0;
+        };
+        misleading.next_back().unwrap_or(first)[1] - first[0]
+    }
+
+    /// Where it stands at a moment.
+    fn truth(&self, at: Ms) -> Word {
+        self.history
+            .iter()
+            .rev()
+            .find(|(since, _)| *since <= at)
+            .map_or(self.waiting, |(_, word)| *word)
+    }
+}
+
+/// The first one is ours.
+fn builds(dice: &mut Dice) -> Vec<Build> {
+    let count = dice.from(1, 4);
+    (0..count)
+        .map(|n| {
+            let same_text = n > 0 && dice.percent(15);
+            let id = if same_text { 0 } else { n };
+            Build {
+                hash: format!("{:032x}", 0x4dde_0684_21cc_e336_u64 + n.unsigned_abs()),
+                application: u64::from(n > 0 && dice.percent(15)),
+                id: if dice.percent(5) {
+                    String::new()
+                } else {
+                    format!("2.3.{id}(20306{id})")
+                },
+                friendly: if dice.percent(30) {
+                    format!("Nightly {id}")
+                } else {
+                    String::new()
+                },
+                shown_by_friendly: dice.percent(15),
+                listed: if dice.percent(70) {
+                    Ms::MIN
+                } else {
+                    dice.from(0, 10 * MINUTE)
+                },
+            }
+        })
+        .collect()
+}
+
+fn others(dice: &mut Dice, ours: &Execution, builds: &[Build]) -> Vec<(Ms, Rc<Execution>)> {
+    let mut others = Vec::new();
+    for _ in 0..dice.pick(&[0, 1, 1, 1, 2, 3]) {
+        let mut execution = Execution::draw(dice, builds);
+        if dice.percent(50) {
+            execution = Execution {
+                runs: ours
+                    .runs
+                    .iter()
+                    .map(|run| Run {
+                        history: vec![
+                            (run.history[0].0, Word::Running),
+                            (
+                                run.history[0].0 + SECOND,
+                                dice.pick(&[Word::Passed, Word::Passed, Word::Failed]),
+                            ),
+                        ],
+                        noise: Vec::new(),
+                        ..run.clone()
+                    })
+                    .collect(),
+                ..execution
+            };
+        }
+        let began = if dice.percent(70) {
+            -execution.over - dice.spread(SECOND, 24 * 60 * MINUTE)
+        } else {
+            dice.from(-execution.over, ours.over + 2 * MINUTE)
+        };
+        others.push((began, Rc::new(execution)));
+    }
+    others
+}
+
+fn faults(dice: &mut Dice, ours: &Execution) -> Vec<Fault> {
+    if dice.percent(40) {
+        return Vec::new();
+    }
+    let whole = ours.over + 2 * MINUTE;
+    (0..dice.spread(1, 6))
+        .map(|_| {
+            let from = if dice.percent(30) {
+                0
+            } else {
+                dice.from(0, whole)
+            };
+            let trouble = trouble(dice);
+            Fault {
+                on: match dice.from(0, 9) {
+                    0 | 1 => Some(Call::Trigger),
+                    2 => Some(Call::Groups),
+                    3 => Some(Call::Rows),
+                    4 => Some(Call::Builds),
+                    5 => Some(Call::Abort),
+                    _ => None,
+                },
+                from,
+                until: from + dice.spread(SECOND, whole + 1),
+                percent: dice.pick(&[10, 30, 70, 100]),
+                trouble,
+                happens: !trouble.is_certain_refusal() && dice.percent(50),
+            }
+        })
+        .collect()
+}
+
+fn trouble(dice: &mut Dice) -> Trouble {
+    match dice.from(0, 14) {
+        0 => Trouble::Refused,
+        1 => Trouble::ConnectionHangs,
+        2 | 3 => Trouble::Reset,
+        4 => Trouble::Hangs,
+        5 | 6 => Trouble::Slow(dice.spread(SECOND, 40 * SECOND)),
+        7 => Trouble::TooMany(dice.percent(50).then(|| dice.spread(1, 120).unsigned_abs())),
+        8 => Trouble::Unavailable(dice.percent(50).then(|| dice.spread(1, 120).unsigned_abs())),
+        9 => Trouble::Status(dice.pick(&[400, 401, 403, 404, 408, 409, 302, 500, 502, 504])),
+        10 => Trouble::Page,
+        11 => Trouble::CutOff,
+        12 => Trouble::Truncated,
+        13 => Trouble::Says(dice.pick(&[
+            "",
+            "null",
+            "{}",
+            "[]",
+            "{\"data\":null}",
+            "\"ok\"",
+            "[1]",
+            "[{}]",
+        ])),
+        _ => Trouble::QuotesKey(dice.pick(&[400, 401, 500, 502])),
+    }
+}
