@@ -261,31 +261,6 @@ fn table(markdown: &str, heading: &str) -> Vec<Vec<String>> {
     rows
 }
 
-#[test]
-fn the_page_of_the_upload_has_its_inputs_and_outputs() {
-    let page = read("upload/README.md");
-    let action = yaml(&read("upload/action.yml"));
-
-    let rows = table(&page, "## Inputs");
-    for row in &rows {
-        let input = &action["inputs"][row[0].trim_matches('`')];
-        assert_eq!(row[1] == "yes", input["required"] == true, "{row:?}");
-        if let Some(default) = input["default"].as_str() {
-            assert_eq!(row[2], format!("`{default}`"), "{row:?}");
-        }
-    }
-    let names = |rows: &[Vec<String>]| -> BTreeSet<String> {
-        let names = rows.iter().map(|row| row[0].trim_matches('`').to_owned());
-        names.collect()
-    };
-    let known = |object: &Value| keys(object).into_iter().map(str::to_owned).collect();
-    assert_eq!(names(&rows), known(&action["inputs"]));
-    assert_eq!(
-        names(&table(&page, "## Outputs")),
-        known(&action["outputs"])
-    );
-}
-
 /// The program's text, without the line breaks inside of string literals.
 fn sources() -> String {
     let folders = ["src", "src/github", "src/inputs", "src/report", "src/sofy"];
@@ -461,7 +436,8 @@ fn workflows_refer_to_steps_jobs_and_outputs_that_exist() {
 #[test]
 fn where_a_build_was_uploaded_the_gate_refuses_a_blank_hash() {
     let mut seen = 0;
-    for workflow in workflows() {
+    let copied = |workflow: &Workflow| !workflow.place.starts_with("tests/");
+    for workflow in workflows().into_iter().filter(copied) {
         let all: Vec<Ours> = workflow.jobs().flat_map(|(_, job)| ours(job)).collect();
         if !all.iter().any(Ours::is_upload) {
             continue;
