@@ -16,6 +16,8 @@ use std::{env, fs, process};
 
 #[path = "../tests/fake_sofy/mod.rs"]
 mod fake_sofy;
+#[path = "../tests/file_command/mod.rs"]
+mod file_command;
 
 use fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script};
 
@@ -148,7 +150,7 @@ fn step(
         .status()?;
     Ok(Step {
         status,
-        outputs: outputs(&fs::read_to_string(&output)?),
+        outputs: file_command::read(&fs::read_to_string(&output)?)?,
         summary: fs::read_to_string(&summary)?,
     })
 }
@@ -203,22 +205,4 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
         return Err(format!("cargo built no {}", binary.display()).into());
     }
     Ok(binary)
-}
-
-/// Reads the outputs back; the last of a name wins, as with the runner.
-fn outputs(text: &str) -> Vec<(String, String)> {
-    let mut outputs: Vec<(String, String)> = Vec::new();
-    let mut lines = text.lines();
-    while let Some(line) = lines.next() {
-        let Some((name, delimiter)) = line.split_once("<<") else {
-            continue;
-        };
-        let value: Vec<&str> = lines
-            .by_ref()
-            .take_while(|line| *line != delimiter)
-            .collect();
-        outputs.retain(|(known, _)| known != name);
-        outputs.push((name.to_owned(), value.join("\n")));
-    }
-    outputs
 }

@@ -538,6 +538,30 @@ mod tests {
                 2,
             ),
             (
+                "another execution takes the place of some of our rows",
+                old(),
+                vec![
+                    [
+                        new(&["Running"]),
+                        vec![row("S1", "2022-10-08T09:01:00", "Running")],
+                    ]
+                    .concat(),
+                    vec![
+                        row("S1", "2022-10-08T09:01:00", "Passed"),
+                        row("S0", LATER, "Passed"),
+                    ],
+                ],
+                vec![],
+                2,
+            ),
+            (
+                "a schedule that never ran, and whose rows have no time",
+                vec![],
+                vec![rows("", &["Passed"])],
+                vec!["Passed"],
+                0,
+            ),
+            (
                 "another execution is listed beside ours",
                 old(),
                 vec![
@@ -707,6 +731,17 @@ mod tests {
                 &["Passed"],
                 1,
                 "a row without a time",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(YESTERDAY, &["Failed"]),
+                    named(rows(TODAY, &["Passed"]), "77"),
+                ]
+                .concat(),
+                &["Passed"],
+                0,
+                "ours name their group, and the others are old",
             ),
         ] {
             assert_eq!(

@@ -159,7 +159,6 @@ impl History {
         }
         let still = over
             && !blind
-            && self.over_since.is_some()
             && self
                 .latest
                 .as_ref()
@@ -406,7 +405,7 @@ fn same(one: &Snapshot, other: &Snapshot) -> bool {
 mod tests {
     use super::*;
     use crate::fixtures::{at, test_run, test_runs};
-    use crate::test_run::Group;
+    use crate::test_run::{Ambiguous, Doubt, Group};
 
     fn seen(group: &str, test_runs: Vec<TestRun>) -> Snapshot {
         Snapshot {
@@ -583,6 +582,24 @@ mod tests {
             ),
             (
                 vec![
+                    (0, "Complete", running()),
+                    (10, "Running", running()),
+                    (100, "Complete", running()),
+                ],
+                None,
+                "the group was over for a moment only, and is again just now",
+            ),
+            (
+                vec![
+                    (0, "Complete", vec![]),
+                    (19, "Complete with errors", vec![]),
+                    (21, "Complete with errors", vec![]),
+                ],
+                Some(Standing::Stuck(Obstacle::Empty)),
+                "nothing, and the group itself is not still",
+            ),
+            (
+                vec![
                     (0, "Complete", vec![]),
                     (10, "Complete", vec![]),
                     (20, "Complete", vec![]),
@@ -613,6 +630,50 @@ mod tests {
     }
 
     #[test]
+    fn a_doubt_that_goes_away_is_a_change_too() {
+        let mut history = History::new(Generation::Classic);
+        let doubted = Snapshot {
+            ambiguous: Some(Ambiguous {
+                rows: 1,
+                doubt: Doubt::EarlierExecution,
+            }),
+            ..seen("Complete", test_runs(&["Passed"]))
+        };
+        let at = Duration::ZERO;
+        let taken = Taken {
+            began: at,
+            ended: at,
+        };
+        history.take(doubted, taken);
+
+        let after = play(
+            &mut history,
+            &[
+                (4, "Complete", test_runs(&["Passed"])),
+                (8, "Complete", test_runs(&["Passed"])),
+            ],
+        );
+
+        assert_ne!(after.last(), Some(&Standing::Settled));
+    }
+
+    #[test]
+    fn rows_that_come_and_go_for_ever_are_an_end_too() {
+        let looks: Vec<_> = (0..40)
+            .map(|n| {
+                let rows = [&["Passed"][..], &["Passed", "Passed"]];
+                (n as u64 * 2, "Complete", test_runs(rows[n % 2]))
+            })
+            .collect();
+
+        assert!(
+            matches!(last(&looks), Some(Standing::Stuck(_))),
+            "{:?}",
+            last(&looks)
+        );
+    }
+
+    #[test]
     fn a_list_that_flickers_for_ever_is_an_end_too() {
         let looks: Vec<_> = (0..40)
             .map(|n| {
@@ -624,6 +685,13 @@ mod tests {
             .collect();
 
         assert_eq!(last(&looks), Some(Standing::Stuck(Obstacle::Changing)));
+    }
+
+    fn same_slot(statuses: &[&str]) -> Vec<TestRun> {
+        statuses
+            .iter()
+            .map(|status| at("2024-05-01T10:00:00", "S", "D", status))
+            .collect()
     }
 
     fn lost(generation: Generation, looks: &[(u64, &str, Vec<TestRun>)]) -> (usize, usize) {
@@ -644,6 +712,59 @@ mod tests {
                 vec![(0, "Running", failed()), (5, "Complete", passed())],
                 (1, 0),
                 "it says otherwise all at once",
+            ),
+            (
+                public,
+                vec![
+                    (0, "Running", failed()),
+                    (5, "Running", passed()),
+                    (9, "Complete", passed()),
+                ],
+                (1, 0),
+                "nobody saw it run again",
+            ),
+            (
+                public,
+                vec![
+                    (0, "Running", test_runs(&["Stopped", "Passed"])),
+                    (5, "Complete", passed()),
+                ],
+                (1, 0),
+                "whatever it was, if it was no pass",
+            ),
+            (
+                public,
+                vec![
+                    (0, "Running", same_slot(&["Failed", "Running"])),
+                    (5, "Running", same_slot(&["Running"])),
+                    (9, "Complete", same_slot(&["Passed", "Passed"])),
+                ],
+                (1, 0),
+                "what ran in its slot ran before",
+            ),
+            (
+                public,
+                vec![
+                    (0, "Running", same_slot(&["Failed", "Stopped"])),
+                    (5, "Running", same_slot(&["Running"])),
+                    (9, "Complete", same_slot(&["Passed", "Passed"])),
+                ],
+                (1, 1),
+                "one that runs again makes good for one",
+            ),
+            (
+                public,
+                vec![
+                    (0, "Running", same_slot(&["Failed"])),
+                    (5, "Running", same_slot(&["Running"])),
+                    (
+                        9,
+                        "Complete",
+                        vec![at("2024-05-01T11:00:00", "S", "D", "Passed")],
+                    ),
+                ],
+                (1, 1),
+                "it ran again, and another stands in its place",
             ),
             (
                 public,

@@ -304,8 +304,8 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
             .is_some_and(|provenance| !provenance.is_verified())
     {
         return failure(
-            "every test run passed, but the answer to the trigger was lost, and nothing proves that \
-             the group that was found is ours",
+            "nothing in the group failed, but the answer to the trigger was lost, and nothing proves \
+             that the group is ours",
         )
         .advise(
             "Look at the group in Sofy's portal. If it is ours, run the job again with its ID as the \
@@ -672,6 +672,22 @@ mod tests {
     }
 
     #[test]
+    fn each_conclusion_has_its_word_and_its_exit_status() {
+        for (conclusion, word, status) in [
+            (Conclusion::Success, "success", 0),
+            (Conclusion::Detached, "detached", 0),
+            (Conclusion::Failure, "failure", 1),
+            (Conclusion::Error, "error", 2),
+            (Conclusion::TimedOut, "timed_out", 3),
+            (Conclusion::Cancelled, "cancelled", 130),
+        ] {
+            assert_eq!(conclusion.as_str(), word);
+            assert_eq!(conclusion.exit_status(), status, "{word}");
+            assert_eq!(conclusion.is_green(), status == 0, "{word}");
+        }
+    }
+
+    #[test]
     fn what_to_do_next_depends_on_what_went_wrong() {
         for (statuses, advice, why) in [
             (&["Failed"][..], "Open the test runs", "the app's own"),
@@ -808,6 +824,13 @@ mod tests {
             verdict.reason.ends_with("995 of other statuses"),
             "{verdict:?}"
         );
+        assert!(verdict.reason.len() < 300, "{verdict:?}");
+
+        let mut gone = seen("Complete", &["Passed"], Ending::Settled);
+        gone.lost = vec![failed(); 1_000];
+        let reason = judge(&gone, &strict()).reason;
+        assert!(reason.ends_with("995 more"), "{reason}");
+        assert!(reason.len() < 300, "{reason}");
     }
 
     #[test]

@@ -12,6 +12,8 @@
 
 #[path = "fake_sofy/mod.rs"]
 mod fake_sofy;
+#[path = "file_command/mod.rs"]
+mod file_command;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
@@ -317,19 +319,7 @@ impl Ended {
     /// Names and values in one of the runner's files, as the runner reads them.
     fn pairs(&self, variable: &str) -> Try<BTreeMap<String, String>> {
         let text = fs::read_to_string(self.file(variable))?;
-        let mut pairs = BTreeMap::new();
-        let mut lines = text.lines();
-        while let Some(line) = lines.next() {
-            let (name, delimiter) = line
-                .split_once("<<")
-                .ok_or_else(|| format!("not a heredoc: {line}"))?;
-            let value: Vec<&str> = lines
-                .by_ref()
-                .take_while(|line| *line != delimiter)
-                .collect();
-            pairs.insert(name.to_owned(), value.join("\n"));
-        }
-        Ok(pairs)
+        Ok(BTreeMap::from_iter(file_command::read(&text)?))
     }
 
     fn warnings(&self) -> Vec<&str> {

@@ -126,6 +126,11 @@ mod tests {
             message(Level::Error, "a=b, c: 5%", "x"),
             "::error title=a=b%2C c%3A 5%25::x"
         );
+        assert_eq!(
+            message(Level::Error, "", "5%0A\nb"),
+            "::error::5%250A%0Ab",
+            "the runner resolves what we escape, and nothing else"
+        );
     }
 
     proptest! {

@@ -732,6 +732,24 @@ mod tests {
             ),
             ("INPUT_APP-HASH", "a b", "not the hash", "two words"),
             (
+                "INPUT_APP-HASH",
+                "none",
+                "not the hash",
+                "a word for nothing",
+            ),
+            (
+                "INPUT_APP-HASH",
+                "TRUE",
+                "not the hash",
+                "an answer, no hash",
+            ),
+            (
+                "INPUT_APP-HASH",
+                "false",
+                "not the hash",
+                "an answer, no hash",
+            ),
+            (
                 "INPUT_REQUIRE-APP-HASH",
                 "true",
                 "app-hash: is blank",
@@ -820,6 +838,47 @@ mod tests {
 
             assert_eq!(problems.len(), 1, "{name}={value}: {problems:?}");
             assert!(problems[0].contains(words), "{why}: {problems:?}");
+        }
+    }
+
+    #[test]
+    fn inputs_that_do_not_go_together_are_one_problem() {
+        const GUID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+        let public = ("INPUT_SCHEDULE-ID", GUID);
+        let attach = ("INPUT_TEST-RUN-GROUP-ID", "77");
+        for (pairs, words) in [
+            (
+                &[public, attach, ("INPUT_DEVICE-SERIALS", "a")][..],
+                "device-serials: does not go with",
+            ),
+            (
+                &[public, attach, ("INPUT_WAIT", "false")],
+                "wait: false does not go with",
+            ),
+            (
+                &[public, attach, ("INPUT_RESULTS-AFTER", "none")],
+                "results-after: is for the classic API only",
+            ),
+            (
+                &[public, ("INPUT_RESULTS-AFTER", "none")],
+                "results-after: goes with",
+            ),
+            (
+                &[
+                    ("INPUT_JUNIT-PATH", "a/../report"),
+                    ("INPUT_JSON-PATH", "report"),
+                ],
+                "json-path: is the same file",
+            ),
+            (
+                &[("INPUT_SCHEDULE-ID", "3f2504e04f8941d39a0c0305e82c3301")],
+                "neither a number nor a GUID",
+            ),
+        ] {
+            let problems = parsed(pairs).expect_err(words);
+
+            assert_eq!(problems.len(), 1, "{pairs:?}: {problems:?}");
+            assert!(problems[0].contains(words), "{pairs:?}: {problems:?}");
         }
     }
 

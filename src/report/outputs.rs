@@ -7,6 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::report::Report;
 use crate::test_run::{TestRun, TestStatus};
+use crate::text::is_invisible;
 use crate::verdict::Bearing;
 
 /// The most bytes that `results-json` takes.
@@ -195,11 +196,7 @@ fn serialized(value: &impl Serialize) -> String {
 pub(super) fn one_line(text: &str) -> String {
     text.chars()
         .take(REASON_LIMIT)
-        .map(|c| match c {
-            '\u{2028}' | '\u{2029}' => ' ',
-            c if c.is_control() => ' ',
-            c => c,
-        })
+        .map(|c| if is_invisible(c) { ' ' } else { c })
         .collect()
 }
 

@@ -391,6 +391,151 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_key_is_redacted_in_all_that_a_row_says() {
+        let spelled = r"0f3\u0065-public-KEY";
+        let fields = [
+            "scheduledRunName",
+            "scenarioName",
+            "scheduledAt",
+            "build",
+            "device",
+            "status",
+        ];
+        let row: Vec<String> = fields
+            .iter()
+            .map(|field| format!(r#""{field}":"at {spelled}""#))
+            .collect();
+        let mut server = Server::new_async().await;
+        server
+            .mock("GET", path("status/77").as_str())
+            .with_body(format!("[{{{}}}]", row.join(",")))
+            .create_async()
+            .await;
+
+        let rows = client(&server).rows("77").await.expect("rows");
+
+        let shown = format!("{rows:?}").to_lowercase();
+        assert!(!shown.contains(KEY), "{shown}");
+        assert_eq!(rows.list[0].test_run.scenario, "at ***");
+        assert_eq!(rows.schedule_name, "at ***");
+    }
+
+    #[tokio::test]
+    async fn what_is_no_list_of_ours_is_never_an_empty_one() {
+        for (body, why) in [
+            ("[null]", "nothing that can be read"),
+            ("[{}]", "an entry without anything"),
+            (r#"{"message":"later"}"#, "a message"),
+            (r#"[{"testRunGroupId":0}]"#, "no group"),
+        ] {
+            let mut server = Server::new_async().await;
+            for call in ["test-run-groups", "status/77"] {
+                server
+                    .mock("GET", path(call).as_str())
+                    .with_body(body)
+                    .create_async()
+                    .await;
+            }
+            let api = client(&server);
+
+            let kinds = [
+                api.baseline().await.err().map(|error| error.kind),
+                api.rows("77").await.err().map(|error| error.kind),
+            ];
+
+            assert_eq!(kinds, [Some(Kind::Unclear); 2], "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_a_connection_that_was_never_made_is_certain() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("its address"));
+        let url = Url::parse(&url).expect("a URL");
+        let api = || {
+            let key = ApiKey::new(KEY.into());
+            Public::new(Some(&url), key, GUID.into()).expect("a client")
+        };
+        let closing = std::thread::spawn(move || {
+            drop(listener.accept());
+            drop(listener);
+        });
+
+        let accepted = api().trigger(&Order::default()).await;
+        closing.join().expect("the connection was closed");
+        let refused = api().trigger(&Order::default()).await;
+
+        let kinds = [accepted, refused].map(|answer| answer.expect_err("no answer").kind);
+        assert_eq!(kinds, [Kind::Unclear, Kind::Unsent]);
+    }
+
+    #[tokio::test]
+    async fn a_gateway_may_serve_it_below_a_path_and_ask_for_a_pause() {
+        let noon = "Tue, 06 Jan 2026 12:00:00 GMT";
+        for (retry_after, pause, why) in [
+            ("7", 7, "seconds"),
+            (
+                "Tue, 06 Jan 2026 12:00:09 GMT",
+                9,
+                "a moment by the server's clock",
+            ),
+            ("Tue, 06 Jan 2026 11:59:00 GMT", 0, "a moment that is over"),
+            ("soon", 60, "a word"),
+        ] {
+            let mut server = Server::new_async().await;
+            let groups = format!("/gateway{}", path("test-run-groups"));
+            server
+                .mock("GET", groups.as_str())
+                .with_status(429)
+                .with_header("date", noon)
+                .with_header("retry-after", retry_after)
+                .create_async()
+                .await;
+            _ = rustls::crypto::ring::default_provider().install_default();
+            let url = Url::parse(&format!("{}/gateway/", server.url())).expect("a URL");
+            let api = Public::new(Some(&url), ApiKey::new(KEY.into()), GUID.into());
+
+            let error = api.expect("a client").baseline().await.expect_err(why);
+
+            assert_eq!(error.kind, Kind::Unsent, "{why}: {error:?}");
+            let asked_for = error.retry_after.map(|pause| pause.as_secs());
+            assert_eq!(asked_for, Some(pause), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_clock_of_an_answer_is_kept_and_its_byte_order_mark_is_not() {
+        let mut server = Server::new_async().await;
+        server
+            .mock("GET", path("test-run-groups").as_str())
+            .with_header("date", "Tue, 06 Jan 2026 12:00:00 GMT")
+            .with_body(
+                "\u{feff}[{\"testRunGroupId\":77,\"executedAt\":\"2026-01-06T11:00:00.5Z\"},\
+                 {\"testRunGroupId\":78,\"executedAt\":\"2026-01-06T11:00:00\"}]",
+            )
+            .create_async()
+            .await;
+
+        let Baseline::Groups(groups) = client(&server).baseline().await.expect("groups") else {
+            panic!("groups")
+        };
+
+        let executed: Vec<Option<String>> = groups
+            .list
+            .iter()
+            .map(|group| group.executed_at.map(|at| at.to_string()))
+            .collect();
+        assert_eq!(
+            executed,
+            [Some("2026-01-06T11:00:00.5Z".to_owned()), None],
+            "a time without a zone is none"
+        );
+        let answered_at = groups.answered_at.map(|at| at.to_string());
+        assert_eq!(answered_at.as_deref(), Some("2026-01-06T12:00:00Z"));
+    }
+
+    #[tokio::test]
     async fn an_abort_names_its_group() {
         let mut server = Server::new_async().await;
         let abort = server

@@ -167,9 +167,44 @@ mod tests {
             (r#"{"data":null}"#, Some(vec![]), "no entry in the envelope"),
             ("<html>", None, "a gateway's page"),
             ("", None, "a cut body"),
+            (
+                r#"[{"id":{"a":1}}]"#,
+                None,
+                "an object where a text should be",
+            ),
         ] {
             let expected = expected.map(|ids| ids.into_iter().map(str::to_owned).collect());
             assert_eq!(ids(body), expected, "{why}: {body}");
+        }
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_cut_or_refused() {
+        let entries = |count| format!("[{}]", vec!["{}"; count].join(","));
+        assert!(ids(&entries(MOST_ENTRIES)).is_some());
+        assert!(ids(&entries(MOST_ENTRIES + 1)).is_none());
+
+        for (letter, length) in [("x", LONGEST_TEXT + 3), ("é", LONGEST_TEXT * 2 + 3)] {
+            let long = letter.repeat(LONGEST_TEXT + 1);
+            let found = ids(&format!(r#"[{{"id":"{long}"}}]"#)).expect("a list");
+            assert_eq!(found[0].len(), length, "{letter}");
+        }
+        let digits = "7".repeat(LONGEST_TEXT + 1);
+        let found = ids(&format!(r#"[{{"id":{digits}}}]"#)).expect("a list");
+        assert_eq!(found[0].len(), LONGEST_TEXT + 3);
+    }
+
+    #[test]
+    fn zero_and_nothing_name_no_group() {
+        for (text, named) in [
+            ("77", true),
+            ("70", true),
+            ("0", false),
+            ("00000000-0000-0000-0000-000000000000", false),
+            ("", false),
+            (" ", false),
+        ] {
+            assert_eq!(group_name(text.to_owned()).is_some(), named, "{text:?}");
         }
     }
 }

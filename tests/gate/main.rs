@@ -7,6 +7,8 @@
 
 #[path = "../fake_sofy/mod.rs"]
 mod fake_sofy;
+#[path = "../file_command/mod.rs"]
+mod file_command;
 mod hostile;
 mod inputs;
 mod interrupted;

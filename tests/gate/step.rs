@@ -12,6 +12,7 @@ use std::{fs, process, thread};
 use serde_json::Value;
 
 use crate::fake_sofy::FakeSofy;
+use crate::file_command;
 use crate::tls;
 
 /// No real key looks like this, and nothing else contains it.
@@ -258,9 +259,9 @@ impl Started {
             status: status.code(),
             stdout: self.stdout.whole(),
             stderr: self.stderr.whole(),
-            outputs: read_file_command(&outputs).unwrap(),
+            outputs: BTreeMap::from_iter(file_command::read(&outputs).unwrap()),
             raw_outputs: outputs,
-            state: read_file_command(&state).unwrap(),
+            state: BTreeMap::from_iter(file_command::read(&state).unwrap()),
             summary,
             peak_memory,
         }
@@ -353,51 +354,6 @@ impl Step {
     }
 }
 
-/// Reads `GITHUB_OUTPUT` by the runner's grammar.
-pub(crate) fn read_file_command(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let mut pairs = BTreeMap::new();
-    let mut lines = text
-        .strip_prefix('\u{feff}')
-        .unwrap_or(text)
-        .split_inclusive('\n');
-    while let Some(line) = lines.next() {
-        let line = line.strip_suffix('\n').unwrap_or(line);
-        if line.is_empty() {
-            continue;
-        }
-        let equals = line.find('=').unwrap_or(usize::MAX);
-        let heredoc = line.find("<<").unwrap_or(usize::MAX);
-        let (name, value) = if equals < heredoc {
-            (&line[..equals], line[equals + 1..].to_owned())
-        } else if heredoc < equals {
-            let delimiter = &line[heredoc + 2..];
-            if delimiter.is_empty() {
-                return Err(format!("no delimiter: {line}"));
-            }
-            let mut value = String::new();
-            loop {
-                let line = lines.next().ok_or("Matching delimiter not found")?;
-                if line.strip_suffix('\n').unwrap_or(line) == delimiter {
-                    break;
-                }
-                if !line.ends_with('\n') {
-                    return Err("EOF marker missing new line".to_owned());
-                }
-                value.push_str(line);
-            }
-            value.pop();
-            (&line[..heredoc], value)
-        } else {
-            return Err(format!("invalid format: {line}"));
-        };
-        if name.is_empty() {
-            return Err(format!("no name: {line}"));
-        }
-        pairs.insert(name.to_owned(), value);
-    }
-    Ok(pairs)
-}
-
 /// Makes the same claim of each case, all at once: most of a step's time is waiting.
 pub(crate) fn each<T: Sync>(cases: &[T], claim: impl Fn(&T) + Sync) {
     thread::scope(|scope| {
@@ -463,7 +419,7 @@ pub(crate) mod tests {
             ("=x", None),
             ("noeq", None),
         ] {
-            let read = read_file_command(text).ok();
+            let read = file_command::read(text).ok().map(BTreeMap::from_iter);
 
             let expected =
                 expected.map(|(name, value)| BTreeMap::from([(name.to_owned(), value.to_owned())]));
