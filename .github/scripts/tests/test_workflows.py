@@ -41,6 +41,29 @@ class Versions(unittest.TestCase):
         self.assertNotRegex(WORKFLOWS["build.yml"], r"--version [\d.]+ cargo-auditable")
 
 
+class Verifying(unittest.TestCase):
+    def test_every_command_names_the_workflow_and_the_branch(self):
+        root, found = FOLDER.parents[1], 0
+        # What people are told to type, and what the release types.
+        for path in [root / "README.md", root / "SECURITY.md", *root.glob("docs/*.md"), FOLDER / "release.yml"]:
+            text = re.sub(r"\\\n\s*", "", path.read_text())
+            for command in re.findall(r"^ *(gh attestation verify .*|cosign verify .*)$", text, re.MULTILINE):
+                found += 1
+                with self.subTest(path.name, command=command):
+                    if command.startswith("gh"):
+                        self.assertRegex(command, r' --signer-workflow (\S+/workflows/build\.yml|"\$signer") ')
+                        self.assertRegex(command, r" --source-ref refs/heads/main\b")
+                    else:
+                        identity = r" --certificate-identity \S*(/build\.yml|/\$signer)@refs/heads/main\b"
+                        self.assertRegex(command, identity)
+        self.assertGreaterEqual(found, 6)
+
+    def test_the_release_signs_there_and_starts_there(self):
+        self.assertIn("uses: ./.github/workflows/build.yml", jobs("release.yml")["build"])
+        self.assertIn("id-token: write", jobs("build.yml")["attest"])
+        self.assertRegex(WORKFLOWS["release.yml"], r"(?m)^on:\n  workflow_dispatch:\n(    .*\n)+\npermissions")
+
+
 class ReleaseJobs(unittest.TestCase):
     # Steps only: a job that calls a workflow has no machine of its own.
     JOBS = {
