@@ -49,7 +49,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use abort::PostStep;
-use github::app_file::AppFile;
 use github::log::{self, Style};
 use github::user::{self, Writes};
 use github::{Runner, command, signal};
@@ -173,7 +172,7 @@ fn gate(env: &Env, runner: &mut Runner) -> ExitCode {
 }
 
 fn upload(env: &Env, runner: &mut Runner) -> ExitCode {
-    let inputs = inputs::upload::parse(env, |path| AppFile::find(runner.workspace(), path));
+    let inputs = inputs::upload::parse(env, |path| runner.find_app(path));
     let report = match inputs {
         Ok(inputs) => {
             let report = run(async |signal| upload::run(&inputs, signal, jitter).await)

@@ -395,6 +395,7 @@ impl Failure {
 mod tests {
     use super::*;
     use crate::fixtures::limits;
+    use crate::github::Runner;
     use crate::inputs::upload::Details;
     use crate::provenance::Build;
     use crate::secret::ApiKey;
@@ -433,9 +434,11 @@ mod tests {
     async fn run(api: &Public, signal: Option<Duration>) -> UploadReport {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("app.apk"), APP).expect("an app");
+        let workspace = folder.path().display().to_string();
+        let runner = Runner::open(&[("GITHUB_WORKSPACE".to_owned(), workspace)]);
         let inputs = UploadInputs {
             api_key: ApiKey::new("k3y-of-uploads".into()),
-            app: AppFile::find(folder.path(), Path::new("app.apk")).expect("the app"),
+            app: runner.find_app(Path::new("app.apk")).expect("the app"),
             details: Details::default(),
             api: Generation::Public,
             api_url: None,

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cap_std::ambient_authority;
 use cap_std::fs::{Dir, File, FileExt as _, Metadata, MetadataExt as _};
 use glob::Pattern;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
@@ -46,14 +45,10 @@ pub(crate) struct Reading {
 
 impl AppFile {
     /// Finds the one file that a path or a glob names, or says everything that is wrong with it.
-    pub(crate) fn find(workspace: &Path, pattern: &Path) -> Result<Self, Vec<String>> {
-        let dir = Dir::open_ambient_dir(workspace, ambient_authority()).map_err(|error| {
-            let place = workspace.display();
-            vec![format!("the workspace {place} cannot be opened ({error})")]
-        })?;
-        let path = one_of(&dir, pattern).map_err(|problem| vec![problem])?;
+    pub(crate) fn find(dir: &Dir, pattern: &Path) -> Result<Self, Vec<String>> {
+        let path = one_of(dir, pattern).map_err(|problem| vec![problem])?;
         let mut problems: Vec<String> = extension_problem(&path).into_iter().collect();
-        match open(&dir, &path) {
+        match open(dir, &path) {
             Ok((file, size)) if problems.is_empty() => {
                 return Ok(Self {
                     path,
@@ -402,8 +397,13 @@ mod tests {
         folder
     }
 
+    fn find(folder: &tempfile::TempDir, pattern: &str) -> Result<AppFile, Vec<String>> {
+        let dir = Dir::open_ambient_dir(folder, cap_std::ambient_authority()).expect("the folder");
+        AppFile::find(&dir, Path::new(pattern))
+    }
+
     fn found(folder: &tempfile::TempDir, pattern: &str) -> Result<String, Vec<String>> {
-        AppFile::find(folder.path(), Path::new(pattern)).map(|app| app.path())
+        find(folder, pattern).map(|app| app.path())
     }
 
     #[test]
@@ -616,7 +616,7 @@ mod tests {
         hasher.update(&bytes);
         let expected = hasher.finish();
         let folder = workspace(&[("app.apk", &bytes)]);
-        let app = AppFile::find(folder.path(), Path::new("app.apk")).expect("the app");
+        let app = find(&folder, "app.apk").expect("the app");
 
         let broken_off = app.read();
         drop(broken_off.pieces);
@@ -646,7 +646,7 @@ mod tests {
     #[tokio::test]
     async fn a_file_that_becomes_shorter_meanwhile_is_an_error() {
         let folder = workspace(&[("app.apk", APP)]);
-        let app = AppFile::find(folder.path(), Path::new("app.apk")).expect("the app");
+        let app = find(&folder, "app.apk").expect("the app");
         fs::write(folder.path().join("app.apk"), b"PK").expect("shorter");
 
         let mut reading = app.read();

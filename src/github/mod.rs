@@ -16,6 +16,8 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use uuid::Uuid;
 
+use app_file::AppFile;
+
 /// The runner's files, opened while that is still allowed.
 #[derive(Debug)]
 pub(crate) struct Runner {
@@ -23,6 +25,8 @@ pub(crate) struct Runner {
     summary: Result<File, String>,
     state: Result<File, String>,
     workspace: PathBuf,
+    /// Opened as whoever started us: the folders above it may be closed to whom we become.
+    folder: Result<Dir, String>,
     /// Elsewhere nobody waits for outputs and a summary.
     is_github: bool,
 }
@@ -43,11 +47,14 @@ impl Runner {
                 .open(path)
                 .map_err(|error| format!("{name} cannot be opened ({error})"))
         };
+        let workspace = PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or("."));
         Self {
+            folder: Dir::open_ambient_dir(&workspace, ambient_authority())
+                .map_err(|error| format!("{} cannot be opened ({error})", workspace.display())),
+            workspace,
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
             state: file("GITHUB_STATE"),
-            workspace: PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or(".")),
             is_github: value("GITHUB_ACTIONS") == Some("true"),
         }
     }
@@ -55,6 +62,14 @@ impl Runner {
     /// The folder that reports are written below.
     pub(crate) fn workspace(&self) -> &Path {
         &self.workspace
+    }
+
+    /// Finds the app that a path or a glob names, or says everything that is wrong with it.
+    pub(crate) fn find_app(&self, pattern: &Path) -> Result<AppFile, Vec<String>> {
+        match &self.folder {
+            Ok(folder) => AppFile::find(folder, pattern),
+            Err(problem) => Err(vec![format!("the workspace {problem}")]),
+        }
     }
 
     /// Sets step outputs.
