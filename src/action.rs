@@ -630,9 +630,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn an_adopted_group_is_never_aborted_and_never_left_to_the_post_step() {
         let api = Scripted::new()
-            .baseline(Ok(groups(&[("76", None)], None)))
+            .baseline(Ok(groups(&[("76", None)], Some(0))))
             .trigger(Err(failure(Kind::Unclear)), SECOND)
-            .baseline(Ok(groups(&[("76", None), ("77", None)], None)))
+            .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
             .look("Running", test_runs(&["Running"]))
             .abort(Ok("aborted"), Duration::ZERO);
 
@@ -917,9 +917,9 @@ mod tests {
             ),
         ] {
             let api = Scripted::new()
-                .baseline(Ok(groups(&[("76", None)], None)))
+                .baseline(Ok(groups(&[("76", None)], Some(0))))
                 .trigger(Err(failure(Kind::Unclear)), SECOND)
-                .baseline(Ok(groups(&[("76", None), ("77", None)], None)))
+                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
                 .look("Complete", test_runs(&["Passed"]))
                 .builds(listed(&builds));
 
@@ -937,9 +937,9 @@ mod tests {
     async fn an_adopted_group_is_handed_on_only_where_no_proof_was_asked_for() {
         for (hash, conclusion) in [("", Conclusion::Detached), ("4dde", Conclusion::Error)] {
             let api = Scripted::new()
-                .baseline(Ok(groups(&[("76", None)], None)))
+                .baseline(Ok(groups(&[("76", None)], Some(0))))
                 .trigger(Err(failure(Kind::Unclear)), SECOND)
-                .baseline(Ok(groups(&[("76", None), ("77", None)], None)))
+                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
                 .builds(listed(&[("4dde", "1.0(1)")]));
 
             let (report, _) = step(&api, &[("wait", "false"), ("app-hash", hash)], None).await;

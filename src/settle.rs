@@ -491,6 +491,15 @@ mod tests {
             (
                 vec![
                     (0, "Complete", one()),
+                    (4, "Complete", one()),
+                    (90, "Complete", one()),
+                ],
+                false,
+                "nobody saw whether it ran on in between",
+            ),
+            (
+                vec![
+                    (0, "Complete", one()),
                     (4, "Complete", two()),
                     (7, "Complete", two()),
                 ],
@@ -551,22 +560,36 @@ mod tests {
     #[test]
     fn patience_is_bounded_and_starts_anew_with_progress() {
         let running = || test_runs(&["Passed", "Running"]);
+        let more = || test_runs(&["Passed", "Running", "Running"]);
         let stuck = Some(Standing::Stuck(Obstacle::Unfinished));
         for (looks, expected, why) in [
             (
-                vec![(0, "Complete", running()), (75, "Complete", running())],
+                vec![
+                    (0, "Complete", running()),
+                    (25, "Complete", running()),
+                    (50, "Complete", running()),
+                    (75, "Complete", running()),
+                ],
                 stuck,
                 "no progress",
             ),
             (
                 vec![
                     (0, "Complete", running()),
-                    (60, "Complete", test_runs(&["Passed", "Running", "Running"])),
-                    (
-                        134,
-                        "Complete",
-                        test_runs(&["Passed", "Running", "Running"]),
-                    ),
+                    (25, "Complete", running()),
+                    (75, "Complete", running()),
+                ],
+                None,
+                "half of the time nobody could look",
+            ),
+            (
+                vec![
+                    (0, "Complete", running()),
+                    (30, "Complete", running()),
+                    (60, "Complete", more()),
+                    (90, "Complete", more()),
+                    (120, "Complete", more()),
+                    (134, "Complete", more()),
                 ],
                 None,
                 "a row more at a minute",

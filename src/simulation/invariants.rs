@@ -358,7 +358,7 @@ impl Facts<'_> {
         };
         let plan = &ours.plan;
         let named = state.triggers.iter().any(|one| one.group.is_some());
-        let shown = ours.began + plan.shown_whole();
+        let shown = step.began.max(ours.began + plan.shown_whole());
         let reason = step.output("reason");
         let mut troubles = state
             .troubles

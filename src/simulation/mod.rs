@@ -1,4 +1,31 @@
-//! Is the gate ever green when it should not be? Thousands of worlds, each drawn from a seed.
+//! Is the gate ever green when it should not be? Many worlds, each drawn from a seed.
+//!
+//! A world is Sofy and the way to it, on tokio's paused clock and below the parsers: answers are bytes with a
+//! status and headers. All that stands above the socket is the real code: parsers, redaction, trigger,
+//! attribution, watch, verdict, abort, post step, outputs and reports. `world` draws what there is, `sofy` plays
+//! it, `story` runs the steps as the runner would, `invariants` compares what they left with what truly happened.
+//!
+//! What holds in every world, whatever goes wrong in it:
+//!
+//! - Green only where every test run of our own group passed or is tolerated, one passed, all of it was over, and,
+//!   where a hash was asked for and the builds that Sofy listed tell, on that build.
+//! - One trigger at most happens, and none is sent after one that may have happened.
+//! - The step ends by its deadline and 40 s, and within 7.5 s of a signal; the post step within 61 s.
+//! - Unless the process was killed, every output is there and none contradicts another, the exit status, the
+//!   JSON file, the JUnit XML or the annotations.
+//! - The key is in no byte of log, outputs, state and reports, and in a request only where it belongs.
+//! - An abort is of our group, was asked for, and never meets a group that was seen to be over or was found after
+//!   a lost answer. A run that should be aborted is, unless Sofy refuses for as long as the post step asks.
+//! - Where nothing leaves room for another verdict, it is the true one. The other red ones are counted by cause.
+//!
+//! Two things no gate can know, and each needs somebody else's execution: one that began while a trigger of ours
+//! was under way that got lost and did nothing; and on the classic API, where rows name no group and older
+//! executions are not listed, one that was listed before a row of ours was ever seen. Such greens are counted.
+//! Beyond them, a world stays within what looks can show: once a group is shown as over, no row is missing or
+//! shown as passed without being so for seven seconds.
+//!
+//! `SOFY_SIM_WORLDS` says how many worlds are played, from seed 0; `SOFY_SIM_SEED` plays one. The first world
+//! that breaks an invariant is printed with its log, after all has been left out of it that it does not need.
 
 mod dice;
 mod invariants;

@@ -22,6 +22,8 @@ use upload::{Build, Hashes, Upload, UploadFault};
 
 /// The newest `ScheduledAt` before the first trigger, as the classic API spells it.
 pub(crate) const YESTERDAY: &str = "2026-01-05T06:14:39.2";
+/// Its clock stands still at the second in which its first execution begins.
+const NOW: &str = "Tue, 06 Jan 2026 20:01:26 GMT";
 /// The group of yesterday's execution.
 pub(crate) const YESTERDAYS_GROUP: u64 = 70_000;
 /// A schedule of the classic API; every row passes unless the script says otherwise.
@@ -757,7 +759,7 @@ fn respond(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
     };
     write!(
         stream,
-        "HTTP/1.1 {status} Fake\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status} Fake\r\nDate: {NOW}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )?;
     stream.flush()
 }
