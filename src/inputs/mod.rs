@@ -697,6 +697,12 @@ mod tests {
             ("INPUT_TIMEOUT", "-5m", "not a duration", "the past"),
             ("INPUT_TIMEOUT", "soon", "not a duration", "a word"),
             ("INPUT_TIMEOUT", "0s", "no time at all", "no wait at all"),
+            (
+                "INPUT_TIMEOUT",
+                "121h",
+                "is longer than",
+                "longer than any job",
+            ),
             ("INPUT_POLL-INTERVAL", "500ms", "from 1s", "too eager"),
             ("INPUT_POLL-INTERVAL", "11m", "to 10m", "too lazy"),
             (
