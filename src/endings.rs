@@ -98,7 +98,7 @@ fn of_time(time: &str, but: &[(usize, usize, &str)]) -> Vec<TestRun> {
 }
 
 fn before(list: &[(&str, Option<i64>)]) -> Result<Baseline, ApiError> {
-    let Baseline::Groups(mut listed) = groups(list, None) else {
+    let Baseline::Groups(mut listed) = groups(list, Some(10)) else {
         unreachable!("groups");
     };
     for group in &mut listed.list {
@@ -273,7 +273,7 @@ async fn judged(all: &mut Endings) {
         Public::new()
             .baseline(before(&[("76", Some(5))]))
             .trigger(Err(bad_gateway()), SECOND)
-            .baseline(before(&[("76", Some(5)), ("77", None)]))
+            .baseline(before(&[("76", Some(5)), ("77", Some(11))]))
             .look("Complete", run(&[]))
             .builds(builds(&[])),
         &[("app-hash", "4dde068421cc")],
@@ -474,7 +474,11 @@ async fn not_started(all: &mut Endings) {
         ("unclear-trigger-none-found", before(&[("76", Some(5))])),
         (
             "unclear-trigger-two-found",
-            before(&[("76", Some(5)), ("77", None), ("78", None)]),
+            before(&[("76", Some(5)), ("77", Some(11)), ("78", Some(11))]),
+        ),
+        (
+            "unclear-trigger-without-times",
+            before(&[("76", Some(5)), ("77", None)]),
         ),
         ("unclear-trigger-no-list", Err(bad_gateway())),
     ] {
