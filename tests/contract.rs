@@ -385,3 +385,14 @@ fn the_readme_uses_no_input_or_output_that_does_not_exist() {
         }
     }
 }
+
+#[test]
+fn the_program_fails_on_what_action_yml_says_by_default() {
+    let inputs = section(&file("action.yml"), "inputs");
+    let fail_on = inputs.iter().find(|(name, _)| name == "fail-on");
+    let default = fail_on.and_then(|(_, properties)| property(properties, "default"));
+
+    let default = default.unwrap_or_default();
+    let line = format!("const FAIL_ON_WORDS: &str = {default:?};");
+    assert!(file("src/inputs/mod.rs").contains(&line), "{line}");
+}

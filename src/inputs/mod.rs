@@ -27,6 +27,8 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// A developer does not notice fifteen seconds; Sofy does notice a poll every second from every pull request.
 const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(15);
 
+/// What `fail-on` may list, and its default. It is that of action.yml, which tests/contract.rs compares: were one more
+/// word here than there, it would be tolerated unasked.
 const FAIL_ON_WORDS: &str = "failed, incomplete, not-executed, stopped";
 
 /// What the user wrote under `with:`, understood.
@@ -170,7 +172,7 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
     let wait = problems.note(boolean("wait", raw.wait, true));
     let timeout = problems.note(duration("timeout", raw.timeout, DEFAULT_TIMEOUT));
     let poll_interval = problems.note(poll_interval(raw.poll_interval));
-    let fail_on = problems.note(fail_on(raw.fail_on));
+    let tolerated = problems.note(tolerated(raw.fail_on));
     let abort = problems.note(boolean("abort-unfinished", raw.abort_unfinished, true));
     let junit = problems.note(below_workspace("junit-path", raw.junit_path, workspace));
     let json = problems.note(below_workspace("json-path", raw.json_path, workspace));
@@ -257,7 +259,9 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
             app_hash,
             timeout: timeout?,
             poll_interval: poll_interval?,
-            policy: Policy { fail_on: fail_on? },
+            policy: Policy {
+                tolerated: tolerated?,
+            },
             abort_unfinished: abort?,
             attempt: value_of(env, "GITHUB_RUN_ATTEMPT").parse().ok(),
             paths: Paths {
@@ -515,7 +519,8 @@ fn poll_interval(raw: Option<String>) -> Found<Duration> {
     }
 }
 
-fn fail_on(raw: Option<String>) -> Found<BTreeSet<TestStatus>> {
+/// Reads which statuses fail the step, and tells which of them do not.
+fn tolerated(raw: Option<String>) -> Found<BTreeSet<TestStatus>> {
     let text = raw.unwrap_or_else(|| FAIL_ON_WORDS.to_owned());
     if words(&text).next().is_none() {
         return Err((
@@ -526,18 +531,19 @@ fn fail_on(raw: Option<String>) -> Found<BTreeSet<TestStatus>> {
             ),
         ));
     }
-    words(&text)
-        .map(|word| match TestStatus::parse(word) {
-            status @ (TestStatus::Failed
-            | TestStatus::Incomplete
-            | TestStatus::NotExecuted
-            | TestStatus::Stopped) => Ok(status),
-            TestStatus::Passed | TestStatus::Running | TestStatus::Other(_) => Err((
+    let mut tolerated: BTreeSet<TestStatus> = words(FAIL_ON_WORDS).map(TestStatus::parse).collect();
+    let known = tolerated.clone();
+    for word in words(&text) {
+        let status = TestStatus::parse(word);
+        if !known.contains(&status) {
+            return Err((
                 "fail-on",
                 format!("{:?} is not one of {FAIL_ON_WORDS}", shortened(word)),
-            )),
-        })
-        .collect()
+            ));
+        }
+        tolerated.remove(&status);
+    }
+    Ok(tolerated)
 }
 
 /// Makes a path relative to the workspace; `${{ github.workspace }}/…` is what many people write.
@@ -923,7 +929,10 @@ mod tests {
             ScheduleId::Public("3F2504E0-4F89-41D3-9A0C-0305E82C3301".into())
         );
         assert_eq!(inputs.timeout, Duration::from_secs(5400));
-        assert_eq!(inputs.policy.fail_on.len(), 2);
+        assert_eq!(
+            inputs.policy.tolerated,
+            BTreeSet::from([TestStatus::Incomplete, TestStatus::Stopped])
+        );
         assert_eq!(
             inputs.api_url.as_ref().map(Url::as_str),
             Some("http://172.17.0.1:8080/sofy/")

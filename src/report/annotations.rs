@@ -117,7 +117,7 @@ mod tests {
         let mut report = Report::of(Verdict::new(conclusion, "why").advise("what next"));
         report.schedule_id = "1888".into();
         report.verdict.warnings = vec!["odd".into()];
-        report.policy.fail_on.remove(&TestStatus::Stopped);
+        report.policy.tolerated.insert(TestStatus::Stopped);
         report.test_runs = statuses
             .iter()
             .enumerate()
@@ -191,7 +191,7 @@ mod tests {
     #[test]
     fn only_what_breaks_the_gate_is_an_error_and_the_news_come_first() {
         let mut report = Report::of(Verdict::new(Conclusion::TimedOut, "why").advise("what next"));
-        report.policy.fail_on.remove(&TestStatus::Stopped);
+        report.policy.tolerated.insert(TestStatus::Stopped);
         report.test_runs = ["Failed", "Running", "Stopped", "Incomplete", "Weird"]
             .iter()
             .map(|status| test_run(status, "Pixel 8", status))
