@@ -9,7 +9,7 @@
 //! - `sofy/`: the border with Sofy: two generations of its API behind one seam.
 //! - `github/`: the border with the runner: its environment, files, log and signals.
 //! - `report/`: the border with those who read: one value, and what renders it.
-//! - [`action`], [`upload`]: the stories of a gate and of an upload. [`attribution`]: whose rows are these? [`watch`], [`pace`],
+//! - [`action`], [`mod@upload`]: the stories of a gate and of an upload. [`attribution`]: whose rows are these? [`watch`], [`pace`],
 //!   [`limits`]: how often to look, and until when. [`verdict`]: what it means. [`publish`]: who is told.
 
 mod abort;
