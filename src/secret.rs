@@ -7,42 +7,41 @@ const SHORTEST: usize = 6;
 
 /// The Sofy API key.
 #[derive(Clone)]
-pub(crate) struct ApiKey(String);
+pub(crate) struct ApiKey {
+    key: String,
+    /// The key as it is and as JSON may escape it, in lower case; none where it is too short.
+    spellings: Vec<String>,
+}
 
 impl ApiKey {
     /// Wraps the key.
-    pub(crate) const fn new(key: String) -> Self {
-        Self(key)
+    pub(crate) fn new(key: String) -> Self {
+        let mut spellings = Vec::new();
+        if key.len() >= SHORTEST {
+            let plain = key.to_ascii_lowercase();
+            let escaped = plain.replace('\\', r"\\").replace('"', "\\\"");
+            spellings = vec![escaped.replace('/', r"\/"), escaped, plain];
+            spellings.dedup();
+        }
+        Self { key, spellings }
     }
 
     /// Shows the key, for the request that carries it and the mask that hides it.
     pub(crate) fn expose(&self) -> &str {
-        &self.0
+        &self.key
     }
 
     /// Replaces the key in a text that came from outside, in whatever case it is spelled.
     pub(crate) fn redact(&self, text: String) -> String {
-        self.spellings().iter().fold(text, without)
+        self.spellings.iter().fold(text, without)
     }
 
     /// Tells whether a text holds the key.
     pub(crate) fn is_in(&self, text: &str) -> bool {
         let text = text.to_ascii_lowercase();
-        self.spellings()
+        self.spellings
             .iter()
             .any(|spelling| text.contains(spelling))
-    }
-
-    /// The key as it is and as JSON may escape it, in lower case.
-    fn spellings(&self) -> Vec<String> {
-        if self.0.len() < SHORTEST {
-            return Vec::new();
-        }
-        let key = self.0.to_ascii_lowercase();
-        let escaped = key.replace('\\', r"\\").replace('"', "\\\"");
-        let mut spellings = vec![escaped.replace('/', r"\/"), escaped, key];
-        spellings.dedup();
-        spellings
     }
 }
 

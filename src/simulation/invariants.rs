@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::sofy::{Live, State, Triggered};
 use super::story::{Step, StepKind, Told};
-use super::world::{Listing, Ms, SECOND, Shows, Trouble, Word, World};
+use super::world::{Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World};
 use super::{KEY, Outcome};
 
 /// The last look, an abort and its reports may outlast the deadline by this much.
@@ -314,10 +314,17 @@ impl Facts<'_> {
         // Rows that name no group, and theirs in the list before ours were ever seen there.
         let mut looks = state.looks.iter().filter(|look| look.at >= step.began);
         let first = looks.find(|look| look.ours + look.foreign > 0);
-        (!world.habits.names_group
-            && world.habits.listing != Listing::All
-            && first.is_some_and(|look| look.ours == 0))
-        .then_some("another execution was listed before ours was seen")
+        if world.habits.names_group == Names::All || world.habits.listing == Listing::All {
+            return None;
+        }
+        if first.is_some_and(|look| look.ours == 0) {
+            return Some("another execution was listed before ours was seen");
+        }
+        let ours = our_execution(state)?;
+        let began_later =
+            |live: &Live| !live.is_ours && (ours.began..=step.ended).contains(&live.began);
+        (world.habits.time_never_changes && state.executions.iter().any(began_later))
+            .then_some("times never change, and a later execution took the place of ours")
     }
 
     /// Compares the verdict with the truth.
@@ -371,7 +378,7 @@ impl Facts<'_> {
                 .any(|noise| noise.shows == shows)
         };
         let by_schedule = !world.asked.public;
-        let classic = by_schedule && !world.habits.names_group;
+        let classic = by_schedule && world.habits.names_group != Names::All;
         [
             (!named, "the answer to the trigger was lost"),
             (
@@ -413,6 +420,10 @@ impl Facts<'_> {
             ),
             (classic && world.habits.time_never_changes, "times never change"),
             (classic && world.habits.time_moves, "times move"),
+            (
+                classic && world.habits.times == Times::Blank,
+                "rows have no times",
+            ),
             (
                 by_schedule
                     && world

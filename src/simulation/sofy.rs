@@ -18,7 +18,9 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::dice::Dice;
-use super::world::{Call, Execution, Fault, Listing, Ms, SECOND, Shows, Trouble, Word, World};
+use super::world::{
+    Call, Execution, Fault, Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World,
+};
 use super::{GUID, KEY};
 use crate::sofy::{Kind, NoAnswer};
 
@@ -127,6 +129,8 @@ impl Network {
 struct Fate {
     /// When Sofy acts on it.
     acts_at: Ms,
+    /// Of which moment its answer tells.
+    shows_at: Ms,
     /// When the client has its answer, or none.
     ends_at: Ms,
     trouble: Option<Trouble>,
@@ -311,7 +315,10 @@ impl Sofy {
             Some(Trouble::Slow(by)) => (at + there + dice.from(0, by), at + there + by + back),
             _ => (acts_at, acts_at + back),
         };
+        let is_look = matches!(call, Call::Groups | Call::Rows);
+        let is_stale = is_look && self.world.habits.stale > 0 && dice.percent(30);
         Fate {
+            shows_at: acts_at - if is_stale { self.world.habits.stale } else { 0 },
             acts_at,
             ends_at,
             trouble,
@@ -366,7 +373,7 @@ impl Sofy {
 
     /// Notes what the client knows from now on.
     fn learn(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) {
-        let at = fate.acts_at;
+        let (at, shown_at) = (fate.acts_at, fate.shows_at);
         match call {
             Call::Trigger => {
                 if let Some(trigger) = self.state.borrow_mut().triggers.last_mut() {
@@ -380,11 +387,11 @@ impl Sofy {
             }
             Call::Builds => self.state.borrow_mut().builds_at = Some(at),
             Call::Groups => {
-                let ours = |live: &&Live| live.is_ours && live.began <= at;
+                let ours = |live: &&Live| live.is_ours && live.began <= shown_at;
                 let shown = {
                     let state = self.state.borrow();
                     let ours = state.executions.iter().find(ours);
-                    ours.and_then(|live| live.shown_group(at))
+                    ours.and_then(|live| live.shown_group(shown_at))
                 };
                 if let Some(word) = shown {
                     self.state.borrow_mut().group.push((at, word));
@@ -393,12 +400,12 @@ impl Sofy {
             Call::Rows => {
                 let look = {
                     let state = self.state.borrow();
-                    let listed = self.listed(&state, at, asked_group(request).as_deref());
+                    let listed = self.listed(&state, shown_at, asked_group(request).as_deref());
                     let ours_began = state.executions.iter().find(|live| live.is_ours);
                     let newer = |live: &&&Live| {
                         ours_began.is_some_and(|ours| live.began + live.plan.over >= ours.began)
                     };
-                    let rows = |live: &&Live| live.shown_rows(at).len();
+                    let rows = |live: &&Live| live.shown_rows(shown_at).len();
                     Look {
                         at,
                         ours: listed.iter().filter(|live| live.is_ours).map(rows).sum(),
@@ -443,7 +450,7 @@ impl Sofy {
     /// The body of an answer to a call that Sofy took in.
     fn answer(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) -> String {
         let state = self.state.borrow();
-        let at = fate.acts_at;
+        let at = fate.shows_at;
         let shape = self.world.habits.shape;
         let public = self.world.asked.public;
         let id = |id: u64| {
@@ -471,7 +478,10 @@ impl Sofy {
             }
             Call::Groups if public => {
                 let mut groups: Vec<Value> = Vec::new();
-                for live in state.executions.iter().filter(|live| live.began <= at) {
+                for live in self.recent(
+                    state.executions.iter().filter(|live| live.began <= at),
+                    |_| 1,
+                ) {
                     if live.is_ours && at < live.began + self.world.habits.lists_group_after {
                         continue;
                     }
@@ -558,6 +568,7 @@ impl Sofy {
             return begun;
         }
         begun.sort_by_key(|live| live.began);
+        begun = self.recent(begun.into_iter(), |live| live.plan.runs.len());
         let newest = match self.world.habits.listing {
             Listing::All => 0,
             Listing::Newest => begun.len().saturating_sub(1),
@@ -576,6 +587,32 @@ impl Sofy {
         begun.split_off(newest.min(begun.len()))
     }
 
+    /// Leaves out the oldest, where a list shows only so many entries that are older than ours.
+    fn recent<'live>(
+        &self,
+        begun: impl Iterator<Item = &'live Live>,
+        entries: impl Fn(&Live) -> usize,
+    ) -> Vec<&'live Live> {
+        let mut begun: Vec<&Live> = begun.collect();
+        begun.sort_by_key(|live| std::cmp::Reverse(live.began));
+        let ours = begun.iter().position(|live| live.is_ours);
+        let mut left = self.world.habits.older;
+        let mut place = 0;
+        begun.retain(|live| {
+            let is_older = ours.is_none_or(|ours| place > ours);
+            place += 1;
+            if is_older {
+                let entries = entries(live);
+                let fits = entries <= left;
+                left = left.saturating_sub(entries);
+                return fits;
+            }
+            true
+        });
+        begun.reverse();
+        begun
+    }
+
     fn row(&self, live: &Live, run: &super::world::Run, word: Word, at: Ms) -> Value {
         let habits = &self.world.habits;
         let build = self.world.builds[live.plan.build].text();
@@ -584,11 +621,16 @@ impl Sofy {
             .history
             .first()
             .map_or(0, |(at, _)| live.began + at + run.lag);
-        let scheduled_at = if habits.time_moves && at >= started {
+        let mut scheduled_at = if habits.time_moves && at >= started {
             self.clock(started)
         } else {
             live.scheduled_at.clone()
         };
+        match habits.times {
+            Times::Documented => {}
+            Times::Respelt => scheduled_at = respelt(&scheduled_at, at),
+            Times::Blank => scheduled_at.clear(),
+        }
         if self.world.asked.public {
             return json!({
                 "scheduledRunName": "Nightly",
@@ -615,7 +657,12 @@ impl Sofy {
             "Model": run.device,
             "Statusvalue": word,
         });
-        if habits.names_group {
+        let names_group = match habits.names_group {
+            Names::None => false,
+            Names::Some => run.listed % 2 == 0,
+            Names::All => true,
+        };
+        if names_group {
             row["ScheduleTestRunsGroupID"] = json!(live.id);
         }
         row
@@ -687,6 +734,22 @@ impl Live {
             }
         }
         rows
+    }
+}
+
+/// The same moment with another number of digits, which changes from look to look.
+fn respelt(time: &str, at: Ms) -> String {
+    let (time, zone) = time
+        .strip_suffix('Z')
+        .map_or((time, ""), |time| (time, "Z"));
+    let zeros = "0".repeat(usize::try_from(at.rem_euclid(3)).unwrap_or(0));
+    if time.contains('.') || zeros.is_empty() {
+        format!(
+            "{time}{}{zone}",
+            if time.contains('.') { &zeros } else { "" }
+        )
+    } else {
+        format!("{time}.{zeros}{zone}")
     }
 }
 

@@ -18,6 +18,9 @@ pub(super) const MINUTE: Ms = 60 * SECOND;
 /// to an end can know; so rows mislead for less than this, once the group is shown as over.
 pub(super) const MISLEADS_FOR_LESS_THAN: Ms = 7 * SECOND;
 
+/// So many rows in all looks of a world are enough: the time is better spent on more worlds.
+const MANY_ROWS: Ms = 600;
+
 #[derive(Clone, Debug)]
 pub(super) struct World {
     pub(super) seed: u64,
@@ -64,8 +67,13 @@ pub(super) struct Habits {
     pub(super) time_never_changes: bool,
     /// The time moves when a queued row starts.
     pub(super) time_moves: bool,
-    /// Rows of the classic API name their group.
-    pub(super) names_group: bool,
+    /// Which rows of the classic API name their group.
+    pub(super) names_group: Names,
+    pub(super) times: Times,
+    /// Some looks are answered by a copy of Sofy's data that is this much behind.
+    pub(super) stale: Ms,
+    /// Rows and groups older than ours, beyond so many, are not listed.
+    pub(super) older: usize,
     /// Sofy's wall clock against the runner's.
     pub(super) skew: Ms,
     /// Its clock against that of its own `Date` header.
@@ -90,6 +98,23 @@ pub(super) enum Listing {
     NewestWithRows,
     /// The previous one too, for so long after the newest began.
     Lingering(Ms),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    None,
+    /// Every second one.
+    Some,
+    All,
+}
+
+/// How rows say when they were scheduled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Times {
+    Documented,
+    /// The same moment with another number of digits in every look.
+    Respelt,
+    Blank,
 }
 
 /// One execution of the schedule; its times count from its beginning.
@@ -277,8 +302,11 @@ impl World {
         let builds = builds(&mut dice);
         let ours = Execution::draw(&mut dice, &builds);
         let asked = Asked::draw(&mut dice, public, &ours);
-        let story = Story::draw(&mut dice, &ours);
-        let habits = Habits::draw(&mut dice);
+        let story = Story::draw(&mut dice, &ours, asked.timeout);
+        let mut habits = Habits::draw(&mut dice);
+        if !ours.is_tame(habits.stale) {
+            habits.stale = 0;
+        }
         let others = others(&mut dice, &ours, &builds);
         let faults = faults(&mut dice, &ours);
         Self {
@@ -333,7 +361,10 @@ impl World {
         without(&|world| world.habits.listing = Listing::All);
         without(&|world| world.habits.time_never_changes = false);
         without(&|world| world.habits.time_moves = false);
-        without(&|world| world.habits.names_group = false);
+        without(&|world| world.habits.names_group = Names::None);
+        without(&|world| world.habits.times = Times::Documented);
+        without(&|world| world.habits.stale = 0);
+        without(&|world| world.habits.older = usize::MAX);
         without(&|world| world.habits.skew = 0);
         without(&|world| world.habits.date_skew = 0);
         without(&|world| world.habits.gives_date = true);
@@ -342,7 +373,7 @@ impl World {
         without(&|world| world.habits.shape = 0xff_ff00);
         without(&|world| world.habits.latency = 100);
         without(&|world| world.habits.shuffles = false);
-        worlds.retain(|world| world.ours.is_tame());
+        worlds.retain(|world| world.ours.is_tame(world.habits.stale));
         worlds
     }
 }
@@ -411,10 +442,15 @@ impl Asked {
         } else {
             all.into_iter().filter(|_| dice.percent(40)).collect()
         };
+        let timeout = timeout / SECOND * SECOND + SECOND;
+        let poll_interval = dice.pick(&[1, 2, 5, 15, 15, 15, 15, 30, 60, 600]) * SECOND;
+        // A thousand looks at the same rows find no more than a hundred.
+        let rows = Ms::try_from(ours.runs.len()).unwrap_or(Ms::MAX);
+        let is_long = ours.over / poll_interval * rows > MANY_ROWS;
         Self {
             public,
-            timeout: timeout / SECOND * SECOND + SECOND,
-            poll_interval: dice.pick(&[1, 2, 5, 15, 15, 15, 15, 30, 60, 600]) * SECOND,
+            timeout,
+            poll_interval: if is_long { 30 * SECOND } else { poll_interval },
             // Something has to be left to fail on.
             tolerated: if tolerated.len() == all.len() {
                 Vec::new()
@@ -428,14 +464,24 @@ impl Asked {
 }
 
 impl Story {
-    fn draw(dice: &mut Dice, ours: &Execution) -> Self {
+    fn draw(dice: &mut Dice, ours: &Execution, timeout: Ms) -> Self {
         let whole = ours.over + 2 * MINUTE;
+        // Any moment, or one at which much happens: the trigger, the end of the run, the deadline.
+        let moment = |dice: &mut Dice| {
+            let at = match dice.from(0, 5) {
+                0 => dice.from(0, 5 * SECOND),
+                1 => ours.over + dice.from(-10 * SECOND, 20 * SECOND),
+                2 => timeout + dice.from(-SECOND, 3 * SECOND),
+                _ => dice.from(0, whole),
+            };
+            at.max(0)
+        };
         let detached = dice.percent(15).then(|| dice.from(0, whole));
         Self {
             detached,
             rerun: detached.is_some() && dice.percent(30),
-            cancelled: dice.percent(12).then(|| dice.from(0, whole)),
-            killed: dice.percent(6).then(|| dice.from(0, whole)),
+            cancelled: dice.percent(12).then(|| moment(dice)),
+            killed: dice.percent(6).then(|| moment(dice)),
         }
     }
 }
@@ -451,7 +497,32 @@ impl Habits {
             },
             time_never_changes: dice.percent(15),
             time_moves: dice.percent(5),
-            names_group: dice.percent(20),
+            names_group: dice.pick(&[
+                Names::None,
+                Names::None,
+                Names::None,
+                Names::None,
+                Names::None,
+                Names::None,
+                Names::Some,
+                Names::All,
+                Names::All,
+            ]),
+            times: match dice.from(1, 100) {
+                ..5 => Times::Respelt,
+                5..8 => Times::Blank,
+                _ => Times::Documented,
+            },
+            stale: if dice.percent(85) {
+                0
+            } else {
+                dice.from(0, 3 * SECOND)
+            },
+            older: if dice.percent(80) {
+                usize::MAX
+            } else {
+                usize::try_from(dice.from(0, 12)).unwrap_or(0)
+            },
             skew: dice.from(-14, 14) * 60 * MINUTE,
             date_skew: dice.from(-SECOND, SECOND),
             gives_date: dice.percent(80),
@@ -471,12 +542,12 @@ impl Habits {
 impl Execution {
     /// A run of some devices, each of which works through the scenarios one by one.
     fn draw(dice: &mut Dice, builds: &[Build]) -> Self {
-        let devices = dice.spread(1, 6);
-        let scenarios = if dice.percent(3) {
-            dice.from(20, 60)
+        let (devices, scenarios) = if dice.percent(1) {
+            (dice.from(1, 2), dice.from(20, 60))
         } else {
-            dice.spread(1, 10)
+            (dice.spread(1, 6), dice.spread(1, 10))
         };
+        let same_names = dice.percent(5);
         let length = dice.spread(SECOND, 2 * MINUTE);
         let queue = if dice.percent(50) {
             dice.from(0, 3 * SECOND)
@@ -533,7 +604,10 @@ impl Execution {
                     begins + dice.from(0, SECOND)
                 };
                 runs.push(Run {
-                    scenario: format!("Scenario {scenario}"),
+                    scenario: format!(
+                        "Scenario {}",
+                        if same_names { scenario / 2 } else { scenario }
+                    ),
                     device: format!("Device {device}"),
                     listed,
                     waiting,
@@ -645,10 +719,15 @@ impl Execution {
 
     /// Tells whether a gate can know the truth: wherever the group is shown as over for long enough to
     /// be believed, no row misleads for that long.
-    fn is_tame(&self) -> bool {
+    ///
+    /// A copy that is behind shows an end for longer, and what misleads too.
+    fn is_tame(&self, stale: Ms) -> bool {
         self.shown_over().iter().all(|(from, until)| {
-            let is_believed = until - from >= MISLEADS_FOR_LESS_THAN;
-            let misleads = |run: &Run| run.misleads_for(*from) >= MISLEADS_FOR_LESS_THAN;
+            let is_believed = until - from + stale >= MISLEADS_FOR_LESS_THAN;
+            let misleads = |run: &Run| match run.misleads_for(*from - stale) {
+                0 => false,
+                period => period + stale >= MISLEADS_FOR_LESS_THAN,
+            };
             !is_believed || !self.runs.iter().any(misleads)
         })
     }
@@ -809,6 +888,15 @@ fn others(dice: &mut Dice, ours: &Execution, builds: &[Build]) -> Vec<(Ms, Rc<Ex
         } else {
             dice.from(-execution.over, ours.over + 2 * MINUTE)
         };
+        if dice.percent(10)
+            && let Some(run) = execution.runs.first_mut()
+        {
+            // A person corrects an old result while ours runs.
+            let last = run.history.last().map_or(0, |(at, _)| *at);
+            let then = last.max(-began + dice.from(0, ours.over));
+            run.history
+                .push((then, dice.pick(&[Word::Passed, Word::Failed])));
+        }
         others.push((began, Rc::new(execution)));
     }
     others

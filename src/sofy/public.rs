@@ -21,8 +21,9 @@ use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 pub(super) const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
 const ABORT: &str = "/scheduler-microservice/public/test-run/abort";
-/// Sofy says so with status 200 where every test run is over, and where none can be aborted yet.
-const NOTHING_ABORTED: &str = "no test runs could be aborted";
+/// What Sofy's words hold where it has aborted a group. Whatever else it says with status 200 proves nothing:
+/// it answers so, too, where every test run is over and where none can be aborted yet.
+const ABORTED: [&str; 2] = ["aborted by", "successfully"];
 
 /// The public API, for one schedule.
 #[derive(Debug)]
@@ -210,13 +211,14 @@ impl SofyApi for Public {
             ));
         }
         let said = self.http.key().redact(answer.message);
-        if said.to_lowercase().contains(NOTHING_ABORTED) {
-            return Err(ApiError::new(
-                Kind::Unclear,
-                format!("PUT {path}: Sofy aborted nothing; it answered: {said}"),
-            ));
+        let lower = said.to_lowercase();
+        if ABORTED.iter().all(|words| lower.contains(words)) {
+            return Ok(said);
         }
-        Ok(said)
+        Err(ApiError::new(
+            Kind::Unclear,
+            format!("PUT {path}: Sofy does not say that it aborted anything; it answered: {said}"),
+        ))
     }
 }
 
@@ -553,23 +555,30 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_abort_of_nothing_is_none() {
-        let mut server = Server::new_async().await;
-        server
-            .mock("PUT", Matcher::Any)
-            .with_body(
+    async fn only_what_says_so_is_an_abort() {
+        for (body, why) in [
+            (
                 r#"{"message":"No test runs could be aborted for this scheduled run. They may have already completed or are in a non-abortable state."}"#,
-            )
-            .create_async()
-            .await;
+                "nothing could be aborted",
+            ),
+            (r#"{"message":"Abort failed"}"#, "a failure with status 200"),
+            (r#"{"message":"ok"}"#, "a gateway that is content"),
+            ("[1]", "no answer to an abort"),
+            ("{}", "an answer that says nothing"),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("PUT", Matcher::Any)
+                .with_body(body)
+                .create_async()
+                .await;
 
-        let error = client(&server).abort("77").await.expect_err("none");
+            let error = client(&server).abort("77").await.expect_err(why);
 
-        assert!(error.is_transient(), "it may be abortable in a moment");
-        assert!(
-            error.message.contains("non-abortable state"),
-            "{}",
-            error.message
-        );
+            assert!(
+                error.is_transient(),
+                "{why}: it may be abortable in a moment"
+            );
+        }
     }
 }
