@@ -21,7 +21,10 @@ const POST_STEP: Ms = 61 * SECOND;
 /// Checks a world that was played.
 pub(super) fn check(world: &World, told: &Told) -> Outcome {
     let state = told.network.state();
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome {
+        requests: state.requests,
+        ..Outcome::default()
+    };
     for step in &told.steps {
         let facts = Facts {
             world,
@@ -314,16 +317,23 @@ impl Facts<'_> {
         // Rows that name no group, and theirs in the list before ours were ever seen there.
         let mut looks = state.looks.iter().filter(|look| look.at >= step.began);
         let first = looks.find(|look| look.ours + look.foreign > 0);
-        if world.habits.names_group == Names::All || world.habits.listing == Listing::All {
+        if world.habits.names_group == Names::All {
+            return None;
+        }
+        let ours = our_execution(state)?;
+        let began_later =
+            |live: &Live| !live.is_ours && (ours.began..=step.ended).contains(&live.began);
+        let later = state.executions.iter().any(began_later);
+        if ours.plan.runs.is_empty() && later {
+            return Some("ours has no test runs, and a later execution has");
+        }
+        if world.habits.listing == Listing::All {
             return None;
         }
         if first.is_some_and(|look| look.ours == 0) {
             return Some("another execution was listed before ours was seen");
         }
-        let ours = our_execution(state)?;
-        let began_later =
-            |live: &Live| !live.is_ours && (ours.began..=step.ended).contains(&live.began);
-        (world.habits.time_never_changes && state.executions.iter().any(began_later))
+        (world.habits.time_never_changes && later)
             .then_some("times never change, and a later execution took the place of ours")
     }
 
@@ -394,8 +404,13 @@ impl Facts<'_> {
             ),
             (
                 reason.contains("Sofy refuses")
-                    && troubles.any(|(_, _, trouble)| trouble.says_no()),
+                    && troubles.clone().any(|(_, _, trouble)| trouble.says_no()),
                 "Sofy said no for two minutes",
+            ),
+            (
+                reason.contains("has no test run group")
+                    && troubles.any(|(_, _, trouble)| matches!(trouble, Trouble::Says(_))),
+                "for a while Sofy said that there was no such group",
             ),
             (
                 world.asked.app_hash && world.asked.public && plan.build != 0,

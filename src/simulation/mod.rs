@@ -18,10 +18,11 @@
 //!   a lost answer. A run that should be aborted is, unless Sofy refuses for as long as the post step asks.
 //! - Where nothing leaves room for another verdict, it is the true one. The other red ones are counted by cause.
 //!
-//! Three things no gate can know, and each needs somebody else's execution: one that began while a trigger of ours
+//! Some things no gate can know, and each needs somebody else's execution: one that began while a trigger of ours
 //! was under way that got lost and did nothing; and on the classic API, where rows name no group and older
 //! executions are not listed, one that was listed before a row of ours was ever seen, or one that took the place
-//! of ours between two looks where all rows bear the same time. Such greens are counted.
+//! of ours between two looks where all rows bear the same time, or one that has rows while ours has none at all.
+//! Such greens are counted.
 //! Beyond them, a world stays within what looks can show: once a group is shown as over, no row is missing or
 //! shown as passed without being so for seven seconds.
 //!
@@ -99,6 +100,8 @@ fn leave() {
 struct Outcome {
     /// The invariants that did not hold.
     broken: Vec<String>,
+    /// How many Sofy was sent.
+    requests: u64,
     /// How its last step ended.
     ending: String,
     /// Why it is red although all was well.
@@ -191,6 +194,11 @@ impl Seen {
     }
 
     fn add(&mut self, seed: u64, outcome: Outcome) {
+        self.count("worlds".to_owned());
+        *self
+            .counts
+            .entry("requests to Sofy".to_owned())
+            .or_default() += outcome.requests;
         self.count(format!("ended as {}", outcome.ending));
         if outcome.sane {
             self.count("left no doubt, and were judged truly".to_owned());
@@ -261,8 +269,7 @@ fn no_world_is_green_that_should_not_be() {
             .unwrap_or_default()
     });
     let mut told = format!(
-        "{} worlds in {:.1} s, {} that break an invariant\n",
-        end - first,
+        "\nsimulated in {:.1} s, with {} that break an invariant:\n",
         begun.elapsed().as_secs_f64(),
         seen.broken.len()
     );

@@ -19,7 +19,7 @@ pub(super) const MINUTE: Ms = 60 * SECOND;
 pub(super) const MISLEADS_FOR_LESS_THAN: Ms = 7 * SECOND;
 
 /// So many rows in all looks of a world are enough: the time is better spent on more worlds.
-const MANY_ROWS: Ms = 600;
+const MANY_ROWS: Ms = 300;
 
 #[derive(Clone, Debug)]
 pub(super) struct World {
@@ -545,7 +545,7 @@ impl Execution {
         let (devices, scenarios) = if dice.percent(1) {
             (dice.from(1, 2), dice.from(20, 60))
         } else {
-            (dice.spread(1, 6), dice.spread(1, 10))
+            (dice.spread(1, 5), dice.spread(1, 8))
         };
         let same_names = dice.percent(5);
         let length = dice.spread(SECOND, 2 * MINUTE);
