@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::sofy::{Live, State, Triggered};
 use super::story::{Step, StepKind, Told};
-use super::world::{Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World};
+use super::world::{Call, Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World};
 use super::{KEY, Outcome};
 
 /// The last look, an abort and its reports may outlast the deadline by this much.
@@ -408,9 +408,10 @@ impl Facts<'_> {
                 "Sofy said no for two minutes",
             ),
             (
-                reason.contains("has no test run group")
-                    && troubles.any(|(_, _, trouble)| matches!(trouble, Trouble::Says(_))),
-                "for a while Sofy said that there was no such group",
+                troubles.any(|(_, call, trouble)| {
+                    matches!(call, Call::Groups | Call::Rows) && trouble.lists_nothing()
+                }),
+                "for a while Sofy listed nothing",
             ),
             (
                 world.asked.app_hash && world.asked.public && plan.build != 0,
@@ -554,8 +555,13 @@ fn left_running(world: &World, state: &State, told: &Told) -> Option<String> {
     (!tried && !answered).then(|| "a run was left running".to_owned())
 }
 
-/// Trouble in which Sofy says no.
 impl Trouble {
+    /// An answer that reads as an empty list is no trouble to us, but Sofy's word.
+    fn lists_nothing(self) -> bool {
+        matches!(self, Self::Says("null" | "{}" | "[]" | "{\"data\":null}"))
+    }
+
+    /// Trouble in which Sofy says no.
     pub(super) fn says_no(self) -> bool {
         matches!(self, Self::Status(400..=499) | Self::QuotesKey(400..=499))
     }

@@ -460,9 +460,12 @@ impl Sofy {
                 json!(id.to_string())
             }
         };
-        let wrapped = |list: Vec<Value>| match (public, shape & 4 == 0) {
-            (true, true) => json!({"data": list, "message": "Fetched"}),
-            (_, _) => Value::Array(list),
+        let wrapped = |list: &[String]| {
+            let list = list.join(",");
+            match (public, shape & 4 == 0) {
+                (true, true) => format!(r#"{{"data":[{list}],"message":"Fetched"}}"#),
+                (_, _) => format!("[{list}]"),
+            }
         };
         match call {
             Call::Trigger => {
@@ -477,7 +480,7 @@ impl Sofy {
                 }
             }
             Call::Groups if public => {
-                let mut groups: Vec<Value> = Vec::new();
+                let mut groups = Vec::new();
                 for live in self.recent(
                     state.executions.iter().filter(|live| live.began <= at),
                     |_| 1,
@@ -495,10 +498,10 @@ impl Sofy {
                     if self.world.habits.gives_executed_at {
                         entry["executedAt"] = json!(self.wall(live.began).to_string());
                     }
-                    groups.push(entry);
+                    groups.push(entry.to_string());
                 }
                 self.shuffled(&mut groups, state.requests);
-                wrapped(groups)
+                return wrapped(&groups);
             }
             Call::Groups => {
                 let asked = asked_group(request).unwrap_or_default();
@@ -522,7 +525,7 @@ impl Sofy {
                     }
                 }
                 self.shuffled(&mut rows, state.requests);
-                wrapped(rows)
+                return wrapped(&rows);
             }
             Call::Builds => self.applications(at),
             Call::Abort => json!({"message": match acted {
@@ -534,7 +537,7 @@ impl Sofy {
         .to_string()
     }
 
-    fn shuffled(&self, list: &mut [Value], request: u64) {
+    fn shuffled(&self, list: &mut [String], request: u64) {
         if self.world.habits.shuffles {
             Dice::about(self.world.seed, request).shuffle(list);
         }
@@ -613,7 +616,8 @@ impl Sofy {
         begun
     }
 
-    fn row(&self, live: &Live, run: &super::world::Run, word: Word, at: Ms) -> Value {
+    /// None of what a world draws has in it what JSON escapes.
+    fn row(&self, live: &Live, run: &super::world::Run, word: Word, at: Ms) -> String {
         let habits = &self.world.habits;
         let build = self.world.builds[live.plan.build].text();
         let word = self.spelled(word);
@@ -632,40 +636,29 @@ impl Sofy {
             Times::Blank => scheduled_at.clear(),
         }
         if self.world.asked.public {
-            return json!({
-                "scheduledRunName": "Nightly",
-                "testRunGroupId": live.id,
-                "scenarioName": run.scenario,
-                "scheduledAt": scheduled_at,
-                "build": build,
-                "device": run.device,
-                "status": word,
-            });
+            return format!(
+                r#"{{"scheduledRunName":"Nightly","testRunGroupId":{},"scenarioName":"{}","scheduledAt":"{scheduled_at}","build":"{build}","device":"{}","status":"{word}"}}"#,
+                live.id, run.scenario, run.device,
+            );
         }
         let (version, number) = match build.trim_end_matches(')').split_once('(') {
             Some((version, number)) => (version, number),
             None => (build, ""),
         };
-        let mut row = json!({
-            "Scheduled_Name": "Nightly",
-            "ScenarioName": run.scenario,
-            "ScheduledAt": scheduled_at,
-            "Version": version,
-            "CodeName": "",
-            "BuildNumber": number,
-            "Manufacturer": "Apple",
-            "Model": run.device,
-            "Statusvalue": word,
-        });
         let names_group = match habits.names_group {
             Names::None => false,
             Names::Some => run.listed % 2 == 0,
             Names::All => true,
         };
-        if names_group {
-            row["ScheduleTestRunsGroupID"] = json!(live.id);
-        }
-        row
+        let group = if names_group {
+            format!(r#","ScheduleTestRunsGroupID":{}"#, live.id)
+        } else {
+            String::new()
+        };
+        format!(
+            r#"{{"Scheduled_Name":"Nightly","ScenarioName":"{}","ScheduledAt":"{scheduled_at}","Version":"{version}","CodeName":"","BuildNumber":"{number}","Manufacturer":"Apple","Model":"{}","Statusvalue":"{word}"{group}}}"#,
+            run.scenario, run.device,
+        )
     }
 
     fn applications(&self, at: Ms) -> Value {

@@ -443,7 +443,7 @@ impl Asked {
             all.into_iter().filter(|_| dice.percent(40)).collect()
         };
         let timeout = timeout / SECOND * SECOND + SECOND;
-        let poll_interval = dice.pick(&[1, 2, 5, 15, 15, 15, 15, 30, 60, 600]) * SECOND;
+        let poll_interval = dice.pick(&[1, 2, 5, 15, 15, 15, 15, 15, 15, 30, 60, 600]) * SECOND;
         // A thousand looks at the same rows find no more than a hundred.
         let rows = Ms::try_from(ours.runs.len()).unwrap_or(Ms::MAX);
         let is_long = ours.over / poll_interval * rows > MANY_ROWS;
@@ -545,7 +545,7 @@ impl Execution {
         let (devices, scenarios) = if dice.percent(1) {
             (dice.from(1, 2), dice.from(20, 60))
         } else {
-            (dice.spread(1, 5), dice.spread(1, 8))
+            (dice.spread(1, 5), dice.spread(1, 5))
         };
         let same_names = dice.percent(5);
         let length = dice.spread(SECOND, 2 * MINUTE);
