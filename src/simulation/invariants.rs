@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::sofy::{Live, State, Triggered};
 use super::story::{Step, StepKind, Told};
-use super::world::{Call, Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World};
+use super::world::{Call, Listing, Ms, Names, Run, SECOND, Shows, Times, Trouble, Word, World};
 use super::{KEY, Outcome};
 
 /// The last look, an abort and its reports may outlast the deadline by this much.
@@ -297,6 +297,16 @@ impl Facts<'_> {
     /// What the README says that no gate can know; each needs somebody else's execution.
     fn blind_spot(&self) -> Option<&'static str> {
         let Self { world, state, step } = self;
+        let taken_back = |ours: &Live| {
+            let red = |run: &&Run| {
+                run.end() != Word::Passed && !world.asked.tolerated.contains(&run.end())
+            };
+            let mut red = ours.plan.runs.iter().filter(red).peekable();
+            red.peek().is_some() && red.all(|run| run.forgotten.is_some())
+        };
+        if !state.saw_forgotten && our_execution(state).is_some_and(taken_back) {
+            return Some("a failure was taken back before a look showed it");
+        }
         if world.asked.public {
             // Our trigger did not happen, its answer was lost, and theirs began meanwhile.
             let slack = 4 * SECOND + world.habits.date_skew.abs();
@@ -326,6 +336,9 @@ impl Facts<'_> {
         let later = state.executions.iter().any(began_later);
         if ours.plan.runs.is_empty() && later {
             return Some("ours has no test runs, and a later execution has");
+        }
+        if later && !world.asked.tolerated.is_empty() {
+            return Some("a later execution's pass is added to what is tolerated of ours");
         }
         if world.habits.listing == Listing::All {
             return None;
@@ -422,6 +435,14 @@ impl Facts<'_> {
                 "Sofy ran a test again",
             ),
             (noise(Shows::Twice), "a row was listed twice"),
+            (
+                noise(Shows::Nothing) && reason.contains("does not any more"),
+                "a row was gone for a while after the end",
+            ),
+            (
+                plan.runs.iter().any(|run| run.forgotten.is_some()),
+                "a failure was taken back for good",
+            ),
             (
                 noise(Shows::Word(Word::Failed)),
                 "a failure was shown and taken back",

@@ -18,11 +18,11 @@
 //!   a lost answer. A run that should be aborted is, unless Sofy refuses for as long as the post step asks.
 //! - Where nothing leaves room for another verdict, it is the true one. The other red ones are counted by cause.
 //!
-//! Some things no gate can know, and each needs somebody else's execution: one that began while a trigger of ours
+//! Some things no gate can know. Most need somebody else's execution: one that began while a trigger of ours
 //! was under way that got lost and did nothing; and on the classic API, where rows name no group and older
 //! executions are not listed, one that was listed before a row of ours was ever seen, or one that took the place
 //! of ours between two looks where all rows bear the same time, or one that has rows while ours has none at all.
-//! Such greens are counted.
+//! With `fail-on` shortened, a later execution's pass is added to ours. Nor can it know of a failure that Sofy takes back before a look has shown it. Such greens are counted.
 //! Beyond them, a world stays within what looks can show: once a group is shown as over, no row is missing or
 //! shown as passed without being so for seven seconds.
 //!

@@ -50,6 +50,8 @@ pub(super) struct State {
     pub(super) looks: Vec<Look>,
     /// What every answered look at our group said of it.
     pub(super) group: Vec<(Ms, Word)>,
+    /// A failure of ours that Sofy takes back later was listed in a look.
+    pub(super) saw_forgotten: bool,
     /// When the list of builds was last answered.
     pub(super) builds_at: Option<Ms>,
     /// Requests that held the key where it does not belong, or not where it does.
@@ -417,7 +419,16 @@ impl Sofy {
                             .sum(),
                     }
                 };
-                self.state.borrow_mut().looks.push(look);
+                let saw = self.state.borrow().executions.iter().any(|live| {
+                    live.is_ours
+                        && live
+                            .shown_rows(shown_at)
+                            .iter()
+                            .any(|(run, word)| run.forgotten.is_some() && *word == Word::Failed)
+                });
+                let mut state = self.state.borrow_mut();
+                state.saw_forgotten |= saw;
+                state.looks.push(look);
             }
         }
     }

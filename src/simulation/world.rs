@@ -145,6 +145,8 @@ pub(super) struct Run {
     /// What Sofy shows lags behind by this much.
     pub(super) lag: Ms,
     pub(super) noise: Vec<Noise>,
+    /// A failure that Sofy takes back for good at that moment: the row is gone, or has passed.
+    pub(super) forgotten: Option<(Ms, Shows)>,
 }
 
 /// What Sofy shows of a row for a while instead of the truth.
@@ -420,6 +422,11 @@ impl Execution {
             }
         });
         without(&|execution| execution.build = 0);
+        without(&|execution| {
+            for run in &mut execution.runs {
+                run.forgotten = None;
+            }
+        });
         simpler
     }
 }
@@ -559,8 +566,10 @@ impl Execution {
         let lag = if dice.percent(60) {
             0
         } else {
-            dice.from(0, 6 * SECOND)
+            dice.from(0, MISLEADS_FOR_LESS_THAN - 1)
         };
+        // Between two scenarios, a device may be wiped or wait for its turn.
+        let rest = dice.pick(&[SECOND, SECOND, SECOND, 40 * SECOND]);
         let luck = dice.pick(&[0, 0, 0, 0, 3, 10, 50]);
         let retries = dice.percent(10);
         let mut runs = Vec::new();
@@ -572,7 +581,7 @@ impl Execution {
                 if dice.percent(2) {
                     continue;
                 }
-                let begins = at + dice.from(0, SECOND);
+                let begins = at + dice.from(0, rest);
                 let mut ends = begins + dice.spread(length / 4 + 1, length * 2);
                 let word = if lost && dice.percent(50) {
                     Word::Incomplete
@@ -614,6 +623,7 @@ impl Execution {
                     history,
                     lag,
                     noise: Vec::new(),
+                    forgotten: None,
                 });
             }
         }
@@ -686,6 +696,14 @@ impl Execution {
                 continue;
             }
             let from = dice.from(run.listed, self.over + 30 * SECOND);
+            if run.end() == Word::Failed && dice.percent(30) {
+                let from = self.over + dice.from(-MINUTE, MINUTE);
+                run.forgotten = Some((
+                    from,
+                    dice.pick(&[Shows::Nothing, Shows::Word(Word::Passed)]),
+                ));
+                continue;
+            }
             run.noise.push(Noise {
                 from,
                 until: from + dice.spread(SECOND, 20 * SECOND),
@@ -777,6 +795,9 @@ impl Run {
         if at < self.listed {
             return Shows::Nothing;
         }
+        if let Some((_, shows)) = self.forgotten.filter(|(from, _)| at >= *from) {
+            return shows;
+        }
         if let Some(noise) = self
             .noise
             .iter()
@@ -797,6 +818,10 @@ impl Run {
     /// How long Sofy may mislead after a moment: from the first time the row is missing, or shown as
     /// passed without being so, to the last.
     fn misleads_for(&self, over: Ms) -> Ms {
+        if self.forgotten.is_some() {
+            // Whoever saw the failure knows, and who did not cannot.
+            return 0;
+        }
         let mut edges: Vec<Ms> = self
             .noise
             .iter()
@@ -877,16 +902,20 @@ fn others(dice: &mut Dice, ours: &Execution, builds: &[Build]) -> Vec<(Ms, Rc<Ex
                             ),
                         ],
                         noise: Vec::new(),
+                        forgotten: None,
                         ..run.clone()
                     })
                     .collect(),
                 ..execution
             };
+            let ends = execution.runs.iter().filter_map(|run| run.history.last());
+            execution.over = ends.fold(execution.over, |over, (at, _)| over.max(*at));
         }
-        let began = if dice.percent(70) {
-            -execution.over - dice.spread(SECOND, 24 * 60 * MINUTE)
-        } else {
-            dice.from(-execution.over, ours.over + 2 * MINUTE)
+        let began = match dice.from(0, 9) {
+            // At about the time of our trigger.
+            0 => dice.from(-20 * SECOND, 40 * SECOND),
+            1 | 2 => dice.from(-execution.over, ours.over + 2 * MINUTE),
+            _ => -execution.over - dice.spread(SECOND, 24 * 60 * MINUTE),
         };
         if dice.percent(10)
             && let Some(run) = execution.runs.first_mut()
@@ -909,21 +938,22 @@ fn faults(dice: &mut Dice, ours: &Execution) -> Vec<Fault> {
     let whole = ours.over + 2 * MINUTE;
     (0..dice.spread(1, 6))
         .map(|_| {
-            let from = if dice.percent(30) {
+            let on = match dice.from(0, 9) {
+                0 | 1 => Some(Call::Trigger),
+                2 => Some(Call::Groups),
+                3 => Some(Call::Rows),
+                4 => Some(Call::Builds),
+                5 => Some(Call::Abort),
+                _ => None,
+            };
+            let from = if on == Some(Call::Trigger) || dice.percent(30) {
                 0
             } else {
                 dice.from(0, whole)
             };
             let trouble = trouble(dice);
             Fault {
-                on: match dice.from(0, 9) {
-                    0 | 1 => Some(Call::Trigger),
-                    2 => Some(Call::Groups),
-                    3 => Some(Call::Rows),
-                    4 => Some(Call::Builds),
-                    5 => Some(Call::Abort),
-                    _ => None,
-                },
+                on,
                 from,
                 until: from + dice.spread(SECOND, whole + 1),
                 percent: dice.pick(&[10, 30, 70, 100]),
