@@ -57,6 +57,7 @@ impl Builds {
             let Some(raw) = application.application_builds else {
                 continue;
             };
+            let guid = redact(application.application_guid);
             let builds: Vec<wire::Lenient<WireBuild>> =
                 self.http
                     .list(&call, raw.get(), "an application's builds")?;
@@ -66,7 +67,7 @@ impl Builds {
                     .filter(|build| !build.app_hash.is_empty())
                     .map(|build| Build {
                         app_hash: redact(build.app_hash),
-                        application: application.application_guid.clone(),
+                        application: guid.clone(),
                         id: redact(build.build_id),
                         friendly_name: redact(build.build_friendly_name),
                     }),

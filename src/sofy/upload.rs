@@ -171,7 +171,12 @@ impl Sofy {
         let answers: Vec<WireUpload> = wire::list(body).unwrap_or_default();
         let mut hashes = answers.into_iter().map(|answer| answer.app_hash);
         match (hashes.next(), hashes.next()) {
-            (Some(app_hash), None) if is_hash_of_sofy(&app_hash) => Ok(Received::As { app_hash }),
+            // An escape may have hidden the key until it was decoded.
+            (Some(app_hash), None)
+                if is_hash_of_sofy(&app_hash) && !self.http.key().is_in(&app_hash) =>
+            {
+                Ok(Received::As { app_hash })
+            }
             (_, _) => {
                 let mut error =
                     self.http
@@ -400,6 +405,11 @@ mod tests {
                 r#"{"data":{"appHash":"***"}}"#,
                 None,
                 "a key that was redacted",
+            ),
+            (
+                r#"{"data":{"appHash":"\u006b3y-of-uploads"}}"#,
+                None,
+                "the key behind an escape",
             ),
             (
                 r#"{"data":{"appHash":"4d\u001b[1m"}}"#,
