@@ -163,16 +163,19 @@ impl State {
         Self { schedule, group_id }
     }
 
-    fn parse(text: &str) -> Option<Self> {
+    /// Reads what [`Self::unfinished`] writes, and nothing else.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let (version, schedule, group_id) = (words.next()?, words.next()?, words.next()?);
         if version != VERSION || words.next().is_some() || !crate::test_run::is_group_id(group_id) {
             return None;
         }
-        Some(Self {
+        let state = Self {
             schedule: ScheduleId::parse(schedule)?,
             group_id: group_id.to_owned(),
-        })
+        };
+        // We write a schedule in one way only.
+        (state.to_string() == text).then_some(state)
     }
 }
 
@@ -420,6 +423,10 @@ mod tests {
             ("1 1888 77 78", "more"),
             ("1 1888 7/7", "no group"),
             ("1 nightly 77", "no schedule"),
+            (
+                "1 01888 77",
+                "a schedule that we would write in another way",
+            ),
             ("garbled", "garbled"),
         ] {
             let done = post_step_of(state).await;
