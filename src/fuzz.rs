@@ -4,34 +4,42 @@
 //! `PROPTEST_CASES=100000 cargo test --release fuzz` looks for longer; what it finds stays as a case of a table.
 
 use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
 use std::sync::{Arc, Mutex};
-use std::{fs, thread};
+use std::{fs, io, thread};
 
+use bytes::Bytes;
 use proptest::prelude::*;
 use proptest::sample::select;
 use reqwest::Url;
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc;
 
+use crate::abort::State;
 use crate::attribution::{Attribution, ResultsAfter};
 use crate::github::Runner;
 use crate::github::command::{self, Level};
-use crate::inputs::{self, Order};
+use crate::inputs::upload::Details;
+use crate::inputs::{self, Order, ScheduleId};
 use crate::report::annotations::{Severity, annotations};
+use crate::report::upload::{self as upload_report, Delivery, UploadReport};
 use crate::report::{Report, junit, outputs, summary};
 use crate::secret::ApiKey;
-use crate::sofy::{ApiError, Baseline, Classic, Public, SofyApi};
+use crate::sofy::upload::{self, Payload, Received, Sent, Uploads as _};
+use crate::sofy::{ApiError, Baseline, Classic, Generation, Public, SofyApi};
 use crate::test_run::{Group, TestRun, is_group_id};
 use crate::trigger::Origin;
-use crate::verdict::{Ending, Observation, Policy, judge};
+use crate::verdict::{Conclusion, Ending, Observation, Policy, Verdict, judge};
 
 /// It has what JSON escapes in two ways, and letters of both cases.
 const KEY: &str = "Se/cret\"Key-42";
+/// Every letter of it may stand in a hash too.
+const KEY_LIKE_A_HASH: &str = "Se/cret+Key-42";
 const GUID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
 
 /// Names that Sofy's answers have, as far as anything is read of them.
-const FIELDS: [&str; 24] = [
+const FIELDS: [&str; 29] = [
     "data",
     "message",
     "Message",
@@ -56,10 +64,15 @@ const FIELDS: [&str; 24] = [
     "device",
     "application_builds",
     "app_hash",
+    "application_guid",
+    "build_id",
+    "build_friendly_name",
+    "appHash",
+    "AppHash",
 ];
 
 /// Text that has been, or looks like, trouble.
-const TEXTS: [&str; 28] = [
+const TEXTS: [&str; 32] = [
     "Passed",
     "Failed",
     "NotExecuted",
@@ -84,6 +97,10 @@ const TEXTS: [&str; 28] = [
     "Se/cret\"Key-42",
     "sE/CRET\"kEY-42",
     "x Se/cret\"Key-42 y Se/cret\"Key-42",
+    "Se/cret+Key-42",
+    "4ddeSE/CRET+KEY-424dde",
+    "Build already exists.",
+    "null",
     "",
     " ",
     "\u{feff}",
@@ -100,7 +117,11 @@ fn text() -> impl Strategy<Value = String> {
 
 /// Text as JSON, each letter plain or escaped.
 fn quoted() -> impl Strategy<Value = String> {
-    (text(), any::<u64>()).prop_map(|(text, escaped)| {
+    quoted_from(text())
+}
+
+fn quoted_from(text: impl Strategy<Value = String>) -> impl Strategy<Value = String> {
+    (text, any::<u64>()).prop_map(|(text, escaped)| {
         let letters = text.chars().enumerate().map(|(n, c)| {
             if escaped >> (n % 64) & 1 == 1 && c as u32 <= 0xffff {
                 format!("\\u{:04x}", c as u32)
@@ -154,14 +175,52 @@ fn rows() -> impl Strategy<Value = String> {
     prop::collection::vec(row, 0..12).prop_map(|rows| format!("[{}]", rows.join(",")))
 }
 
-/// A body: rows or any JSON, perhaps cut, with bytes that do not belong there.
-fn body() -> impl Strategy<Value = Vec<u8>> {
-    let whole = prop_oneof![
+/// What an upload or its list of builds is answered with, with fields that are odd.
+fn upload_answer() -> impl Strategy<Value = String> {
+    let hash = prop_oneof![
+        4 => quoted_from("[0-9a-f]{32}"),
+        3 => quoted(),
+        1 => quoted_from((text(), "[0-9a-f]{4}").prop_map(|(text, hash)| hash.clone() + &text + &hash)),
+        1 => json(),
+    ];
+    let received =
+        (hash, select(vec!["appHash", "AppHash"]), 0..4_u8).prop_map(|(hash, name, whole)| {
+            let entry = format!(r#"{{"{name}":{hash}}}"#);
+            match whole {
+                0 => entry,
+                1 => format!("[{entry}]"),
+                2 => format!(r#"{{"data":{entry},"message":"OK"}}"#),
+                _ => format!(r#"{{"data":[{entry},{entry}]}}"#),
+            }
+        });
+    let build = prop::collection::vec(quoted(), 4).prop_map(|v| {
+        format!(
+            r#"{{"application_guid":{0},"application_builds":[{{"app_hash":{1},"build_id":{2},"build_friendly_name":{3}}}]}}"#,
+            v[0], v[1], v[2], v[3]
+        )
+    });
+    let builds = prop::collection::vec(build, 0..4);
+    prop_oneof![
+        4 => received,
+        2 => builds.prop_map(|builds| format!(r#"{{"data":[{}]}}"#, builds.join(","))),
+        2 => quoted().prop_map(|said| format!(r#"{{"message":{said},"error":{{"details":{said}}}}}"#)),
+        1 => json(),
+        1 => any::<String>(),
+    ]
+}
+
+/// Rows or any JSON.
+fn run_answer() -> impl Strategy<Value = String> {
+    prop_oneof![
         3 => rows(),
         1 => rows().prop_map(|rows| format!(r#"{{"data":{rows},"message":"OK"}}"#)),
         3 => json(),
         1 => any::<String>(),
-    ];
+    ]
+}
+
+/// A body: an answer, perhaps cut, with bytes that do not belong there.
+fn body(whole: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> {
     let damage = prop_oneof![
         4 => Just(None),
         1 => (any::<prop::sample::Index>(), any::<u8>(), any::<bool>()).prop_map(Some),
@@ -185,6 +244,7 @@ struct Sofy {
     answer: Arc<Mutex<(u16, Vec<u8>)>>,
     classic: Classic,
     public: Public,
+    uploads: [upload::Sofy; 2],
 }
 
 impl Sofy {
@@ -205,6 +265,9 @@ impl Sofy {
                 _ = socket.read(&mut [0; 4096]);
                 _ = socket.write_all(head.as_bytes());
                 _ = socket.write_all(&body);
+                // An end before all is read is a reset, which can cost the answer.
+                _ = socket.shutdown(Shutdown::Write);
+                _ = io::copy(&mut socket, &mut io::sink());
             }
         });
         let url = Url::parse(&format!("http://{address}")).expect("a URL");
@@ -217,6 +280,10 @@ impl Sofy {
             answer,
             classic: Classic::new(Some(&url), key.clone(), 1888).expect("a client"),
             public: Public::new(Some(&url), key, GUID.into()).expect("a client"),
+            uploads: [Generation::Classic, Generation::Public].map(|generation| {
+                let key = ApiKey::new(KEY_LIKE_A_HASH.into());
+                upload::Sofy::new(Some(&url), key, generation).expect("a client")
+            }),
         }
     }
 }
@@ -275,6 +342,73 @@ async fn read_all<A: SofyApi>(api: &A) -> Vec<TestRun> {
         }
     }
     attributed.test_runs
+}
+
+/// Both calls of an upload, and what is reported of what they understood.
+async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
+    let has_key = |text: &str| ApiKey::new(KEY_LIKE_A_HASH.into()).is_in(text);
+    let assert_said = |said: &str| {
+        assert!(!has_key(said), "{said}");
+        assert!(said.chars().count() < 1_000, "{said}");
+    };
+    let (sender, pieces) = mpsc::channel(1);
+    sender
+        .try_send(Ok(Bytes::from_static(b"PK")))
+        .expect("room for a piece");
+    drop(sender);
+    let payload = Payload {
+        name: "app.apk".into(),
+        size: 2,
+        pieces,
+        sent: Sent::default(),
+    };
+    let mut report = match sofy.upload(&Details::default(), payload).await {
+        Ok(Received::As { app_hash }) => {
+            assert!(!app_hash.is_empty() && app_hash.len() <= 2_000);
+            assert!(
+                !app_hash.contains(|c: char| c.is_whitespace() || c.is_control()),
+                "{app_hash:?}"
+            );
+            assert!(!has_key(&app_hash), "{app_hash}");
+            UploadReport {
+                app_hash,
+                delivery: Some(Delivery::Uploaded),
+                ..UploadReport::of(Verdict::new(Conclusion::Success, "app.apk was uploaded"))
+            }
+        }
+        Ok(Received::Before { said }) => {
+            assert_said(&said);
+            UploadReport::of(Verdict::new(Conclusion::Error, said))
+        }
+        Err(error) => {
+            assert_said(&error.message);
+            UploadReport::of(Verdict::new(Conclusion::Error, error.message).advise(error.advice))
+        }
+    };
+    match sofy.builds().await {
+        Ok(builds) => {
+            for build in &builds {
+                assert!(!has_key(&format!("{build:?}")), "{build:?}");
+                assert!(!build.app_hash.is_empty(), "{build:?}");
+            }
+            if let Some(build) = builds.first() {
+                build.name().clone_into(&mut report.build);
+            }
+        }
+        Err(error) => assert_said(&error.message),
+    }
+    let page = upload_report::summary(&report);
+    assert!(!has_key(&page) && !page.contains("##["), "{page}");
+    if let Some(annotation) = upload_report::annotation(&report) {
+        let line = command::message(Level::Error, &annotation.title, &annotation.text);
+        assert!(!has_key(&line), "{line}");
+        assert!(
+            !line.contains(['\r', '\n']) && !line.contains("##["),
+            "{line}"
+        );
+    }
+    assert_written(&upload_report::outputs(&report));
+    report
 }
 
 /// What every reader may rely on, whatever the report holds.
@@ -417,11 +551,8 @@ proptest! {
     #[test]
     fn whatever_sofy_answers_is_read_within_bounds_and_reported_whole(
         status in select(vec![200_u16, 200, 200, 200, 400, 401, 500, 502]),
-        body in body(),
+        body in body(run_answer()),
     ) {
-        thread_local! {
-            static SOFY: Sofy = Sofy::start();
-        }
         SOFY.with(|sofy| {
             *sofy.answer.lock().expect("no panic") = (status, body);
             let ours = sofy.runtime.block_on(async {
@@ -429,6 +560,19 @@ proptest! {
             });
             for test_runs in ours {
                 assert_readable(&report_of(test_runs, "Complete", Ending::Settled));
+            }
+        });
+    }
+
+    #[test]
+    fn whatever_an_upload_is_answered_a_success_has_a_hash_and_nothing_has_the_key(
+        status in select(vec![200_u16, 200, 200, 200, 302, 400, 401, 409, 413, 500, 503]),
+        body in body(upload_answer()),
+    ) {
+        SOFY.with(|sofy| {
+            *sofy.answer.lock().expect("no panic") = (status, body);
+            for uploads in &sofy.uploads {
+                sofy.runtime.block_on(upload_once(uploads));
             }
         });
     }
@@ -490,6 +634,58 @@ proptest! {
             prop_assert_eq!(ResultsAfter::parse(&read.to_string()), Some(read));
         }
     }
+
+    #[test]
+    fn a_state_is_read_as_it_was_written(schedule in schedule(), group in "[a-zA-Z0-9_-]{1,72}") {
+        prop_assume!(is_group_id(&group));
+        let schedule = ScheduleId::parse(&schedule);
+        prop_assume!(schedule.is_some());
+
+        let written = schedule.map(|schedule| State::unfinished(schedule, group));
+
+        prop_assert_eq!(written.as_ref().and_then(|state| State::parse(&state.to_string())), written);
+    }
+
+    #[test]
+    fn a_text_that_no_step_saves_is_no_state(
+        text in prop_oneof![
+            1 => text(),
+            1 => (schedule(), text()).prop_map(|(schedule, group)| format!("1 {schedule} {group}")),
+            2 => (schedule(), "[a-z0-9_/-]{1,74}").prop_map(|(schedule, group)| format!("1 {schedule} {group}")),
+            1 => "[12 ]{1,2} ?[0-9]{0,20} {0,2}[0-9]{0,5}[ \n]?",
+        ],
+    ) {
+        if let Some(read) = State::parse(&text) {
+            prop_assert_eq!(read.to_string(), text.as_str());
+            let group = text.rsplit(' ').next().unwrap_or_default();
+            prop_assert!(is_group_id(group), "{text:?}");
+        }
+    }
+}
+
+thread_local! {
+    static SOFY: Sofy = Sofy::start();
+}
+
+/// A schedule as people write it, right and nearly so.
+fn schedule() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "0{0,2}[1-9][0-9]{0,20}",
+        "[{]?3f2504e0-4f89-41d3-9a0c-0305E82C330[0-9a-f][}]?",
+    ]
+}
+
+#[test]
+fn both_generations_take_a_hash_from_the_fuzzed_sofy() {
+    SOFY.with(|sofy| {
+        let body = br#"{"data":{"appHash":"4dde0684"},"message":"OK"}"#;
+        *sofy.answer.lock().expect("no panic") = (200, body.to_vec());
+        for uploads in &sofy.uploads {
+            let report = sofy.runtime.block_on(upload_once(uploads));
+
+            assert_eq!(report.app_hash, "4dde0684");
+        }
+    });
 }
 
 const INPUTS: [&str; 14] = [
