@@ -17,6 +17,8 @@ use crate::fake_sofy::FakeSofy;
 /// The calls of a step, in their order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Call {
+    /// Of an upload, which has no other call but the list of builds.
+    Upload,
     Builds,
     Baseline,
     Trigger,
@@ -212,12 +214,13 @@ impl Shared {
     fn fault_is_next(&self) -> bool {
         let mut state = self.state();
         let next = match state.asked.last() {
-            None if self.plan.at == Call::Builds => Call::Builds,
+            None if matches!(self.plan.at, Call::Builds | Call::Upload) => self.plan.at,
             None | Some((Call::Builds, _)) => Call::Baseline,
             Some((Call::Baseline, _)) => Call::Trigger,
             Some((Call::Trigger | Call::Rows, _)) => Call::Group,
             Some((Call::Group, _)) => Call::Rows,
             Some((Call::Abort, _)) => Call::Abort,
+            Some((Call::Upload, _)) => Call::Builds,
         };
         let meets = next == self.plan.at && state.faults < self.plan.times;
         state.faults += u32::from(meets);
@@ -290,6 +293,8 @@ impl Shared {
         let triggered = state.asked.iter().any(|(call, _)| *call == Call::Trigger);
         let call = if target.ends_with("/ScheduleAutomatedTestRun") || target.contains("/execute") {
             Call::Trigger
+        } else if target.contains("/build-upload") || target.ends_with("/buildUpload") {
+            Call::Upload
         } else if target.ends_with("/applications") {
             Call::Builds
         } else if target.contains("/abort/") {

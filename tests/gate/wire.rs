@@ -8,6 +8,8 @@
 //! | baseline, group, rows | read | asked again | asked again |
 //! | trigger | read | never sent again: searched for on the public API, else red | sent again |
 //! | abort | read | asked again | asked again |
+//! | upload | read | sent again: a build that Sofy has is proven by its digest | sent again |
+//! | builds, after an upload | read | the build has no name | the build has no name |
 
 use std::io::{self, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -16,6 +18,7 @@ use std::sync::{Arc, LazyLock};
 use std::thread;
 use std::time::Duration;
 
+use crate::fake_sofy::upload::BUILD;
 use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script};
 use crate::line::{Call, Fault, Line, Plan, Talk, asked, reset};
 use crate::step::{Gate, KEY, Step, each};
@@ -115,7 +118,12 @@ fn step_with(schedule: &str, at: Call, fault: &Fault) -> (FakeSofy, Line, Step) 
     let fake = FakeSofy::start(Script {
         pace: match at {
             Call::Abort => Pace::Never,
-            Call::Builds | Call::Baseline | Call::Trigger | Call::Group | Call::Rows => OVER,
+            Call::Upload
+            | Call::Builds
+            | Call::Baseline
+            | Call::Trigger
+            | Call::Group
+            | Call::Rows => OVER,
         },
         ..Script::default()
     });
@@ -129,7 +137,7 @@ fn step_with(schedule: &str, at: Call, fault: &Fault) -> (FakeSofy, Line, Step) 
     let gate = match at {
         Call::Builds => gate.input("app-hash", "4dde0684").input("wait", "false"),
         Call::Baseline | Call::Trigger => gate.input("wait", "false"),
-        Call::Group | Call::Rows => gate,
+        Call::Upload | Call::Group | Call::Rows => gate,
         Call::Abort => gate.input("timeout", "8s"),
     };
     let step = gate.run();
@@ -141,7 +149,7 @@ fn expected(effect: Effect, at: Call, ran: bool, schedule: &str) -> (i32, &'stat
     match (at, effect) {
         (Call::Trigger, Unclear) if !ran || schedule == CLASSIC => (2, "error"),
         (Call::Builds | Call::Baseline | Call::Trigger, Read | Unclear | Unsent) => (0, "detached"),
-        (Call::Group | Call::Rows, Read | Unclear | Unsent) => (0, "success"),
+        (Call::Upload | Call::Group | Call::Rows, Read | Unclear | Unsent) => (0, "success"),
         (Call::Abort, Read | Unclear | Unsent) => (3, "timed_out"),
     }
 }
@@ -152,7 +160,7 @@ fn schedules(at: Call, number: usize) -> &'static [&'static str] {
         (Call::Builds | Call::Abort, _) => &[PUBLIC],
         (Call::Trigger, _) => &[CLASSIC, PUBLIC],
         (Call::Baseline | Call::Rows, 0) | (Call::Group, 1) => &[CLASSIC],
-        (Call::Baseline | Call::Rows | Call::Group, _) => &[PUBLIC],
+        (Call::Upload | Call::Baseline | Call::Rows | Call::Group, _) => &[PUBLIC],
     }
 }
 
@@ -191,7 +199,7 @@ fn every_fault_at(at: Call) {
         assert!(!step.shown().contains("session=1"), "{what}");
         match (at, effect) {
             (_, Read) => assert_eq!(step.annotations("warning"), [""; 0], "{what}"),
-            (Call::Group | Call::Rows, Unclear | Unsent) => {
+            (Call::Upload | Call::Group | Call::Rows, Unclear | Unsent) => {
                 let warnings = step.annotations("warning").join("\n");
                 assert!(warnings.contains(said), "{said}? {what}");
             }
@@ -242,6 +250,153 @@ pub(crate) fn every_fault_at_a_look_at_the_rows_has_its_end() {
 
 pub(crate) fn every_fault_at_the_abort_has_its_end() {
     every_fault_at(Call::Abort);
+}
+
+const APIS: [&str; 2] = ["classic", "public"];
+
+/// Answers that arrive whole and give no hash: the file would not be answered otherwise if it came again.
+const FINAL_FOR_AN_UPLOAD: [&str; 8] = [
+    "another protocol",
+    "a length that is too short",
+    "no body",
+    "a body where none may be",
+    "a page by the name of JSON",
+    "UTF-16",
+    "301 to itself",
+    "304",
+];
+
+/// An upload over a line.
+fn upload_over(fake: &FakeSofy, line: &Line, api: &str) -> Gate {
+    Gate::upload(fake)
+        .file("out/app.apk", b"PK\x03\x04 an app of the tests")
+        .input("api-url", &line.url())
+        .input("api", api)
+        .input("timeout", "60s")
+        .env("RUNNER_DEBUG", "1")
+}
+
+/// What holds of every upload, whatever its end.
+#[track_caller]
+fn assert_told(step: &Step, what: &str) {
+    assert_eq!(step.outputs.len(), 5, "{what}");
+    assert!(!step.shown().contains(KEY), "{what}");
+    let peak = step.peak_memory >> 20;
+    assert!(peak < MOST_MEBIBYTES, "{peak} MiB: {what}");
+}
+
+pub(crate) fn every_fault_at_an_upload_has_its_end() {
+    let cells: Vec<_> = faults().into_iter().zip(APIS.iter().cycle()).collect();
+    each(&cells, |(Case(name, effect, said, fault), api)| {
+        let fake = FakeSofy::start(Script::default());
+        let line = Line::start(&fake, Plan::once(Call::Upload, fault.clone()));
+
+        let step = upload_over(&fake, &line, api).run();
+
+        let what = format!("{api}: {name}\n{}", step.stdout);
+        let sent = line.asked(Call::Upload).len();
+        assert_eq!(line.faults(), 1, "{what}");
+        assert_told(&step, &what);
+        if FINAL_FOR_AN_UPLOAD.contains(name) {
+            step.expect(2, "error");
+            let outputs = (step.output("app-hash"), step.output("uploaded"));
+            assert_eq!((sent, outputs), (1, ("", "")), "{what}");
+            return;
+        }
+        step.expect(0, "success");
+        let read_once = *effect == Read || matches!(fault, Accepted(_));
+        assert_eq!(sent, if read_once { 1 } else { 2 }, "{what}");
+        assert!(
+            *effect == Read || step.stdout.contains(said),
+            "{said}? {what}"
+        );
+        let arrived = fake.uploads();
+        let new = (arrived.len() == 1).to_string();
+        let outputs = (step.output("app-hash"), step.output("uploaded"));
+        assert_eq!(outputs, (&*arrived[0].md5, &*new), "{what}");
+    });
+}
+
+pub(crate) fn every_fault_at_the_list_after_an_upload_costs_the_builds_name_only() {
+    let asked = faults().into_iter();
+    let asked = asked.filter(|case| matches!(case.3, Fault::Asked(_)));
+    let cells: Vec<_> = asked.zip(APIS.iter().cycle()).collect();
+    each(&cells, |(Case(name, effect, _, fault), api)| {
+        let fake = FakeSofy::start(Script::default());
+        let line = Line::start(&fake, Plan::once(Call::Builds, fault.clone()));
+
+        let step = upload_over(&fake, &line, api).run();
+
+        let what = format!("{api}: {name}\n{}", step.stdout);
+        step.expect(0, "success");
+        assert_told(&step, &what);
+        assert_eq!((line.faults(), fake.uploads().len()), (1, 1), "{what}");
+        assert_eq!(step.output("app-hash"), fake.uploads()[0].md5, "{what}");
+        let name = if *effect == Read { BUILD } else { "" };
+        assert_eq!(step.output("build"), name, "{what}");
+    });
+}
+
+pub(crate) fn an_upload_that_is_never_answered_is_ended_by_the_deadline() {
+    let faults = [
+        ("silence", asked(|talk| talk.silence())),
+        ("a drip", asked(drip)),
+        (
+            "interim answers",
+            asked(|talk| talk.endlessly(b"HTTP/1.1 103 Early Hints\r\n\r\n", A_DRIP)),
+        ),
+        ("nobody listens", Fault::Refused),
+    ];
+    each(&APIS, |api| {
+        each(&faults, |(name, fault)| {
+            let fake = FakeSofy::start(Script::default());
+            let line = Line::start(&fake, Plan::once(Call::Upload, fault.clone()));
+
+            let step = upload_over(&fake, &line, api).input("timeout", "6s").run();
+
+            step.expect(3, "timed_out");
+            assert_told(&step, name);
+            let asked = usize::from(!matches!(fault, Fault::Refused));
+            assert_eq!(line.asked(Call::Upload).len(), asked, "{api}: {name}");
+        });
+    });
+}
+
+pub(crate) fn an_upload_outlives_a_while_in_which_nobody_listens() {
+    each(&APIS, |api| {
+        let fake = FakeSofy::start(Script::default());
+        let line = Line::start(&fake, Plan::once(Call::Upload, Fault::Refused));
+        let step = upload_over(&fake, &line, api).start();
+        step.wait_until(|log| log.contains("refused"));
+        line.listen_again();
+
+        let step = step.end();
+
+        step.expect(0, "success");
+        assert_told(&step, api);
+        assert_eq!(fake.uploads().len(), 1, "{api}");
+    });
+}
+
+pub(crate) fn no_upload_follows_a_redirect() {
+    each(&APIS, |api| {
+        each(&[300, 301, 302, 303, 307, 308], |status| {
+            let redirect = format!("{status} Elsewhere");
+            let fault = asked(move |talk| {
+                let to = format!("Location: {}\r\n", BYSTANDER.0);
+                talk.whole(&redirect, &to, "")
+            });
+            let fake = FakeSofy::start(Script::default());
+            let line = Line::start(&fake, Plan::once(Call::Upload, fault));
+
+            let step = upload_over(&fake, &line, api).run();
+
+            step.expect(2, "error");
+            assert_told(&step, api);
+            assert_eq!(line.asked(Call::Upload).len(), 1, "{api}: {status}");
+            assert_eq!(BYSTANDER.1.load(Ordering::SeqCst), 0, "{api}: {status}");
+        });
+    });
 }
 
 pub(crate) fn while_nobody_listens_nothing_is_lost_and_nothing_happens_twice() {
