@@ -352,13 +352,14 @@ fn commands(text: &str) -> BTreeSet<String> {
 fn commands_that_people_type_are_those_that_ci_runs() {
     // What takes minutes or hours, and is for people to read; a server that goes on, and what talks to it; and what
     // writes Cargo.lock.
-    const FOR_PEOPLE: [&str; 10] = [
+    const FOR_PEOPLE: [&str; 11] = [
         "cargo bench --bench pace",
         "cargo mutants --file src/trigger.rs",
         "cargo test --release fuzz",
         "cargo test --test gate -- --ignored",
-        "cargo test --release simulation -- --nocapture",
-        "cargo test simulation -- --nocapture",
+        "cargo test --test gate wire",
+        "cargo test fuzz",
+        "cargo test simulation",
         "cargo run --example fake_sofy -- --listen 127.0.0.1:8080",
         "cargo run",
         "cargo check",
