@@ -114,6 +114,36 @@ mod tests {
     }
 
     #[test]
+    fn patience_ends_with_its_last_failure_or_its_time_whichever_is_later() {
+        let minutes = |n: u32| n * 60 * SECOND;
+        for (patience, failures, time, allowed, why) in [
+            (Patience::BEFORE_A_RUN, 5, minutes(9), true, "one is left"),
+            (Patience::BEFORE_A_RUN, 6, minutes(0), false, "that was all"),
+            (Patience::OF_A_REFUSAL, 9, minutes(1), true, "in time"),
+            (Patience::OF_A_REFUSAL, 1, minutes(2), false, "time is up"),
+            (Patience::NONE, 1, minutes(0), false, "asked once"),
+            (Patience::ENDLESS, 999, minutes(999), true, "never"),
+        ] {
+            assert_eq!(patience.allows(failures, time), allowed, "{why}");
+        }
+    }
+
+    #[test]
+    fn the_first_row_is_looked_for_with_the_shortest_pauses_for_half_a_minute() {
+        for (elapsed, poll, pause, why) in [
+            (0, 15, Some(2), "from the start"),
+            (29, 1, Some(1), "a user who wants more looks gets them"),
+            (30, 15, None, "no longer"),
+        ] {
+            assert_eq!(
+                before_the_first_row(elapsed * SECOND, poll * SECOND),
+                pause.map(Duration::from_secs),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
     fn settling_is_looked_at_often_first_and_never_less_than_asked_for() {
         for (obstructed_for, poll, pause) in [
             (0, 15, 3.5),

@@ -500,6 +500,15 @@ mod tests {
             (
                 vec![
                     (0, "Complete", one()),
+                    (30, "Complete", one()),
+                    (60, "Complete", one()),
+                ],
+                true,
+                "half a minute between two looks is not too long",
+            ),
+            (
+                vec![
+                    (0, "Complete", one()),
                     (4, "Complete", two()),
                     (7, "Complete", two()),
                 ],

@@ -696,6 +696,71 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_reason_says_why_no_group_was_adopted() {
+        let untold = |ids: &[&str]| {
+            let all: Vec<_> = ids.iter().map(|id| (*id, None)).collect();
+            Ok(groups(&all, None))
+        };
+        for (looks, reason, why) in [
+            (
+                vec![Err(unclear())],
+                "the list of groups could not be read either",
+                "no look was answered",
+            ),
+            (
+                vec![Err(unclear()), new(&[])],
+                "no new test run group of that time is listed, which proves nothing",
+                "one look was",
+            ),
+            (
+                vec![untold(&["76", "77"])],
+                "one new test run group is listed, but Sofy gives no time to tell it by",
+                "one, at no time",
+            ),
+            (
+                vec![new(&[]), new(&[]), new(&[]), new(&[]), new(&[("77", 1)])],
+                "one new test run group was listed only at the last look",
+                "one, once",
+            ),
+            (
+                vec![untold(&["76", "77", "78"])],
+                "2 new test run groups are listed and cannot be told apart: 77, 78",
+                "two, at no time",
+            ),
+            (
+                vec![new(&[("77", 1), ("78", 1)])],
+                "2 new test run groups are listed and cannot be told apart: 77, 78",
+                "two of that time",
+            ),
+            (
+                vec![
+                    new(&[]),
+                    new(&[]),
+                    new(&[]),
+                    new(&[]),
+                    new(&[("77", 1), ("78", 1)]),
+                ],
+                "2 new test run groups are listed and cannot be told apart: 77, 78",
+                "two, once",
+            ),
+        ] {
+            let mut api = Public::new()
+                .baseline(old())
+                .trigger(Err(unclear()), NO_TIME);
+            for look in looks {
+                api = api.baseline(look);
+            }
+
+            let (result, _) = triggered(&api).await;
+
+            let Err(NoRun::Ambiguous(error)) = result else {
+                panic!("{why}: {result:?}")
+            };
+            assert!(error.message.ends_with(reason), "{why}: {error:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_limit_during_the_search_is_obeyed() {
         let searching = Public::new()
             .baseline(old())

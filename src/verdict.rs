@@ -841,6 +841,32 @@ mod tests {
     }
 
     #[test]
+    fn only_a_group_that_was_never_listed_speaks_for_itself() {
+        for (kind, rows, reason, why) in [
+            (Kind::NotListed, None, "no", "the message says it all"),
+            (
+                Kind::Refused,
+                None,
+                "Sofy refuses to show the run; nothing of the run was seen; the last problem was: no",
+                "another refusal needs its context",
+            ),
+            (
+                Kind::NotListed,
+                Some(&["Passed", "Passed"][..]),
+                "Sofy refuses to show the run; 2 of 2 test runs were done, and the group was \
+                 \"Running\"; the last problem was: no",
+                "it was listed before",
+            ),
+        ] {
+            let ending = Ending::Refused(ApiError::new(kind, "no"));
+            let mut seen = seen("Running", rows.unwrap_or_default(), ending);
+            seen.snapshot = seen.snapshot.filter(|_| rows.is_some());
+
+            assert_eq!(judge(&seen, &strict()).reason, reason, "{why}");
+        }
+    }
+
+    #[test]
     fn no_other_ending_is_ever_green_even_if_every_row_passed() {
         for (ending, conclusion, why) in [
             (
