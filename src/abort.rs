@@ -299,6 +299,19 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn the_pauses_between_aborts_grow() {
+        let api = Scripted::new()
+            .abort(Err(failure(Kind::Unclear)), Duration::ZERO)
+            .look("Running", Vec::new());
+        let (_sender, mut limits) = limits(WITH_PATIENCE);
+
+        patient_abort(&api, "77", &mut limits).await;
+
+        let at: Vec<u64> = api.calls("abort").iter().map(Duration::as_secs).collect();
+        assert_eq!(at, [0, 1, 3, 7, 15, 31]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_group_that_is_over_needs_no_further_abort() {
         let nothing = || Scripted::new().abort(Err(failure(Kind::Unclear)), Duration::ZERO);
         for (api, over, why) in [

@@ -107,6 +107,9 @@ pub(crate) struct History {
     still_looks: u32,
     progress: (usize, usize),
     progress_at: Duration,
+    /// What stood in the way at the latest look, and since when.
+    obstacle: Option<Obstacle>,
+    obstacle_since: Duration,
     looked_at: Duration,
 }
 
@@ -125,6 +128,8 @@ impl History {
             still_looks: 0,
             progress: (0, 0),
             progress_at: Duration::ZERO,
+            obstacle: None,
+            obstacle_since: Duration::ZERO,
             looked_at: Duration::ZERO,
         }
     }
@@ -168,7 +173,11 @@ impl History {
             self.still_looks = 0;
         }
         self.still_looks += 1;
-        let obstacle = self.obstacle(&snapshot);
+        let obstacle = self.find_obstacle(&snapshot);
+        if obstacle != self.obstacle {
+            self.obstacle = obstacle;
+            self.obstacle_since = taken.ended;
+        }
         self.latest = Some(snapshot);
         if !over {
             self.over_since = None;
@@ -177,17 +186,21 @@ impl History {
         let over_since = *self.over_since.get_or_insert(taken.ended);
         let still = self.still_looks >= STILL_LOOKS
             && taken.began.saturating_sub(self.still_since) >= STILL_FOR;
-        let waited = taken.ended.saturating_sub(over_since.max(self.progress_at));
+        let since = over_since.max(self.progress_at);
+        let waited = taken.ended.saturating_sub(since);
+        // What has just come into the way may go as it came. Whatever comes and goes, there is an end.
+        let obstructed_for = taken.ended.saturating_sub(since.max(self.obstacle_since));
         let patience = obstacle.map_or(PATIENCE, Obstacle::patience);
+        let left = patience
+            .saturating_sub(obstructed_for)
+            .min(PATIENCE.saturating_sub(waited));
         match obstacle {
             None if still => Standing::Settled,
-            Some(Obstacle::Empty) if still && waited >= patience => Standing::Settled,
-            obstacle if waited >= patience => {
-                Standing::Stuck(obstacle.unwrap_or(Obstacle::Changing))
-            }
+            Some(Obstacle::Empty) if still && left.is_zero() => Standing::Settled,
+            obstacle if left.is_zero() => Standing::Stuck(obstacle.unwrap_or(Obstacle::Changing)),
             obstacle => Standing::Settling(Settling {
-                obstructed_for: obstacle.map_or(Duration::ZERO, |_| waited),
-                left: patience.saturating_sub(waited),
+                obstructed_for: obstacle.map_or(Duration::ZERO, |_| obstructed_for),
+                left,
                 obstacle,
             }),
         }
@@ -240,7 +253,7 @@ impl History {
             .collect()
     }
 
-    fn obstacle(&self, snapshot: &Snapshot) -> Option<Obstacle> {
+    fn find_obstacle(&self, snapshot: &Snapshot) -> Option<Obstacle> {
         if snapshot.ambiguous.is_some() {
             Some(Obstacle::Ambiguous)
         } else if self.missing(&snapshot.test_runs).next().is_some() {
@@ -548,6 +561,19 @@ mod tests {
     }
 
     #[test]
+    fn a_group_of_an_unknown_status_is_over_once_all_that_is_listed_is() {
+        for (statuses, over, why) in [
+            (&[][..], false, "nothing is listed"),
+            (&["Passed", "Running"][..], false, "one still runs"),
+            (&["Passed", "Failed"][..], true, "all are final"),
+        ] {
+            let standing = last(&[(0, "Archived", test_runs(statuses))]);
+
+            assert_eq!(standing != Some(Standing::Open), over, "{why}");
+        }
+    }
+
+    #[test]
     fn a_look_counts_from_its_beginning_and_against_the_end_of_the_first() {
         let mut history = History::new(Generation::Public);
         let mut standing = None;
@@ -658,6 +684,48 @@ mod tests {
                     "{why}: {standing:?}"
                 ),
             }
+        }
+    }
+
+    #[test]
+    fn what_comes_into_the_way_late_has_its_own_patience() {
+        let running = || test_runs(&["Passed", "Running"]);
+        let one = || test_runs(&["Passed"]);
+        let since_25 = |more: &[(u64, &'static str, Vec<TestRun>)]| {
+            let mut looks = vec![
+                (0, "Complete", running()),
+                (12, "Complete", running()),
+                (25, "Complete", one()),
+            ];
+            looks.extend_from_slice(more);
+            last(&looks)
+        };
+        for (standing, expected, why) in [
+            (
+                since_25(&[]),
+                Standing::Settling(Settling {
+                    obstructed_for: Duration::ZERO,
+                    left: PATIENCE_WITH_THE_LIST,
+                    obstacle: Some(Obstacle::Missing),
+                }),
+                "one look without a row is no end, however long the group is over",
+            ),
+            (
+                since_25(&[(45, "Complete", one())]),
+                Standing::Stuck(Obstacle::Missing),
+                "it stays away",
+            ),
+            (
+                since_25(&[
+                    (44, "Complete", running()),
+                    (60, "Complete", one()),
+                    (75, "Complete", running()),
+                ]),
+                Standing::Stuck(Obstacle::Unfinished),
+                "it comes and goes",
+            ),
+        ] {
+            assert_eq!(standing, Some(expected), "{why}");
         }
     }
 

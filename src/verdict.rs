@@ -814,6 +814,14 @@ mod tests {
             "{verdict:?}"
         );
         assert!(verdict.reason.len() < 300, "{verdict:?}");
+        let all_named = judge(
+            &seen("Complete", &statuses[..5], Ending::Settled),
+            &strict(),
+        );
+        assert!(
+            all_named.reason.ends_with("\"Odd 4\""),
+            "none is left over: {all_named:?}"
+        );
 
         let mut gone = seen("Complete", &["Passed"], Ending::Settled);
         gone.lost = vec![failed(); 1_000];

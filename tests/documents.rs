@@ -354,7 +354,7 @@ fn commands_that_people_type_are_those_that_ci_runs() {
     // writes Cargo.lock.
     const FOR_PEOPLE: [&str; 12] = [
         "cargo bench --bench pace",
-        "cargo install --locked cargo-mutants@27.1.0",
+        "cargo install cargo-mutants@27.1.0",
         "cargo mutants --in-place --file src/trigger.rs",
         "cargo test --release fuzz",
         "cargo test --test gate -- --ignored",
