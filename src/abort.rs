@@ -307,8 +307,8 @@ mod tests {
 
         patient_abort(&api, "77", &mut limits).await;
 
-        let at: Vec<u64> = api.calls("abort").iter().map(Duration::as_secs).collect();
-        assert_eq!(at, [0, 1, 3, 7, 15, 31]);
+        let at: Vec<u128> = api.calls("abort").iter().map(Duration::as_millis).collect();
+        assert_eq!(at, [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
     }
 
     #[tokio::test(start_paused = true)]

@@ -33,6 +33,9 @@ impl ApiKey {
 
     /// Replaces the key in a text that came from outside, in whatever case it is spelled.
     pub(crate) fn redact(&self, text: String) -> String {
+        if !self.is_in(&text) {
+            return text;
+        }
         self.spellings.iter().fold(text, without)
     }
 
