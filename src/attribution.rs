@@ -41,6 +41,8 @@ pub(crate) struct Attribution {
     rule: Rule,
     /// Every time of a row without a group's name that was attributed so far.
     times: BTreeSet<ScheduledAt>,
+    /// The times of the first look that showed rows of ours.
+    first_times: BTreeSet<ScheduledAt>,
     /// Why rows that name no group cannot be ours for certain.
     doubt: Option<Doubt>,
     first_look: FirstLook,
@@ -70,6 +72,8 @@ enum Rule {
 pub(crate) struct Attributed {
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) ambiguous: Option<Ambiguous>,
+    /// How many of the test runs passed at a time that the first look at ours did not show.
+    pub(crate) passed_late: usize,
 }
 
 /// The newest time that a schedule's rows bore.
@@ -119,6 +123,7 @@ impl Attribution {
             group_id,
             rule,
             times: BTreeSet::new(),
+            first_times: BTreeSet::new(),
             doubt: None,
             first_look: FirstLook::Anything,
         }
@@ -162,8 +167,18 @@ impl Attribution {
             return Attributed::new(named, listed, Doubt::LaterExecution);
         }
         self.times = times.into_iter().cloned().collect();
+        if self.first_times.is_empty() {
+            let runs = ours.iter().chain(&named);
+            self.first_times = runs.map(|run| run.scheduled_at.clone()).collect();
+        }
+        let is_late = |run: &&TestRun| !self.first_times.contains(&run.scheduled_at);
+        let passed = ours.iter().filter(|run| run.status == TestStatus::Passed);
+        let passed_late = passed.filter(is_late).count();
         ours.extend(named);
-        Attributed::new(ours, ambiguous, Doubt::EarlierExecution)
+        Attributed {
+            passed_late,
+            ..Attributed::new(ours, ambiguous, Doubt::EarlierExecution)
+        }
     }
 }
 
@@ -175,6 +190,7 @@ impl Attributed {
                 rows: ambiguous,
                 doubt,
             }),
+            passed_late: 0,
         }
     }
 }
@@ -452,6 +468,48 @@ mod tests {
     fn expected(statuses: &[&str], ambiguous: usize) -> (Vec<String>, usize) {
         let statuses = statuses.iter().map(|status| (*status).to_owned());
         (statuses.collect(), ambiguous)
+    }
+
+    #[test]
+    fn a_pass_of_a_time_that_came_into_the_list_later_may_be_another_executions() {
+        let named = |rows: &[Row]| named(rows.to_vec(), "77");
+        let stopped = rows(TODAY, &["Stopped"]);
+        let both = [stopped.clone(), rows(LATER, &["Passed", "Failed"])].concat();
+        let named_later = [stopped.clone(), named(&rows(LATER, &["Passed"]))].concat();
+        for (looks, late, why) in [
+            (vec![both.clone()], 0, "nobody knows which was there first"),
+            (vec![stopped.clone(), both.clone()], 1, "it came later"),
+            (
+                vec![stopped.clone(), both.clone(), both.clone()],
+                1,
+                "it stays the later one",
+            ),
+            (
+                vec![Vec::new(), both],
+                0,
+                "an empty look has shown no time yet",
+            ),
+            (
+                vec![stopped.clone(), rows(TODAY, &["Stopped", "Passed"])],
+                0,
+                "of the first time",
+            ),
+            (vec![stopped, named_later], 0, "a row that names our group"),
+            (
+                vec![named(&rows(TODAY, &["Stopped"])), rows(LATER, &["Passed"])],
+                1,
+                "after a row that names our group",
+            ),
+        ] {
+            let mut attribution = Attribution::since("77".into(), &rows(YESTERDAY, &["Passed"]));
+            let mut passed_late = None;
+            for rows in looks {
+                let group = Group::parse("Running");
+                passed_late = Some(attribution.attribute(&group, rows).passed_late);
+            }
+
+            assert_eq!(passed_late, Some(late), "{why}");
+        }
     }
 
     #[test]

@@ -301,6 +301,16 @@ async fn stuck(all: &mut Endings) {
         &[CLASSIC],
     )
     .await;
+    let stopped = vec![test_run("Log in", "Pixel 8", "Stopped")];
+    let later = of_time("2024-05-01T11:00:00", &[]);
+    all.add(
+        "late-pass",
+        classic()
+            .look("Running", stopped.clone())
+            .look("Complete with errors", [stopped, later].concat()),
+        &[CLASSIC, ("fail-on", "failed")],
+    )
+    .await;
     all.add(
         "silence-before-the-first-row",
         classic()

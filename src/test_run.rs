@@ -244,6 +244,9 @@ pub(crate) struct Snapshot {
     pub(crate) test_runs: Vec<TestRun>,
     /// Rows that cannot be told from another execution's. They are never judged.
     pub(crate) ambiguous: Option<Ambiguous>,
+    /// How many of them passed and bear a time that came into the list after our first rows: perhaps a
+    /// later execution's, which nothing else tells on the classic API.
+    pub(crate) passed_late: usize,
 }
 
 /// How many rows cannot be attributed, and why.

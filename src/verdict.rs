@@ -284,6 +284,15 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         ))
         .advise("Run the job again: a gate needs at least one pass, whatever the input fail-on.");
     }
+    if tally.passed == snapshot.passed_late {
+        return failure(format!(
+            "nothing passed for certain: {}, which fail-on tolerates; {} that were listed later \
+             passed, and may be a later execution's",
+            kinds(&tolerated),
+            count(tally.passed, "test run")
+        ))
+        .advise(OVERLAP);
+    }
     if seen.origin == Origin::Adopted
         && seen
             .provenance
@@ -382,23 +391,25 @@ fn failure(reason: impl Into<String>) -> Verdict {
     Verdict::new(Conclusion::Failure, reason)
 }
 
+/// What to do where another execution's test runs may be among ours.
+const OVERLAP: &str = "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
+     this: give the job a concurrency group, or use the schedule's GUID.";
+
 fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
     let (rows, doubt) = ambiguous.map_or((0, Doubt::EarlierExecution), |ambiguous| {
         (ambiguous.rows, ambiguous.doubt)
     });
     let rows = count(rows, "test run");
-    let overlap = "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
-        this: give the job a concurrency group, or use the schedule's GUID.";
     let (why, advice) = match doubt {
         Doubt::EarlierExecution => (
             format!("Sofy lists {rows} that may be an earlier execution's"),
-            overlap,
+            OVERLAP,
         ),
         Doubt::LaterExecution => (
             format!(
                 "test runs of ours are gone, and Sofy lists {rows} that may be a later execution's"
             ),
-            overlap,
+            OVERLAP,
         ),
         Doubt::LostContact => (
             format!(
@@ -542,6 +553,7 @@ mod tests {
                 group: Group::parse(group),
                 test_runs: test_runs(statuses),
                 ambiguous: None,
+                passed_late: 0,
             }),
             lost: Vec::new(),
             retried: Vec::new(),
@@ -846,6 +858,39 @@ mod tests {
             "1 Failed so far; the timeout of 1m was reached; 2 of 3 test runs were done, and the \
              group was \"Running\""
         );
+    }
+
+    #[test]
+    fn a_pass_that_may_be_another_executions_is_not_the_one_that_a_gate_needs() {
+        let stopped = BTreeSet::from([TestStatus::Stopped]);
+        for (statuses, late, tolerated, conclusion, why) in [
+            (
+                &["Stopped", "Passed"][..],
+                1,
+                &stopped,
+                Conclusion::Failure,
+                "no other passed",
+            ),
+            (
+                &["Stopped", "Passed", "Passed"],
+                1,
+                &stopped,
+                Conclusion::Success,
+                "another passed",
+            ),
+        ] {
+            let mut seen = seen("Complete with errors", statuses, Ending::Settled);
+            if let Some(snapshot) = &mut seen.snapshot {
+                snapshot.passed_late = late;
+            }
+            let policy = Policy {
+                tolerated: tolerated.clone(),
+            };
+
+            let verdict = judge(&seen, &policy);
+
+            assert_eq!(verdict.conclusion, conclusion, "{why}: {verdict:?}");
+        }
     }
 
     #[test]

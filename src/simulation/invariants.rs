@@ -294,7 +294,7 @@ impl Facts<'_> {
             })
     }
 
-    /// What the README says that no gate can know; each needs somebody else's execution.
+    /// What no gate can know, as docs/behaviour.md says.
     fn blind_spot(&self) -> Option<&'static str> {
         let Self { world, state, step } = self;
         let taken_back = |ours: &Live| {
@@ -336,9 +336,6 @@ impl Facts<'_> {
         let later = state.executions.iter().any(began_later);
         if ours.plan.runs.is_empty() && later {
             return Some("ours has no test runs, and a later execution has");
-        }
-        if later && !world.asked.tolerated.is_empty() {
-            return Some("a later execution's pass is added to what is tolerated of ours");
         }
         if world.habits.listing == Listing::All {
             return None;

@@ -22,8 +22,8 @@
 //! was under way that got lost and did nothing; and on the classic API, where rows name no group and older
 //! executions are not listed, one that was listed before a row of ours was ever seen, or one that took the place
 //! of ours between two looks where all rows bear the same time, or one that has rows while ours has none at all.
-//! With `fail-on` shortened, a later execution's pass is added to ours. Nor can it know of a failure that Sofy
-//! takes back before a look has shown it. Such greens are counted.
+//! Nor can it know of a failure that Sofy takes back before a look has shown it. Such greens are counted.
+//!
 //! Beyond them, a world stays within what looks can show: once a group is shown as over, no row is missing or
 //! shown as passed without being so for seven seconds.
 //!
@@ -48,6 +48,7 @@
 //! | rows that cannot be told apart are judged | 7,052: the wrong verdict |
 //! | a later execution's rows may replace ours | 12,159: green without proof |
 //! | nothing has to pass, where all is tolerated | 135: green without proof |
+//! | a later execution's pass counts, where all of ours is tolerated | 13,278: green without proof |
 //! | `Complete with errors` is as good as `Complete` | 104: green without proof |
 //! | a group without a time is adopted | 12,932: green without proof, nothing of ours ran |
 //! | a group that began at another time is adopted | 1,090: green without proof, nothing of ours ran |
