@@ -112,9 +112,38 @@ mod tests {
     use mockito::Server;
     use reqwest::Url;
 
+    fn builds_of(server: &Server) -> Builds {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let url = Url::parse(&server.url()).expect("a URL");
+        let key = ApiKey::new("k3y-of-builds".into());
+        Builds::over(Http::new(Some(&url), "", key).expect("a client"))
+    }
+
+    #[tokio::test]
+    async fn a_key_behind_an_escape_is_redacted_in_all_that_is_listed() {
+        let mut server = Server::new_async().await;
+        let key = r"\u006b3y-of-builds";
+        server
+            .mock("GET", APPLICATIONS)
+            .with_body(format!(
+                r#"{{"data":[{{"application_guid":"{key}","application_builds":[{{"app_hash":"{key}","build_id":"{key}","build_friendly_name":"{key}"}}]}}]}}"#
+            ))
+            .create_async()
+            .await;
+
+        let listed = builds_of(&server).list().await.expect("a list");
+
+        let build = Build {
+            app_hash: "***".into(),
+            application: "***".into(),
+            id: "***".into(),
+            friendly_name: "***".into(),
+        };
+        assert_eq!(listed, [build]);
+    }
+
     #[tokio::test]
     async fn the_documented_list_is_read_and_odd_entries_are_passed_over() {
-        _ = rustls::crypto::ring::default_provider().install_default();
         for (body, expected, why) in [
             (
                 r#"{"data":[{"application_guid":"g","platform_name":"ANDROID","application_friendly_name":null,"application_builds":[{"app_hash":"4dde","build_id":"2.3.6(203060)","build_friendly_name":null,"build_package_name":"io.x.y"}]}],"message":"Fetched 1 record(s)"}"#,
@@ -141,11 +170,8 @@ mod tests {
                 .with_body(body)
                 .create_async()
                 .await;
-            let url = Url::parse(&server.url()).expect("a URL");
-            let key = ApiKey::new("k3y-of-builds".into());
-            let builds = Builds::over(Http::new(Some(&url), "", key).expect("a client"));
 
-            let found = builds.list().await.ok().map(|builds| builds.len());
+            let found = builds_of(&server).list().await.ok().map(|list| list.len());
 
             assert_eq!(found, expected, "{why}");
             list.assert_async().await;
