@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::sofy::{Live, State, Triggered};
 use super::story::{Step, StepKind, Told};
+use super::upload;
 use super::world::{Call, Listing, Ms, Names, Run, SECOND, Shows, Times, Trouble, Word, World};
 use super::{KEY, Outcome};
 
@@ -34,8 +35,15 @@ pub(super) fn check(world: &World, told: &Told) -> Outcome {
         for (what, wrong) in [
             ("the key was shown", secret(step)),
             ("it ended late", facts.late()),
-            ("outputs contradict each other", inconsistent(step)),
+            (
+                "outputs contradict each other",
+                match step.kind {
+                    StepKind::Upload => upload::inconsistent(step),
+                    _ => inconsistent(step),
+                },
+            ),
             ("green without proof", facts.false_green()),
+            ("an upload of nothing", facts.false_upload()),
             (
                 "a build was verified that was not tested",
                 facts.false_proof(),
@@ -48,10 +56,13 @@ pub(super) fn check(world: &World, told: &Told) -> Outcome {
         if step.kind == StepKind::Post {
             continue;
         }
-        outcome.ending = match step.exit {
-            Some(_) => step.output("conclusion").to_owned(),
-            None => "killed".to_owned(),
+        let of_upload = if step.kind == StepKind::Upload {
+            "upload, "
+        } else {
+            ""
         };
+        let conclusion = step.exit.map_or("killed", |_| step.output("conclusion"));
+        outcome.ending = format!("{of_upload}{conclusion}");
         if facts.is_green()
             && our_execution(&state).is_none_or(|ours| facts.why_red(ours).is_some())
         {
@@ -69,6 +80,11 @@ pub(super) fn check(world: &World, told: &Told) -> Outcome {
         outcome
             .broken
             .push(format!("the key was misplaced in a request: {leak}"));
+    }
+    if state.triggered_another_build {
+        outcome
+            .broken
+            .push("a trigger names another build".to_owned());
     }
     outcome.broken.extend(second_trigger(&state));
     outcome.broken.extend(wrong_abort(world, &state, told));
@@ -203,13 +219,23 @@ fn our_execution(state: &State) -> Option<&Live> {
 impl Facts<'_> {
     fn late(&self) -> Option<String> {
         let took = self.step.ended - self.step.began;
-        let by_itself = self.world.asked.timeout + SLACK;
+        let by_itself = match &self.world.upload {
+            Some(upload) if self.step.kind == StepKind::Upload => upload.timeout + upload::SLACK,
+            Some(_) | None => self.world.asked.timeout + SLACK,
+        };
         let allowed = match (self.step.kind, self.step.cancelled) {
             (StepKind::Post, _) => POST_STEP,
             (_, Some(at)) => by_itself.min(at - self.step.began + GRACE),
             (_, None) => by_itself,
         };
         (took > allowed).then(|| format!("{took} ms of {allowed}"))
+    }
+
+    /// Green, though Sofy does not have our file under that hash.
+    fn false_upload(&self) -> Option<String> {
+        (self.step.kind == StepKind::Upload)
+            .then(|| upload::false_green(self.world, self.state, self.step))
+            .flatten()
     }
 
     fn is_green(&self) -> bool {
@@ -264,7 +290,7 @@ impl Facts<'_> {
     fn false_proof(&self) -> Option<String> {
         let ours = our_execution(self.state)?;
         let (asked_for, tested) = (&self.world.builds[0], &self.world.builds[ours.plan.build]);
-        let is_listed = self.state.builds_at.is_some_and(|at| tested.listed <= at);
+        let is_listed = self.is_listed(ours.plan.build);
         (self.step.output("build-verified") == "true"
             && ours.plan.build != 0
             && is_listed
@@ -275,9 +301,6 @@ impl Facts<'_> {
     /// Tells whether the list of builds, as it was answered last, gives what was tested to other
     /// hashes of the same application only.
     fn builds_tell_another(&self, ours: &Live) -> bool {
-        let Some(at) = self.state.builds_at else {
-            return false;
-        };
         let builds = &self.world.builds;
         let tested = builds[ours.plan.build].text();
         let asked_for = &builds[0];
@@ -285,13 +308,17 @@ impl Facts<'_> {
             !tested.is_empty() && (builds[n].id == tested || builds[n].friendly == tested)
         };
         self.world.asked.app_hash
-            && asked_for.listed <= at
+            && self.is_listed(0)
             && !is_called(0)
             && (1..builds.len()).any(|n| {
-                builds[n].listed <= at
-                    && builds[n].application == asked_for.application
-                    && is_called(n)
+                self.is_listed(n) && builds[n].application == asked_for.application && is_called(n)
             })
+    }
+
+    /// Tells whether a build was in the list, when that was answered last.
+    fn is_listed(&self, build: usize) -> bool {
+        let answered = self.state.builds_at;
+        answered.is_some_and(|at| self.world.lists(build, self.state, at))
     }
 
     /// What no gate can know, as docs/behaviour.md says.
@@ -349,6 +376,20 @@ impl Facts<'_> {
 
     /// Compares the verdict with the truth.
     fn needless(&self) -> Judged {
+        if let (Some(drawn), StepKind::Upload) = (&self.world.upload, self.step.kind) {
+            let conclusion = self.step.output("conclusion");
+            let is_true = (conclusion == "success") == upload::is_to_succeed(drawn);
+            if is_true || self.step.exit.is_none() || self.step.cancelled.is_some() {
+                return Judged::Truly;
+            }
+            return match upload::doubt(drawn, self.state, self.step) {
+                Some(cause) => Judged::Doubted(cause),
+                None => Judged::Wrongly(format!(
+                    "{conclusion} of an upload: {}",
+                    self.step.output("reason")
+                )),
+            };
+        }
         if !matches!(self.step.kind, StepKind::Gate | StepKind::Attach)
             || self.step.exit.is_none()
             || self.step.cancelled.is_some()
@@ -460,10 +501,9 @@ impl Facts<'_> {
             ),
             (
                 by_schedule
-                    && world
-                        .others
-                        .iter()
-                        .any(|(began, other)| began + other.over + 60 * SECOND >= ours.began),
+                    && state.executions.iter().any(|live| {
+                        !live.is_ours && live.began + live.plan.over + 60 * SECOND >= ours.began
+                    }),
                 "another execution at the time",
             ),
             (

@@ -4,13 +4,16 @@
 //! status and headers. All that stands above the socket is the real code: parsers, redaction, trigger,
 //! attribution, watch, verdict, abort, post step, outputs and reports. `world` draws what there is, `sofy` plays
 //! it, `story` runs the steps as the runner would, `invariants` compares what they left with what truly happened.
+//! Before some gates an `upload` hands over the hash of a build, and what it can meet is a matter of its own.
 //!
 //! What holds in every world, whatever goes wrong in it:
 //!
 //! - Green only where every test run of our own group passed or is tolerated, one passed, all of it was over, and,
 //!   where a hash was asked for and the builds that Sofy listed tell, on that build.
-//! - One trigger at most happens, and none is sent after one that may have happened.
-//! - The step ends by its deadline and 40 s, and within 7.5 s of a signal; the post step within 61 s.
+//! - An upload is green only where Sofy has this very file, and with the hash that Sofy gave it.
+//! - One trigger at most happens, and none is sent after one that may have happened. It names the build asked for.
+//! - The step ends by its deadline and 40 s, and within 7.5 s of a signal; the post step within 61 s; an upload by
+//!   its deadline and a second.
 //! - Unless the process was killed, every output is there and none contradicts another, the exit status, the
 //!   JSON file, the JUnit XML or the annotations.
 //! - The key is in no byte of log, outputs, state and reports, and in a request only where it belongs.
@@ -79,6 +82,7 @@ mod dice;
 mod invariants;
 mod sofy;
 mod story;
+mod upload;
 mod world;
 
 use std::cell::{Cell, RefCell};
@@ -140,7 +144,7 @@ struct Outcome {
     ending: String,
     /// Why it is red although all was well.
     needless: Option<&'static str>,
-    /// Green though it is not true, in one of the two ways that no gate can know of.
+    /// Green though it is not true, in a way that no gate can know of.
     blind: Option<&'static str>,
     /// Nothing in it leaves room for another verdict than the true one.
     sane: bool,

@@ -5,6 +5,7 @@
 //! still there then.
 
 use std::cell::RefCell;
+use std::future::{pending, poll_fn};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
@@ -18,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::dice::Dice;
+use super::upload::{Had, Upload};
 use super::world::{
     Call, Execution, Fault, Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World,
 };
@@ -43,6 +45,12 @@ struct Sofy {
 /// What has happened so far, for the invariants to look at.
 #[derive(Default)]
 pub(super) struct State {
+    /// The upload is done, and when; what is drawn for the gate counts from then.
+    pub(super) is_gate: bool,
+    pub(super) gate_began: Ms,
+    /// How often the file was sent, and since when Sofy has it.
+    pub(super) uploads: usize,
+    pub(super) stored: Option<Ms>,
     pub(super) executions: Vec<Live>,
     pub(super) triggers: Vec<Triggered>,
     pub(super) aborts: Vec<Aborted>,
@@ -56,6 +64,8 @@ pub(super) struct State {
     pub(super) builds_at: Option<Ms>,
     /// Requests that held the key where it does not belong, or not where it does.
     pub(super) leaks: Vec<String>,
+    /// A trigger did not name the build that was asked for.
+    pub(super) triggered_another_build: bool,
     pub(super) requests: u64,
     pub(super) troubles: Vec<(Ms, Call, Trouble)>,
 }
@@ -107,10 +117,23 @@ impl Network {
             state: RefCell::default(),
             world,
         };
-        for (began, plan) in sofy.world.others.clone() {
-            sofy.begin(began, plan, false);
+        if let Some(upload) = &sofy.world.upload
+            && upload.had == Had::ThisFile
+        {
+            sofy.state.borrow_mut().stored = Some(Ms::MIN);
         }
         Self(Rc::new(sofy))
+    }
+
+    /// Lets begin, from now on, what is drawn for the gate.
+    pub(super) fn begin_the_gate(&self) {
+        let now = self.0.now();
+        let mut state = self.0.state.borrow_mut();
+        (state.is_gate, state.gate_began) = (true, now);
+        drop(state);
+        for (began, plan) in self.0.world.others.clone() {
+            self.0.begin(now + began, plan, false);
+        }
     }
 
     pub(super) fn state(&self) -> std::cell::Ref<'_, State> {
@@ -123,7 +146,7 @@ impl Network {
 
     /// Plays the way to Sofy, Sofy itself, and the way back.
     pub(super) async fn exchange(&self, request: Request) -> Result<Response, NoAnswer> {
-        self.0.exchange(&request).await
+        self.0.exchange(request).await
     }
 }
 
@@ -182,16 +205,15 @@ impl Sofy {
         Timestamp::from_millisecond(since).expect("a time")
     }
 
-    async fn exchange(&self, request: &Request) -> Result<Response, NoAnswer> {
+    async fn exchange(&self, mut request: Request) -> Result<Response, NoAnswer> {
         let sent_at = self.now();
-        let call = self.note(request, sent_at);
+        let call = self.note(&request, sent_at);
         let fate = self.fate(call, sent_at);
-        let lost = |why: &str| {
-            Err(NoAnswer {
-                kind: Kind::Unclear,
-                why: why.to_owned(),
-            })
-        };
+        if let (Call::Upload, Some(upload)) = (call, &self.world.upload) {
+            let body = request.body_mut().take().unwrap_or_default();
+            return self.upload(upload, body, fate).await;
+        }
+        let request = &request;
         let certainly_not = fate.trouble.is_some_and(Trouble::is_certain_refusal);
         let acted = self.act(call, request, &fate, certainly_not);
         if fate.ends_at - sent_at >= REQUEST_TIMEOUT {
@@ -199,7 +221,16 @@ impl Sofy {
             return lost("operation timed out");
         }
         self.sleep_until(fate.ends_at).await;
-        match fate.trouble {
+        let body = self.answer(call, request, acted, &fate);
+        if matches!(fate.trouble, Some(Trouble::Slow(_)) | None) {
+            self.learn(call, request, acted, &fate);
+        }
+        self.tell(fate.trouble, body)
+    }
+
+    /// Sends an answer back, as far as trouble lets it.
+    fn tell(&self, trouble: Option<Trouble>, body: String) -> Result<Response, NoAnswer> {
+        match trouble {
             Some(Trouble::Refused) => Err(NoAnswer {
                 kind: Kind::Unsent,
                 why: "tcp connect error: Connection refused".to_owned(),
@@ -227,23 +258,118 @@ impl Sofy {
             )),
             Some(Trouble::Says(body)) => Ok(self.respond(200, None, body.to_owned())),
             Some(Trouble::Truncated) => {
-                let body = self.answer(call, request, acted, &fate);
                 let end = (0..=body.len() / 2)
                     .rev()
                     .find(|end| body.is_char_boundary(*end));
                 Ok(self.respond(200, None, body[..end.unwrap_or(0)].to_owned()))
             }
             Some(Trouble::CutOff) => {
-                let body = self.answer(call, request, acted, &fate);
-                let body = Cut::after(body.into_bytes(), self.instant(fate.ends_at + SECOND));
+                let body = Cut::after(body.into_bytes(), self.instant(self.now() + SECOND));
                 Ok(http::Response::new(reqwest::Body::wrap(body)).into())
             }
-            Some(Trouble::Slow(_)) | None => {
-                let body = self.answer(call, request, acted, &fate);
-                self.learn(call, request, acted, &fate);
-                Ok(self.respond(200, None, body))
+            Some(Trouble::Slow(_)) | None => Ok(self.respond(200, None, body)),
+        }
+    }
+
+    /// Takes a file in, as far as trouble lets it, and says what it has become.
+    async fn upload(
+        &self,
+        upload: &Upload,
+        body: reqwest::Body,
+        fate: Fate,
+    ) -> Result<Response, NoAnswer> {
+        let is_first = {
+            let mut state = self.state.borrow_mut();
+            state.uploads += 1;
+            state.uploads == 1
+        };
+        self.sleep_until(match fate.trouble {
+            Some(Trouble::ConnectionHangs) => fate.ends_at,
+            Some(_) | None => fate.acts_at,
+        })
+        .await;
+        let is_refused = fate.trouble.is_some_and(Trouble::is_certain_refusal);
+        if !is_refused {
+            let stalls = if is_first { upload.stalls } else { 0 };
+            let is_cut =
+                matches!(fate.trouble, Some(Trouble::Reset | Trouble::Hangs)) && !fate.happens;
+            if !self.take(body, upload, stalls, is_cut).await && !is_cut {
+                return Ok(self.refusal(400, None, "The file is corrupt or incomplete."));
             }
         }
+        if fate.trouble == Some(Trouble::Hangs) {
+            // The client has no deadline of its own for this call, only a watch over what moves.
+            return pending().await;
+        }
+        let known = {
+            let mut state = self.state.borrow_mut();
+            let known = state.stored.is_some() || upload.had == Had::AnotherFile;
+            if fate.happens && !known {
+                state.stored = Some(self.now());
+            }
+            known
+        };
+        if !is_refused {
+            let slow = match fate.trouble {
+                Some(Trouble::Slow(by)) => by,
+                Some(_) | None => 0,
+            };
+            self.sleep_until(self.now() + upload.reads + slow).await;
+        }
+        if known
+            && let Some(status) = upload.refuses
+            && matches!(fate.trouble, Some(Trouble::Slow(_)) | None)
+        {
+            return Ok(self.refusal(status, None, "Build already exists."));
+        }
+        let hash = &self.world.builds[0].hash;
+        let answer = match self.world.habits.shape >> 40 & 3 {
+            0 => json!({"data": {"appHash": hash}, "message": "OK"}),
+            1 => json!({"appHash": hash}),
+            2 => json!([{"AppHash": hash}]),
+            _ => json!({"data": [{"appHash": hash}]}),
+        };
+        self.tell(fate.trouble, answer.to_string())
+    }
+
+    /// Takes in the body of an upload, or half of it; tells whether the file arrived whole.
+    async fn take(&self, body: reqwest::Body, upload: &Upload, stalls: Ms, is_cut: bool) -> bool {
+        use http_body::Body as _;
+        let mut body = std::pin::pin!(body);
+        let mut taken = Vec::new();
+        let half = upload.file.len() / 2;
+        let mut stalled = false;
+        while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+            let Some(piece) = frame.ok().and_then(|frame| frame.into_data().ok()) else {
+                return false;
+            };
+            taken.extend_from_slice(&piece);
+            if taken.len() >= half {
+                if is_cut {
+                    return false;
+                }
+                if !std::mem::replace(&mut stalled, true) {
+                    self.sleep_until(self.now() + stalls).await;
+                }
+            }
+            // What stands around a small file is no small part of the whole.
+            let share = piece.len() as f64 / upload.file.len().max(4_096) as f64;
+            self.sleep_until(self.now() + (upload.takes as f64 * share) as Ms)
+                .await;
+        }
+        let begins = taken
+            .windows(8)
+            .position(|part| part == b"\r\n\r\nPK\x03\x04");
+        let (before, file) = taken.split_at(begins.map_or(0, |begins| begins + 4));
+        let Some(after) = file.strip_prefix(&upload.file[..]) else {
+            return false;
+        };
+        let around = [before, after].concat();
+        if super::invariants::holds_key(&String::from_utf8_lossy(&around)) {
+            let mut state = self.state.borrow_mut();
+            state.leaks.push("beside the file".to_owned());
+        }
+        after.starts_with(b"\r\n--")
     }
 
     async fn sleep_until(&self, at: Ms) {
@@ -260,23 +386,10 @@ impl Sofy {
             .and_then(reqwest::Body::as_bytes)
             .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
             .unwrap_or_default();
-        let in_header = request
-            .headers()
-            .iter()
-            .filter(|(_, value)| value.as_bytes() == KEY.as_bytes())
-            .map(|(name, _)| name.as_str())
-            .collect::<Vec<_>>();
-        let carried = if self.world.asked.public {
-            in_header == ["x-sofy-auth-key"] && body.is_empty()
-        } else {
-            let sent: Value = serde_json::from_str(&body).unwrap_or_default();
-            in_header.is_empty() && sent["APIKey"] == KEY
-        };
-        if !carried || super::invariants::holds_key(url.as_str()) {
-            state.leaks.push(format!("{} at {at}", url.path()));
-        }
         let path = url.path();
-        if path.ends_with("/ScheduleAutomatedTestRun") || path.ends_with("/execute") {
+        let call = if path.ends_with("/build-upload") || path.ends_with("/buildUpload") {
+            Call::Upload
+        } else if path.ends_with("/ScheduleAutomatedTestRun") || path.ends_with("/execute") {
             Call::Trigger
         } else if path.ends_with("/applications") {
             Call::Builds
@@ -286,19 +399,47 @@ impl Sofy {
             Call::Groups
         } else {
             Call::Rows
+        };
+        let in_header = request
+            .headers()
+            .iter()
+            .filter(|(_, value)| value.as_bytes() == KEY.as_bytes())
+            .map(|(name, _)| name.as_str())
+            .collect::<Vec<_>>();
+        let carried = match (call, self.world.asked.public) {
+            (Call::Upload, false) => in_header == ["subscriptionkey"],
+            (Call::Builds, _) | (_, true) => in_header == ["x-sofy-auth-key"] && body.is_empty(),
+            (_, false) => {
+                let sent: Value = serde_json::from_str(&body).unwrap_or_default();
+                in_header.is_empty() && sent["APIKey"] == KEY
+            }
+        };
+        if !carried || super::invariants::holds_key(url.as_str()) {
+            state.leaks.push(format!("{path} at {at}"));
         }
+        let hash = &self.world.builds[0].hash;
+        state.triggered_another_build |= call == Call::Trigger
+            && self.world.asked.app_hash
+            && !url.as_str().contains(hash)
+            && !body.contains(hash);
+        call
     }
 
     fn fate(&self, call: Call, at: Ms) -> Fate {
         let mut state = self.state.borrow_mut();
         let mut dice = Dice::about(self.world.seed, state.requests);
+        let since = at - state.gate_began;
         let strikes = |fault: &&Fault, dice: &mut Dice| {
             fault.on.is_none_or(|on| on == call)
-                && (fault.from..fault.until).contains(&at)
+                && (fault.from..fault.until).contains(&since)
                 && dice.percent(fault.percent)
         };
         let mut fault = None;
-        for candidate in &self.world.faults {
+        let faults = match &self.world.upload {
+            Some(upload) if !state.is_gate => &upload.faults,
+            Some(_) | None => &self.world.faults,
+        };
+        for candidate in faults {
             if strikes(&candidate, &mut dice) {
                 fault = Some(candidate);
                 break;
@@ -369,7 +510,7 @@ impl Sofy {
                 }
                 aborted
             }
-            Call::Groups | Call::Rows | Call::Builds => None,
+            Call::Groups | Call::Rows | Call::Builds | Call::Upload => None,
         }
     }
 
@@ -388,6 +529,7 @@ impl Sofy {
                 }
             }
             Call::Builds => self.state.borrow_mut().builds_at = Some(at),
+            Call::Upload => {}
             Call::Groups => {
                 let ours = |live: &&Live| live.is_ours && live.began <= shown_at;
                 let shown = {
@@ -538,7 +680,8 @@ impl Sofy {
                 self.shuffled(&mut rows, state.requests);
                 return wrapped(&rows);
             }
-            Call::Builds => self.applications(at),
+            Call::Builds => self.applications(&state, at),
+            Call::Upload => Value::Null,
             Call::Abort => json!({"message": match acted {
                 Some(_) => "Scheduled run aborted by user successfully.",
                 None => "No test runs could be aborted for this scheduled run. They may have \
@@ -672,15 +815,18 @@ impl Sofy {
         )
     }
 
-    fn applications(&self, at: Ms) -> Value {
+    fn applications(&self, state: &State, at: Ms) -> Value {
         let applications: Vec<Value> = (0..2)
             .map(|application| {
                 let builds: Vec<Value> = self
                     .world
                     .builds
                     .iter()
-                    .filter(|build| build.application == application && build.listed <= at)
-                    .map(|build| {
+                    .enumerate()
+                    .filter(|(n, build)| {
+                        build.application == application && self.world.lists(*n, state, at)
+                    })
+                    .map(|(_, build)| {
                         json!({
                             "app_hash": build.hash,
                             "build_id": build.id,
@@ -739,6 +885,13 @@ impl Live {
         }
         rows
     }
+}
+
+fn lost(why: &str) -> Result<Response, NoAnswer> {
+    Err(NoAnswer {
+        kind: Kind::Unclear,
+        why: why.to_owned(),
+    })
 }
 
 /// The same moment with another number of digits, which changes from look to look.

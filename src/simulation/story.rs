@@ -5,16 +5,17 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tokio::sync::watch::channel;
+use tokio::sync::watch::{Sender, channel};
 use tokio::time::sleep;
 
 use super::sofy::Network;
+use super::upload::Upload;
 use super::world::{Ms, SECOND, Word, World};
 use super::{GUID, KEY, NUMBER};
 use crate::abort::{self, PostStep};
 use crate::github::Runner;
 use crate::github::log::tests::taken_down;
-use crate::{action, inputs, publish};
+use crate::{action, inputs, publish, upload};
 
 /// All that a world left behind.
 pub(super) struct Told {
@@ -55,6 +56,8 @@ pub(super) struct Step {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum StepKind {
+    /// Uploads the build.
+    Upload,
     /// Triggers and waits.
     #[default]
     Gate,
@@ -112,26 +115,97 @@ struct Job<'world> {
 
 impl Job<'_> {
     async fn run(&mut self) {
+        let mut asked = Vec::new();
+        if let Some(upload) = &self.world.upload {
+            let step = self.upload(upload).await;
+            if step.exit == Some(0) {
+                asked.push(("app-hash", step.output("app-hash").to_owned()));
+            }
+            self.told.steps.push(step);
+            if asked.is_empty() {
+                return;
+            }
+        } else if self.world.asked.app_hash {
+            asked.push(("app-hash", self.world.builds[0].hash.clone()));
+        }
+        self.told.network.begin_the_gate();
         let story = &self.world.story;
         let Some(later) = story.detached else {
-            return self.gate(StepKind::Gate, 1, &[]).await;
+            return self.gate(StepKind::Gate, 1, &asked).await;
         };
-        self.gate(StepKind::Start, 1, &[("wait", "false".to_owned())])
-            .await;
+        let detached = [&asked[..], &[("wait", "false".to_owned())]].concat();
+        self.gate(StepKind::Start, 1, &detached).await;
         let started = |step: &&Step| step.kind == StepKind::Start && step.exit == Some(0);
         let Some(start) = self.told.steps.iter().find(started) else {
             return;
         };
-        let mut pairs = vec![(
+        let mut pairs = asked;
+        pairs.push((
             "test-run-group-id",
             start.output("test-run-group-id").to_owned(),
-        )];
+        ));
         if !self.world.asked.public {
             pairs.push(("results-after", start.output("results-after").to_owned()));
         }
         sleep(millis(later)).await;
         let attempt = if story.rerun { 2 } else { 1 };
         self.gate(StepKind::Attach, attempt, &pairs).await;
+    }
+
+    /// Uploads the build.
+    async fn upload(&self, drawn: &Upload) -> Step {
+        for name in FILES {
+            std::fs::write(self.path(name), "").expect("a file");
+        }
+        std::fs::write(self.path("app.apk"), &drawn.file).expect("an app");
+        let mut env = self.files();
+        for (name, value) in [
+            ("API-KEY", KEY.to_owned()),
+            ("APP-PATH", "app.apk".to_owned()),
+            ("TIMEOUT", format!("{}s", drawn.timeout / SECOND)),
+            ("API", self.generation().to_owned()),
+        ] {
+            env.push((format!("INPUT_{name}"), value));
+        }
+        let (sender, receiver) = channel(None);
+        let began = self.told.network.now();
+        taken_down();
+        let step = async {
+            let mut runner = Runner::open(&env);
+            let inputs = inputs::upload::parse(&env, |path| runner.find_app(path))
+                .expect("inputs that can be read");
+            let report = upload::run(&inputs, receiver, super::jitter).await;
+            publish::upload(&report, &mut runner);
+            report.verdict.conclusion.exit_status()
+        };
+        let exit = tokio::select! {
+            biased;
+            exit = step => Some(exit),
+            () = signals(drawn.cancelled, &sender) => None,
+        };
+        let ended = self.told.network.now();
+        let mut step = Step {
+            kind: StepKind::Upload,
+            began,
+            ended,
+            cancelled: drawn
+                .cancelled
+                .map(|at| began + at)
+                .filter(|at| *at <= ended),
+            exit,
+            log: taken_down(),
+            ..Step::default()
+        };
+        self.read(&mut step);
+        step
+    }
+
+    const fn generation(&self) -> &'static str {
+        if self.world.asked.public {
+            "public"
+        } else {
+            "classic"
+        }
     }
 
     /// Runs a step and, where the runner would, its post step.
@@ -143,15 +217,6 @@ impl Job<'_> {
         let (sender, receiver) = channel(None);
         let began = self.told.network.now();
         let story = &self.world.story;
-        let signals = async {
-            if let Some(at) = story.cancelled {
-                sleep(millis(at)).await;
-                _ = sender.send(Some("SIGINT"));
-                sleep(Duration::from_millis(7_500)).await;
-                _ = sender.send(Some("SIGTERM"));
-            }
-            std::future::pending::<()>().await;
-        };
         let killed = async {
             match story.killed {
                 Some(at) => sleep(millis(at)).await,
@@ -170,7 +235,7 @@ impl Job<'_> {
             biased;
             exit = step => Some(exit),
             () = killed => None,
-            () = signals => None,
+            () = signals(story.cancelled, &sender) => None,
         };
         let ended = self.told.network.now();
         let mut step = Step {
@@ -235,12 +300,10 @@ impl Job<'_> {
         step.json = serde_json::from_str(&step.files[4]).unwrap_or_default();
     }
 
-    fn env(&self, attempt: u32, more: &[(&str, String)]) -> Vec<(String, String)> {
-        let asked = &self.world.asked;
-        let schedule = if asked.public { GUID } else { NUMBER };
+    /// What every step is told of the runner.
+    fn files(&self) -> Vec<(String, String)> {
         let mut env = vec![
             ("GITHUB_ACTIONS".to_owned(), "true".to_owned()),
-            ("GITHUB_RUN_ATTEMPT".to_owned(), attempt.to_string()),
             (
                 "GITHUB_WORKSPACE".to_owned(),
                 self.folder.display().to_string(),
@@ -253,6 +316,14 @@ impl Job<'_> {
         ] {
             env.push((name.to_owned(), self.path(file).display().to_string()));
         }
+        env
+    }
+
+    fn env(&self, attempt: u32, more: &[(&str, String)]) -> Vec<(String, String)> {
+        let asked = &self.world.asked;
+        let schedule = if asked.public { GUID } else { NUMBER };
+        let mut env = self.files();
+        env.push(("GITHUB_RUN_ATTEMPT".to_owned(), attempt.to_string()));
         let mut input = |name: &str, value: String| {
             env.push((format!("INPUT_{}", name.to_uppercase()), value));
         };
@@ -266,9 +337,6 @@ impl Job<'_> {
         input("abort-unfinished", asked.abort.to_string());
         input("junit-path", FILES[3].to_owned());
         input("json-path", FILES[4].to_owned());
-        if asked.app_hash {
-            input("app-hash", self.world.builds[0].hash.clone());
-        }
         if !asked.tolerated.is_empty() {
             let fail_on: Vec<&str> = [
                 (Word::Failed, "failed"),
@@ -287,6 +355,17 @@ impl Job<'_> {
         }
         env
     }
+}
+
+/// Sends what the runner sends where a workflow is cancelled.
+async fn signals(cancelled: Option<Ms>, sender: &Sender<Option<&'static str>>) {
+    if let Some(at) = cancelled {
+        sleep(millis(at)).await;
+        _ = sender.send(Some("SIGINT"));
+        sleep(Duration::from_millis(7_500)).await;
+        _ = sender.send(Some("SIGTERM"));
+    }
+    std::future::pending().await
 }
 
 fn millis(ms: Ms) -> Duration {

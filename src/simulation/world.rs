@@ -7,6 +7,8 @@
 use std::rc::Rc;
 
 use super::dice::Dice;
+use super::sofy::State;
+use super::upload::Upload;
 
 /// Milliseconds since the world began, or since an execution did.
 pub(super) type Ms = i64;
@@ -25,11 +27,13 @@ const MANY_ROWS: Ms = 300;
 pub(super) struct World {
     pub(super) seed: u64,
     pub(super) asked: Asked,
+    /// A step before the gate uploads the build.
+    pub(super) upload: Option<Upload>,
     pub(super) story: Story,
     pub(super) habits: Habits,
     /// What becomes of every execution that we trigger.
     pub(super) ours: Rc<Execution>,
-    /// Those of others, with the moment at which they begin; many before the world does.
+    /// Those of others, with the moment at which they begin, counted from the gate's; many before that.
     pub(super) others: Vec<(Ms, Rc<Execution>)>,
     pub(super) builds: Vec<Build>,
     pub(super) faults: Vec<Fault>,
@@ -246,6 +250,7 @@ pub(super) struct Fault {
 /// A kind of request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Call {
+    Upload,
     Trigger,
     Groups,
     Rows,
@@ -301,9 +306,9 @@ impl World {
     pub(super) fn of(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let public = dice.percent(50);
-        let builds = builds(&mut dice);
+        let mut builds = builds(&mut dice);
         let ours = Execution::draw(&mut dice, &builds);
-        let asked = Asked::draw(&mut dice, public, &ours);
+        let mut asked = Asked::draw(&mut dice, public, &ours);
         let story = Story::draw(&mut dice, &ours, asked.timeout);
         let mut habits = Habits::draw(&mut dice);
         if !ours.is_tame(habits.stale) {
@@ -311,9 +316,16 @@ impl World {
         }
         let others = others(&mut dice, &ours, &builds);
         let faults = faults(&mut dice, &ours);
+        let upload = Upload::draw(seed);
+        if let Some(upload) = &upload {
+            // What the upload gives is what the gate asks for.
+            builds[0].hash = upload.app_hash();
+            asked.app_hash = true;
+        }
         Self {
             seed,
             asked,
+            upload,
             story,
             habits,
             ours: Rc::new(ours),
@@ -325,6 +337,20 @@ impl World {
 }
 
 impl World {
+    /// Tells whether Sofy's list shows a build by then.
+    pub(super) fn lists(&self, build: usize, state: &State, at: Ms) -> bool {
+        match (&self.upload, build) {
+            (Some(upload), 0) => {
+                let stored = state.stored;
+                stored.is_some_and(|stored| stored.saturating_add(upload.listed_after) <= at)
+            }
+            (_, _) => {
+                let listed = self.builds[build].listed;
+                listed.saturating_add(state.gate_began) <= at
+            }
+        }
+    }
+
     /// Worlds like this one with something left out, the largest things first.
     pub(super) fn simpler(&self) -> Vec<Self> {
         let mut worlds = Vec::new();
@@ -333,6 +359,13 @@ impl World {
             change(&mut world);
             worlds.push(world);
         };
+        without(&|world| world.upload = None);
+        for simpler in self.upload.iter().flat_map(Upload::simpler) {
+            without(&|world| {
+                world.builds[0].hash = simpler.app_hash();
+                world.upload = Some(simpler.clone());
+            });
+        }
         without(&|world| world.faults.clear());
         without(&|world| world.others.clear());
         without(&|world| world.story.killed = None);
@@ -964,7 +997,7 @@ fn faults(dice: &mut Dice, ours: &Execution) -> Vec<Fault> {
         .collect()
 }
 
-fn trouble(dice: &mut Dice) -> Trouble {
+pub(super) fn trouble(dice: &mut Dice) -> Trouble {
     match dice.from(0, 14) {
         0 => Trouble::Refused,
         1 => Trouble::ConnectionHangs,

@@ -1,0 +1,313 @@
+//! What becomes of a build on its way to Sofy? The step before a gate: its draws, and what must be true of it.
+//!
+//! The file is small enough to be read ahead: its reader is a real thread, for which a paused clock waits.
+
+use md5::{Digest as _, Md5};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
+
+use super::dice::Dice;
+use super::sofy::State;
+use super::story::Step;
+use super::world::{Call, Fault, MINUTE, Ms, SECOND, Trouble, World, trouble};
+
+/// Draws about the upload change none of those about the gate.
+const MATTER: u64 = u64::MAX - 1;
+
+/// Of a hundred worlds, so many have an upload.
+const PERCENT: i64 = 12;
+
+/// A transfer that stands still for so long is cut, and one whose answer does not come.
+const STUCK: Ms = MINUTE;
+const NO_ANSWER: Ms = 5 * MINUTE;
+
+/// For so long a list is asked again that does not show a build yet.
+const LAG: Ms = 20 * SECOND;
+
+#[derive(Clone, Debug)]
+pub(super) struct Upload {
+    pub(super) timeout: Ms,
+    /// The workflow is cancelled that long after the step began.
+    pub(super) cancelled: Option<Ms>,
+    pub(super) file: Vec<u8>,
+    pub(super) hash: HashOf,
+    /// What Sofy had before.
+    pub(super) had: Had,
+    /// The status with which Sofy refuses a build that it has; none where it takes it again.
+    pub(super) refuses: Option<u16>,
+    /// How long the file takes on the line; a piece of it takes less than what counts as stuck.
+    pub(super) takes: Ms,
+    /// For so long nothing moves, at the first attempt.
+    pub(super) stalls: Ms,
+    /// How long Sofy reads the file before it answers.
+    pub(super) reads: Ms,
+    /// When the list of builds shows a new one.
+    pub(super) listed_after: Ms,
+    pub(super) faults: Vec<Fault>,
+}
+
+/// What Sofy gives as the hash of a build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum HashOf {
+    Md5,
+    Sha1,
+    Sha256,
+    /// No digest of the file.
+    Something,
+}
+
+/// What Sofy had before the upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Had {
+    Nothing,
+    ThisFile,
+    /// Another file with the same build number, which it keeps.
+    AnotherFile,
+}
+
+impl Upload {
+    /// Draws what a world begins with; none in most.
+    pub(super) fn draw(seed: u64) -> Option<Self> {
+        let mut dice = Dice::about(seed, MATTER);
+        if !dice.percent(PERCENT) {
+            return None;
+        }
+        let timeout = if dice.percent(85) {
+            15 * MINUTE
+        } else {
+            dice.spread(SECOND, 10 * MINUTE) / SECOND * SECOND
+        };
+        let had = dice.pick(&[
+            Had::Nothing,
+            Had::Nothing,
+            Had::Nothing,
+            Had::ThisFile,
+            Had::AnotherFile,
+        ]);
+        let refuses = dice.pick(&[Some(400), Some(409), Some(500), None]);
+        let fresh = dice.next().to_le_bytes();
+        let length = dice.spread(16, 900_000);
+        let file = b"PK\x03\x04".iter().chain(fresh.iter().cycle()).copied();
+        let upload = Self {
+            timeout,
+            cancelled: None,
+            file: file
+                .take(usize::try_from(length).unwrap_or_default())
+                .collect(),
+            hash: dice.pick(&[
+                HashOf::Md5,
+                HashOf::Md5,
+                HashOf::Sha1,
+                HashOf::Sha256,
+                HashOf::Something,
+            ]),
+            had,
+            refuses: refuses.or((had == Had::AnotherFile).then_some(400)),
+            takes: dice.spread(10, 50 * SECOND),
+            stalls: dice.pick(&[0, 0, 0, 50 * SECOND, 70 * SECOND]),
+            reads: match dice.from(1, 100) {
+                ..4 => 6 * MINUTE,
+                4..10 => 4 * MINUTE,
+                _ => dice.spread(10, 30 * SECOND),
+            },
+            listed_after: dice.pick(&[0, 0, SECOND, 10 * SECOND, MINUTE]),
+            faults: Vec::new(),
+        };
+        let whole = upload.needs() + MINUTE;
+        let faults = if dice.percent(40) {
+            0
+        } else {
+            dice.spread(1, 4)
+        };
+        Some(Self {
+            cancelled: dice.percent(10).then(|| dice.from(0, whole)),
+            faults: (0..faults).map(|_| fault(&mut dice, whole)).collect(),
+            ..upload
+        })
+    }
+
+    /// Uploads like this one with something left out.
+    pub(super) fn simpler(&self) -> Vec<Self> {
+        let mut simpler = Vec::new();
+        let mut without = |change: &dyn Fn(&mut Self)| {
+            let mut upload = self.clone();
+            change(&mut upload);
+            simpler.push(upload);
+        };
+        without(&|upload| upload.faults.clear());
+        for n in 0..self.faults.len() {
+            without(&|upload| _ = upload.faults.remove(n));
+            without(&|upload| upload.faults[n].percent = 100);
+        }
+        without(&|upload| upload.cancelled = None);
+        without(&|upload| upload.file.truncate(16));
+        without(&|upload| upload.takes = 10);
+        without(&|upload| upload.stalls = 0);
+        without(&|upload| upload.reads = 10);
+        without(&|upload| upload.listed_after = 0);
+        without(&|upload| upload.had = Had::Nothing);
+        without(&|upload| upload.timeout = 15 * MINUTE);
+        simpler
+    }
+
+    /// The hash that Sofy gives the file.
+    pub(super) fn app_hash(&self) -> String {
+        let bytes = match self.hash {
+            HashOf::Md5 => Md5::digest(&self.file).to_vec(),
+            HashOf::Sha1 => digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.file)
+                .as_ref()
+                .to_vec(),
+            HashOf::Sha256 => digest(&SHA256, &self.file).as_ref().to_vec(),
+            HashOf::Something => b"what Sofy likes!".to_vec(),
+        };
+        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// How long an attempt takes where nothing goes wrong.
+    fn needs(&self) -> Ms {
+        self.takes + self.stalls.min(STUCK) + self.reads
+    }
+}
+
+fn fault(dice: &mut Dice, whole: Ms) -> Fault {
+    let from = if dice.percent(50) {
+        0
+    } else {
+        dice.from(0, whole)
+    };
+    let trouble = trouble(dice);
+    Fault {
+        on: dice.pick(&[
+            Some(Call::Upload),
+            Some(Call::Upload),
+            Some(Call::Builds),
+            None,
+        ]),
+        from,
+        until: from + dice.spread(SECOND, whole + 1),
+        percent: dice.pick(&[30, 70, 100]),
+        trouble,
+        happens: !trouble.is_certain_refusal() && dice.percent(50),
+    }
+}
+
+const OUTPUTS: [&str; 5] = ["app-hash", "uploaded", "build", "conclusion", "reason"];
+
+/// Every output there, and none that contradicts another.
+pub(super) fn inconsistent(step: &Step) -> Option<String> {
+    let exit = step.exit?;
+    let wrong = |what: &str| Some(what.to_owned());
+    let names: Vec<&str> = step.outputs.iter().map(|(name, _)| name.as_str()).collect();
+    if names != OUTPUTS {
+        return wrong("not the outputs of an upload");
+    }
+    let expected = match step.output("conclusion") {
+        "success" => 0,
+        "error" => 2,
+        "timed_out" => 3,
+        "cancelled" => 130,
+        _ => return wrong("an unknown conclusion"),
+    };
+    if exit != expected {
+        return wrong("exit status and conclusion");
+    }
+    if (exit == 0) == step.output("app-hash").is_empty() {
+        return wrong("exit status and app-hash");
+    }
+    if (exit == 0) != matches!(step.output("uploaded"), "true" | "false") {
+        return wrong("exit status and uploaded");
+    }
+    if step.summary().is_empty() {
+        return wrong("no summary");
+    }
+    ((exit != 0) != step.log.contains("::error")).then(|| "annotations and exit status".to_owned())
+}
+
+/// Green, though Sofy has no such file, or calls it otherwise.
+pub(super) fn false_green(world: &World, state: &State, step: &Step) -> Option<String> {
+    if step.exit != Some(0) {
+        return None;
+    }
+    let Some(stored) = state.stored else {
+        return Some("Sofy does not have the file".to_owned());
+    };
+    let hash = step.output("app-hash");
+    if !hash.eq_ignore_ascii_case(&world.builds[0].hash) {
+        return Some(format!("{hash} is another build"));
+    }
+    let is_new = stored >= step.began;
+    (step.output("uploaded") == "true" && !is_new && world.upload.as_ref()?.refuses.is_some())
+        .then(|| "Sofy had it before and did not take it again".to_owned())
+}
+
+/// How late an upload may end after its deadline: its limits end whatever it waits for.
+pub(super) const SLACK: Ms = SECOND;
+
+/// Whether Sofy takes the file, or had it.
+pub(super) const fn is_to_succeed(upload: &Upload) -> bool {
+    !matches!(upload.had, Had::AnotherFile)
+}
+
+/// Why there is room for an upload that fails; none where there is not.
+pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'static str> {
+    let deadline = step.began + upload.timeout;
+    let troubles: Vec<&(Ms, Call, Trouble)> = state
+        .troubles
+        .iter()
+        .filter(|(at, ..)| (step.began..=step.ended).contains(at))
+        .collect();
+    let of_upload = |is: &dyn Fn(Trouble) -> bool| {
+        troubles
+            .iter()
+            .any(|(_, call, trouble)| *call == Call::Upload && is(*trouble))
+    };
+    let is_refused = upload.refuses.is_some() && (upload.had == Had::ThisFile || state.uploads > 1);
+    let reason = step.output("reason");
+    [
+        (
+            step.began + upload.needs() + 30 * SECOND > deadline,
+            "upload: no time is left before the deadline",
+        ),
+        (
+            // A cut after all was sent, the longest pause, and another attempt.
+            troubles.iter().any(|(at, ..)| {
+                at + NO_ANSWER + 2 * MINUTE + upload.needs() + 30 * SECOND > deadline
+            }),
+            "upload: trouble until the deadline",
+        ),
+        (
+            upload.takes + upload.reads >= NO_ANSWER,
+            "upload: Sofy reads for longer than five minutes",
+        ),
+        (
+            is_refused && upload.hash == HashOf::Something,
+            "upload: Sofy had it, and its hash is no digest",
+        ),
+        (
+            is_refused && upload.had == Had::Nothing && upload.listed_after > LAG,
+            "upload: the build is listed late after a lost answer",
+        ),
+        (
+            is_refused && troubles.iter().any(|(_, call, _)| *call == Call::Builds),
+            "upload: Sofy had it, and trouble with the list of builds",
+        ),
+        (
+            of_upload(&|trouble| trouble.says_no() || matches!(trouble, Trouble::Status(302))),
+            "upload: Sofy said no",
+        ),
+        (
+            of_upload(&|trouble| {
+                matches!(
+                    trouble,
+                    Trouble::Says(_) | Trouble::Page | Trouble::Truncated
+                )
+            }),
+            "upload: an answer without a hash",
+        ),
+        (
+            reason.contains("cannot be reached"),
+            "upload: Sofy was out of reach",
+        ),
+    ]
+    .into_iter()
+    .find_map(|(applies, cause)| applies.then_some(cause))
+}
