@@ -210,7 +210,7 @@ impl<A: SofyApi> Attempts<'_, A> {
         let known: BTreeSet<String> = before.list.iter().map(|group| group.id.clone()).collect();
         // Every new group, with the number of looks that showed it begin in our time.
         let mut new: BTreeMap<String, u32> = BTreeMap::new();
-        let mut looks = 0;
+        let mut answered = false;
         for pause in SEARCH {
             let look = async {
                 tokio::time::sleep(pause).await;
@@ -221,7 +221,7 @@ impl<A: SofyApi> Attempts<'_, A> {
                 Ok(Ok(Baseline::Rows(_)) | Err(_)) => continue,
                 Err(limit) => return Err(limited(limit, Sent::Perhaps)),
             };
-            looks += 1;
+            answered = true;
             for group in groups {
                 let when = begun.map_or(When::Unknown, |begun| begun.when(&group));
                 if known.contains(&group.id) || when == When::AtAnotherTime {
@@ -232,7 +232,7 @@ impl<A: SofyApi> Attempts<'_, A> {
             }
         }
         let found = match new.iter().next() {
-            None if looks == 0 => "the list of groups could not be read either".to_owned(),
+            None if !answered => "the list of groups could not be read either".to_owned(),
             None => "no new test run group of that time is listed, which proves nothing".to_owned(),
             Some((id, 2..)) if new.len() == 1 => {
                 tracing::warn!(
