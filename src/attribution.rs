@@ -811,6 +811,20 @@ mod tests {
     }
 
     #[test]
+    fn a_doubt_is_about_every_row_that_names_no_group_and_is_not_old() {
+        let mut attribution = attached(YESTERDAY);
+        attribution.distrust(Doubt::LostContact);
+        let list = [
+            rows(YESTERDAY, &["Failed"]),
+            rows(TODAY, &["Passed"]),
+            rows("", &["Failed"]),
+        ]
+        .concat();
+
+        assert_eq!(look(&mut attribution, &list), expected(&[], 2));
+    }
+
+    #[test]
     fn another_execution_never_takes_our_rows_place() {
         let mut attribution = attached(YESTERDAY);
         look(&mut attribution, &rows(TODAY, &["Running"]));

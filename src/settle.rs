@@ -958,6 +958,15 @@ mod tests {
             (
                 public,
                 vec![
+                    (0, "Running", same_slot(&["Passed", "Running"])),
+                    (5, "Complete", same_slot(&["Passed"])),
+                ],
+                (1, 0),
+                "one of two in its slot is gone",
+            ),
+            (
+                public,
+                vec![
                     (
                         0,
                         "Running",

@@ -469,6 +469,30 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn each_change_is_said_once() {
+        let lines = Lines::default();
+        let log = tracing_subscriber::registry().with(lines.clone());
+        let _listening = tracing::subscriber::set_default(log);
+        let api = Public::new()
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Running", test_runs(&["Running"]));
+
+        _ = ending(&api, MINUTE).await;
+
+        let lines = lines.0.lock().expect("the lines").clone();
+        let said = lines.iter().filter(|(level, _)| *level == Level::INFO);
+        let said: Vec<&str> = said.map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "after 0s: group Queued, 0 of 0 test runs done; next look in 15s",
+                "after 30s: group Running, 0 of 1 test run done; next look in 5s",
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn the_queue_is_told_from_the_run() {
         for (api, queued, why) in [
             (
@@ -736,6 +760,13 @@ mod tests {
                 false,
                 true,
                 "looks that hang are silence too",
+            ),
+            (
+                1,
+                58 * SECOND,
+                false,
+                false,
+                "a minute, with the pause of two seconds after the look",
             ),
             (9, SECOND, true, false, "our rows were known before it"),
         ] {
