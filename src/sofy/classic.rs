@@ -255,6 +255,51 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_status_without_an_id_is_ours_only_where_it_is_alone() {
+        for (body, status, why) in [
+            (
+                r#"[{"ScheduleTestRunsGroupStatus":"Running"}]"#,
+                Some("Running"),
+                "alone",
+            ),
+            (
+                r#"[{"ScheduleTestRunsGroupStatus":"Running"},{"ScheduleTestRunsGroupStatus":"Running"}]"#,
+                None,
+                "one of two",
+            ),
+            (
+                r#"[{"ScheduleTestRunsGroupStatus":"Complete"},{"ScheduleTestRunsGroupID":77,"ScheduleTestRunsGroupStatus":"Running"}]"#,
+                Some("Running"),
+                "the other one is named",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("POST", STATUS)
+                .match_query(Matcher::Any)
+                .with_body(body)
+                .create_async()
+                .await;
+
+            let group = client(&server).group("77").await.ok();
+
+            let read = group.as_ref().map(|group| group.verbatim.as_str());
+            assert_eq!(read, status, "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_classic_api_has_no_call_for_is_refused() {
+        let server = Server::new_async().await;
+        let api = client(&server);
+
+        let builds = api.builds().await.expect_err("no list");
+        let abort = api.abort("77").await.expect_err("no call");
+
+        assert_eq!([builds.kind, abort.kind], [Kind::Refused; 2]);
+    }
+
+    #[tokio::test]
     async fn an_answer_that_is_no_answer_is_unclear_and_hides_the_key() {
         for (body, why) in [
             ("<html>", "a gateway's page"),

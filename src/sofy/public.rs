@@ -531,6 +531,21 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_builds_are_those_of_the_same_account() {
+        let mut server = Server::new_async().await;
+        server
+            .mock("GET", "/application-microservice/public/applications")
+            .match_header("x-sofy-auth-key", KEY)
+            .with_body(r#"{"data":[{"application_builds":[{"app_hash":"4dde"}]}]}"#)
+            .create_async()
+            .await;
+
+        let builds = client(&server).builds().await.expect("a list");
+
+        assert_eq!(builds.len(), 1);
+    }
+
+    #[tokio::test]
     async fn an_abort_names_its_group() {
         let mut server = Server::new_async().await;
         let abort = server
