@@ -259,6 +259,26 @@ mod tests {
     }
 
     #[test]
+    fn the_log_names_the_build_of_a_hash_or_says_why_not() {
+        for (listed, said) in [
+            (
+                Listed::Builds(vec![build("aa", "app", "2.0(2)")]),
+                "Sofy lists it as build 2.0(2)",
+            ),
+            (
+                Listed::Builds(vec![]),
+                "Sofy's list of builds does not hold it",
+            ),
+            (
+                Listed::Failed("it is late".into()),
+                "its build is not known, because it is late",
+            ),
+        ] {
+            assert_eq!(listed.named("AA"), said);
+        }
+    }
+
+    #[test]
     fn the_right_build_is_proven_and_another_is_told() {
         let list = [
             build("aa", "app", "2.0(2)"),

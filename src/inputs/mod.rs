@@ -828,6 +828,24 @@ mod tests {
                 "a second secret",
             ),
             (
+                "INPUT_API-URL",
+                "https://u@sofy.ai",
+                "user name",
+                "half of one",
+            ),
+            (
+                "INPUT_API-URL",
+                "https://sofy.ai?a=b",
+                "a query or fragment",
+                "paths are added to it",
+            ),
+            (
+                "INPUT_API-URL",
+                "https://sofy.ai#a",
+                "a query or fragment",
+                "paths are added to it",
+            ),
+            (
                 "INPUT_DEVICE-SERIALS",
                 "a,b",
                 "cannot choose devices",
@@ -954,6 +972,51 @@ mod tests {
             .expect(why);
 
             assert_eq!(inputs.schedule, ScheduleId::Classic(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn plain_http_goes_only_where_nobody_can_listen() {
+        for (url, allowed) in [
+            ("https://sofy.example.com", true),
+            ("http://127.0.0.1:8080", true),
+            ("http://10.0.0.1", true),
+            ("http://[::1]", true),
+            ("http://[fd00::1]", true),
+            ("http://sofy", true),
+            ("http://8.8.8.8", false),
+            ("http://[2001:db8::1]", false),
+            ("http://sofy.example.com", false),
+        ] {
+            assert_eq!(parsed(&[("INPUT_API-URL", url)]).is_ok(), allowed, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_long_value_is_not_repeated() {
+        for (length, words) in [(60, "\"yyyy"), (61, "a text of 61 characters")] {
+            let problems =
+                parsed(&[("INPUT_TIMEOUT", &"y".repeat(length))]).expect_err("no duration");
+
+            assert!(problems[0].contains(words), "{problems:?}");
+        }
+    }
+
+    #[test]
+    fn the_latest_build_is_asked_for_only_by_a_trigger_without_a_hash() {
+        let attach = [
+            ("INPUT_TEST-RUN-GROUP-ID", "77"),
+            ("INPUT_RESULTS-AFTER", "none"),
+        ];
+        for (pairs, latest, why) in [
+            (&[][..], true, "a trigger"),
+            (&[("INPUT_WAIT", "false")], true, "one that is left alone"),
+            (&[("INPUT_APP-HASH", "4dde")], false, "a hash"),
+            (&attach, false, "the run is there already"),
+        ] {
+            let inputs = parsed(pairs).expect(why);
+
+            assert_eq!(inputs.asks_for_latest_build(), latest, "{why}");
         }
     }
 

@@ -582,7 +582,7 @@ mod tests {
             .collect();
         let page = "<!---->".repeat(BEGINNING / 7 + 1);
         for spelled in ["secret-key", &escaped] {
-            for shown in (0..spelled.len()).step_by(3) {
+            for shown in 0..spelled.len() {
                 let body = format!("{}<p>{spelled}</p>", &page[..BEGINNING - shown - 3]);
 
                 let said = said(&body, &key);
@@ -615,16 +615,53 @@ mod tests {
         _ = rustls::crypto::ring::default_provider().install_default();
         let http =
             Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
-        for (status, retry_after, said, kind, why) in [
-            (401, None, "", Kind::Refused, "a bad key"),
-            (404, None, "", Kind::Refused, "no such schedule"),
-            (400, None, "", Kind::Refused, "an unknown GUID"),
-            (429, None, "", Kind::Unsent, "refused in so many words"),
+        for (status, retry_after, said, kind, advice, why) in [
+            (
+                401,
+                None,
+                "",
+                Kind::Refused,
+                "Account > API Key",
+                "a bad key",
+            ),
+            (
+                403,
+                None,
+                "",
+                Kind::Refused,
+                "may run",
+                "a key of another account",
+            ),
+            (
+                404,
+                None,
+                "",
+                Kind::Refused,
+                "schedule-id and api-url",
+                "no such schedule",
+            ),
+            (
+                400,
+                None,
+                "",
+                Kind::Refused,
+                "schedule-id and app-hash",
+                "an unknown GUID",
+            ),
+            (
+                429,
+                None,
+                "",
+                Kind::Unsent,
+                "the network",
+                "refused in so many words",
+            ),
             (
                 503,
                 Some(Duration::from_secs(1)),
                 "",
                 Kind::Unsent,
+                "the network",
                 "refused in so many words",
             ),
             (
@@ -632,22 +669,39 @@ mod tests {
                 None,
                 "",
                 Kind::Unclear,
+                "Look at the schedule",
                 "a gateway may have passed it on",
             ),
-            (500, None, "", Kind::Unclear, "it may have happened"),
+            (
+                500,
+                None,
+                "",
+                Kind::Unclear,
+                "Look at the schedule",
+                "it may have happened",
+            ),
             (
                 500,
                 None,
                 "Validation failed for parameter 'subscriptionAuth'. Invalid GUID.",
                 Kind::Refused,
+                "API Key",
                 "a bad key as a 500",
             ),
-            (408, None, "", Kind::Unclear, "it may have happened"),
+            (
+                408,
+                None,
+                "",
+                Kind::Unclear,
+                "Look at the schedule",
+                "it may have happened",
+            ),
             (
                 502,
                 None,
                 "the certificate has expired",
                 Kind::Unclear,
+                "Look at the schedule",
                 "a gateway's page, not Sofy's word",
             ),
             (
@@ -655,9 +709,17 @@ mod tests {
                 None,
                 "The subscription has expired.",
                 Kind::Refused,
+                "Renew",
                 "as documented",
             ),
-            (302, None, "", Kind::Unclear, "a gateway's maintenance page"),
+            (
+                302,
+                None,
+                "",
+                Kind::Unclear,
+                "redirect",
+                "a gateway's maintenance page",
+            ),
         ] {
             let refusal = Refusal {
                 status: StatusCode::from_u16(status).expect("a status"),
@@ -668,6 +730,30 @@ mod tests {
             let error = http.classified("POST /x", refusal);
 
             assert_eq!(error.kind, kind, "{status}: {why}");
+            assert!(error.advice.contains(advice), "{status}: {why}: {error:?}");
+            assert_eq!(
+                error.message,
+                format!("POST /x: Sofy answered {status} {said}")
+            );
+        }
+    }
+
+    #[test]
+    fn the_same_client_goes_to_another_base_url() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let http =
+            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
+        let gateway = Url::parse("http://gateway/sofy/").expect("a URL");
+        for (base, expected) in [
+            (None, "http://public/x"),
+            (Some(&gateway), "http://gateway/sofy/x"),
+        ] {
+            let other = http.clone().based_on(base, "http://public");
+            let request = other.expect("a client").request(Method::GET, "/x", &[]);
+
+            let url = request.build().expect("a request").url().to_string();
+
+            assert_eq!(url, expected);
         }
     }
 }

@@ -443,6 +443,45 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_row_that_says_something_is_a_row() {
+        for body in [r#"[{"scenarioName":"S"}]"#, r#"[{"status":"Passed"}]"#] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", path("status/77").as_str())
+                .with_body(body)
+                .create_async()
+                .await;
+
+            let rows = client(&server).rows("77").await.expect(body);
+
+            assert_eq!(rows.list.len(), 1, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_cannot_be_unpacked_still_says_what_its_status_says() {
+        for (status, encoding, kind, said) in [
+            (200, "gzip", Kind::Unclear, "the answer is packed (gzip)"),
+            (401, "gzip", Kind::Refused, "Sofy answered 401"),
+            (401, "identity", Kind::Refused, "Sofy answered 401 \"no\""),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", path("test-run-groups").as_str())
+                .with_status(status)
+                .with_header("content-encoding", encoding)
+                .with_body("no")
+                .create_async()
+                .await;
+
+            let error = client(&server).baseline().await.expect_err(said);
+
+            assert_eq!(error.kind, kind, "{status} {encoding}");
+            assert!(error.message.contains(said), "{}", error.message);
+        }
+    }
+
+    #[tokio::test]
     async fn only_a_connection_that_was_never_made_is_certain() {
         _ = rustls::crypto::ring::default_provider().install_default();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
