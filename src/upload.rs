@@ -554,6 +554,7 @@ mod tests {
 
         assert_eq!(report.app_hash, "aa");
         assert_eq!(api.calls("upload")[1], Duration::from_secs(90));
+        assert_eq!(report.duration, Duration::from_secs(90));
         assert_eq!(late.verdict.conclusion, Conclusion::TimedOut);
         assert!(
             late.verdict.reason.contains("would be in 16m40s"),

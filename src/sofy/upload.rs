@@ -246,7 +246,6 @@ fn judged(call: &str, refusal: Refusal) -> Result<Received, ApiError> {
         _ if by_sofy && says(&["corrupt", "incomplete"]) => {
             Some("The file is damaged. Build it anew, and let nothing write to it meanwhile.")
         }
-        StatusCode::INTERNAL_SERVER_ERROR => None,
         _ if status.is_server_error() => None,
         _ if says(&["expired"]) => Some("Renew the subscription in Sofy."),
         _ if says(&["active release"]) => Some(
@@ -277,6 +276,8 @@ fn judged(call: &str, refusal: Refusal) -> Result<Received, ApiError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mockito::{Matcher, Server};
+    use tokio::sync::mpsc::channel;
 
     #[test]
     fn every_documented_error_is_final_or_not_and_says_what_to_do() {
@@ -348,8 +349,13 @@ mod tests {
             (403, "", Some("may upload"), "no right"),
             (404, "", Some("api-url"), "nothing there"),
             (413, "", Some("larger"), "too large"),
-            (422, "", Some("inputs"), "another no"),
-            (302, "", Some("api-url"), "a redirect is not followed"),
+            (422, "", Some("Check the inputs against"), "another no"),
+            (
+                302,
+                "",
+                Some("what answers there"),
+                "a redirect is not followed",
+            ),
         ] {
             let refusal = Refusal {
                 status: StatusCode::from_u16(status).expect("a status"),
@@ -447,5 +453,78 @@ mod tests {
             sofy.received("POST /x", &long).is_err(),
             "cut short at the border"
         );
+    }
+
+    #[tokio::test]
+    async fn each_generation_is_sent_the_fields_and_the_file_and_tells_how_much_of_it() {
+        for (generation, path, header, guid_field) in [
+            (
+                Generation::Public,
+                PUBLIC,
+                "x-sofy-auth-key",
+                "ApplicationGUID",
+            ),
+            (
+                Generation::Classic,
+                CLASSIC,
+                "SubscriptionKey",
+                "ApplicationGuid",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            let upload = server
+                .mock("POST", path)
+                .match_header(header, "k3y-of-uploads")
+                .match_body(Matcher::AllOf(
+                    [
+                        guid_field,
+                        "a-guid",
+                        "applicationFile",
+                        "app.apk",
+                        "PK in two",
+                    ]
+                    .map(|part| Matcher::Regex(part.into()))
+                    .into(),
+                ))
+                .with_body(r#"{"appHash":"4dde"}"#)
+                .expect(1)
+                .create_async()
+                .await;
+            server
+                .mock("GET", "/application-microservice/public/applications")
+                .with_body(r#"{"data":[{"application_builds":[{"app_hash":"4dde"}]}]}"#)
+                .create_async()
+                .await;
+            _ = rustls::crypto::ring::default_provider().install_default();
+            let url = Url::parse(&server.url()).expect("a URL");
+            let key = ApiKey::new("k3y-of-uploads".into());
+            let sofy = Sofy::new(Some(&url), key, generation).expect("a client");
+            let (sender, pieces) = channel(2);
+            for piece in ["PK in", " two"] {
+                let piece = Ok(Bytes::from_static(piece.as_bytes()));
+                sender.send(piece).await.expect("a receiver");
+            }
+            drop(sender);
+            let sent = Sent::default();
+            let payload = Payload {
+                name: "app.apk".into(),
+                size: 9,
+                pieces,
+                sent: sent.clone(),
+            };
+            let details = Details {
+                application_guid: Some("a-guid".into()),
+                ..Details::default()
+            };
+
+            let received = sofy.upload(&details, payload).await;
+            let listed = sofy.builds().await.expect("a list");
+
+            let app_hash = "4dde".to_owned();
+            assert_eq!(received, Ok(Received::As { app_hash }), "{path}");
+            assert_eq!(sent.bytes(), 9, "{path}");
+            assert_eq!(listed.len(), 1, "{path}");
+            upload.assert_async().await;
+        }
     }
 }
