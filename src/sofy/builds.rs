@@ -177,4 +177,23 @@ mod tests {
             list.assert_async().await;
         }
     }
+
+    #[tokio::test]
+    async fn all_applications_together_hold_no_more_builds_than_a_list_may() {
+        let most = wire::MOST_ENTRIES;
+        for (of_each, is_read) in [(most / 2, true), (most / 2 + 1, false)] {
+            let builds = vec![r#"{"app_hash":"a"}"#; of_each].join(",");
+            let application = format!(r#"{{"application_builds":[{builds}]}}"#);
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", APPLICATIONS)
+                .with_body(format!("[{application},{application}]"))
+                .create_async()
+                .await;
+
+            let listed = builds_of(&server).list().await;
+
+            assert_eq!(listed.is_ok(), is_read, "{of_each} of each");
+        }
+    }
 }
