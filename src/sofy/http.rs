@@ -538,6 +538,7 @@ fn unescaped(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use mockito::Server;
 
     #[test]
     fn sofys_own_words_are_found() {
@@ -754,6 +755,31 @@ mod tests {
             let url = request.build().expect("a request").url().to_string();
 
             assert_eq!(url, expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_read_up_to_the_largest_size() {
+        for (byte, size, is_read, why) in [
+            (b' ', LARGEST_BODY, true, "text"),
+            (b' ', LARGEST_BODY + 1, false, "a byte more"),
+            (0xff, LARGEST_BODY / 3, true, "each byte becomes three"),
+            (0xff, LARGEST_BODY / 3 + 1, false, "which are too many"),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", "/x")
+                .with_body(vec![byte; size])
+                .create_async()
+                .await;
+            _ = rustls::crypto::ring::default_provider().install_default();
+            let url = Url::parse(&server.url()).expect("a URL");
+            let key = ApiKey::new("secret-key".into());
+            let http = Http::new(Some(&url), "", key).expect("a client");
+
+            let answer = http.send("GET /x", http.request(Method::GET, "/x", &[]));
+
+            assert_eq!(answer.await.is_ok(), is_read, "{why}");
         }
     }
 }

@@ -500,8 +500,16 @@ mod tests {
         closing.join().expect("the connection was closed");
         let refused = api().trigger(&Order::default()).await;
 
-        let kinds = [accepted, refused].map(|answer| answer.expect_err("no answer").kind);
-        assert_eq!(kinds, [Kind::Unclear, Kind::Unsent]);
+        let errors = [accepted, refused].map(|answer| answer.expect_err("no answer"));
+        assert_eq!(
+            errors.each_ref().map(|error| error.kind),
+            [Kind::Unclear, Kind::Unsent]
+        );
+        let said = &errors[1].message;
+        assert!(
+            said.to_lowercase().contains("connection refused"),
+            "the cause is said: {said}"
+        );
     }
 
     #[tokio::test]
