@@ -151,3 +151,74 @@ fn print_table(test_runs: &[TestRun]) {
     }
     log::print(command::END_GROUP);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::test_runs;
+    use crate::verdict::Conclusion;
+
+    /// What the log shows where nothing else is to be had.
+    fn log_of(tell: impl FnOnce(&mut Runner)) -> String {
+        let style = log::Style {
+            debug: false,
+            colour: false,
+        };
+        let _listening = tracing::subscriber::set_default(log::subscriber(style));
+        log::tests::taken_down();
+        tell(&mut Runner::open(&[]));
+        log::tests::taken_down()
+    }
+
+    fn verdict() -> Verdict {
+        Verdict::new(Conclusion::Failure, "one failed").advise("Look at it.")
+    }
+
+    #[test]
+    fn the_log_lists_every_test_run_and_ends_with_why() {
+        let done = Report {
+            test_runs: test_runs(&["Passed", "Failed"]),
+            ..Report::of(verdict())
+        };
+
+        let log = log_of(|runner| report(&done, &Paths::default(), runner));
+
+        let (_, table) = log.split_once("::group::").expect("a fold");
+        assert_eq!(
+            table,
+            "2 test runs\n\
+             sofy | Passed       S0 | Pixel 8 | 1.0(1)\n\
+             sofy | Failed       S1 | Pixel 8 | 1.0(1)\n\
+             ::endgroup::\n\
+             sofy | failure: one failed\n"
+        );
+    }
+
+    #[test]
+    fn the_log_ends_with_what_is_wrong_and_what_to_do() {
+        let problems = ["input wait: no".to_owned()];
+        let bad_gate = Report::of(verdict());
+        let bad_upload = UploadReport::of(verdict());
+        let listed = "::error::input wait: no\nsofy | Look at it.\n";
+        for (log, end) in [
+            (
+                log_of(|runner| super::problems(&problems, &bad_gate, runner)),
+                listed,
+            ),
+            (
+                log_of(|runner| upload_problems(&problems, &bad_upload, runner)),
+                listed,
+            ),
+            (
+                log_of(|runner| upload(&bad_upload, runner)),
+                "sofy | failure: one failed\n",
+            ),
+            (
+                log_of(|runner| post_step(&PostStep::Acted("Asked.".into()), runner)),
+                "sofy | Asked.\n",
+            ),
+        ] {
+            assert!(log.ends_with(end), "{log}");
+        }
+    }
+}

@@ -468,6 +468,7 @@ mod tests {
 
             assert_eq!(report.verdict.conclusion, Conclusion::Success, "{why}");
             assert_eq!(report.app_hash, "aa", "{why}");
+            assert_eq!((report.file.as_str(), report.size), ("app.apk", 4), "{why}");
             assert_eq!(report.delivery, Some(Delivery::Uploaded), "{why}");
             assert_eq!(report.build, expected, "{why}");
             assert_eq!(api.calls("builds").len(), 1, "{why}");

@@ -305,6 +305,6 @@ mod tests {
         assert_eq!(inputs.details, details);
         let classic = parsed(&[("INPUT_API", "classic")]).expect("inputs");
         assert_eq!(classic.api, Generation::Classic);
-        assert_eq!(classic.timeout, DEFAULT_TIMEOUT);
+        assert_eq!(classic.timeout, Duration::from_secs(900));
     }
 }
