@@ -575,6 +575,15 @@ mod tests {
     }
 
     #[test]
+    fn the_words_of_a_page_are_found_behind_its_styles() {
+        let page = format!("<style>{}</style><p>Bad gateway", "x".repeat(60_000));
+
+        let said = said(&page, &ApiKey::new("secret-key".into()));
+
+        assert_eq!(said, "\"Bad gateway\"");
+    }
+
+    #[test]
     fn a_key_that_the_end_of_what_is_read_cuts_in_two_is_not_shown() {
         let key = ApiKey::new("secret-key".into());
         let escaped: String = "secret-key"
