@@ -51,13 +51,13 @@ impl Builds {
         let answer = self.http.send(&call, request).await?;
         let applications: Vec<WireApplication> =
             self.http.list(&call, &answer.body, "the list of builds")?;
-        let redact = |text: String| self.http.key().redact(text);
+        let shown = |text: String| self.http.shown(text);
         let mut all = Vec::new();
         for application in applications {
             let Some(raw) = application.application_builds else {
                 continue;
             };
-            let guid = redact(application.application_guid);
+            let guid = shown(application.application_guid);
             let builds: Vec<wire::Lenient<WireBuild>> =
                 self.http
                     .list(&call, raw.get(), "an application's builds")?;
@@ -66,10 +66,10 @@ impl Builds {
                 readable
                     .filter(|build| !build.app_hash.is_empty())
                     .map(|build| Build {
-                        app_hash: redact(build.app_hash),
+                        app_hash: shown(build.app_hash),
                         application: guid.clone(),
-                        id: redact(build.build_id),
-                        friendly_name: redact(build.build_friendly_name),
+                        id: shown(build.build_id),
+                        friendly_name: shown(build.build_friendly_name),
                     }),
             );
             if all.len() > wire::MOST_ENTRIES {

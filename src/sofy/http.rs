@@ -26,6 +26,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
 const SNIPPET: usize = 200;
+/// No name is longer; what is longer would swell every log line, output and page it stands in.
+pub(super) const LONGEST_TEXT: usize = 2_000;
 /// Where the words of an answer are looked for: a page's styles and scripts come first, but not for longer.
 const BEGINNING: usize = 64 * 1024;
 
@@ -205,17 +207,19 @@ impl Http {
                 &mut test_run.device,
                 &mut test_run.build,
             ] {
-                *text = self.key.redact(std::mem::take(text));
+                *text = self.shown(std::mem::take(text));
             }
-            if self.key.is_in(&status) {
-                test_run.status = TestStatus::parse(&self.key.redact(status));
+            let shown = self.shown(status.clone());
+            if shown != status {
+                test_run.status = TestStatus::parse(&shown);
             }
-            if self.key.is_in(test_run.scheduled_at.text()) {
+            let time = test_run.scheduled_at.text();
+            if self.shown(time.to_owned()) != time {
                 test_run.scheduled_at = ScheduledAt::default();
             }
         }
         Ok(Rows {
-            schedule_name: self.key.redact(schedule_name.unwrap_or_default()),
+            schedule_name: self.shown(schedule_name.unwrap_or_default()),
             list,
         })
     }
@@ -230,7 +234,7 @@ impl Http {
         let mut statuses: Vec<String> = statuses.collect();
         statuses.dedup();
         match statuses.as_slice() {
-            [status] if !status.is_empty() => Ok(Group::parse(&self.key.redact(status.clone()))),
+            [status] if !status.is_empty() => Ok(Group::parse(&self.shown(status.clone()))),
             [] | [_] => {
                 Err(self.unreadable(call, body, "the answer does not hold the group's status"))
             }
@@ -252,15 +256,18 @@ impl Http {
         Ok(named.into_iter().collect())
     }
 
+    /// A text of an answer as it may be shown: without the key, and of a bounded length.
+    ///
+    /// In this order, for the rest of a key that is cut in two is a secret too.
+    pub(crate) fn shown(&self, text: String) -> String {
+        cut(self.key.redact(text), LONGEST_TEXT)
+    }
+
     /// An answer that arrived but cannot be understood.
     pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
         let said = said(body, &self.key);
-        // The reason may quote what a parser decoded, of any length: redacted as a whole, then cut.
-        let why = self.key.redact(why.to_owned());
-        let why = match why.char_indices().nth(SNIPPET) {
-            Some((end, _)) => format!("{}…", &why[..end]),
-            None => why,
-        };
+        // The reason may quote what a parser decoded, of any length.
+        let why = cut(self.key.redact(why.to_owned()), SNIPPET);
         ApiError::new(
             Kind::Unclear,
             format!("{call}: {why}; Sofy answered {said}"),
@@ -436,6 +443,13 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
 }
 
+fn cut(text: String, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
 /// Says an error with all its causes, for the outermost alone rarely tells why.
 fn causes(error: &reqwest::Error) -> String {
     let mut text = error.to_string();
@@ -599,6 +613,40 @@ mod tests {
 
                 assert!(!said.contains("se"), "{shown} of {spelled}: {said}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_cut_after_the_key_is_looked_for() {
+        _ = rustls::crypto::ring::default_provider().install_default();
+        let http =
+            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
+        let long = |text: &str, times| text.repeat(times);
+        let nearly = LONGEST_TEXT - 5;
+        for (text, expected, why) in [
+            ("Login".to_owned(), "Login".to_owned(), "short"),
+            (
+                long("x", LONGEST_TEXT),
+                long("x", LONGEST_TEXT),
+                "as long as may be",
+            ),
+            (
+                long("x", LONGEST_TEXT + 1),
+                long("x", LONGEST_TEXT) + "…",
+                "longer",
+            ),
+            (
+                long("é", LONGEST_TEXT + 1),
+                long("é", LONGEST_TEXT) + "…",
+                "in letters, not bytes",
+            ),
+            (
+                long("x", nearly) + "secret-key",
+                long("x", nearly) + "***",
+                "a key that a cut would halve",
+            ),
+        ] {
+            assert_eq!(http.shown(text), expected, "{why}");
         }
     }
 

@@ -205,7 +205,7 @@ impl SofyApi for Public {
         let answer: WireMessage = serde_json::from_str(&body).unwrap_or_default();
         let lower = answer.message.to_lowercase();
         if ABORTED.iter().all(|words| lower.contains(words)) {
-            return Ok(self.http.key().redact(answer.message));
+            return Ok(self.http.shown(answer.message));
         }
         Err(self.http.unreadable(
             &format!("PUT {path}"),

@@ -18,7 +18,7 @@ use tokio::sync::mpsc::Receiver;
 
 use super::builds::{Builds, key_as_header, with_key};
 use super::error::{ApiError, Kind};
-use super::http::{Http, Refusal, Reply};
+use super::http::{Http, LONGEST_TEXT, Refusal, Reply};
 use super::{Generation, classic, public, wire};
 use crate::inputs::upload::Details;
 use crate::provenance::{Build, is_app_hash};
@@ -209,6 +209,7 @@ impl Uploads for Sofy {
 /// Tells whether Sofy's text can be a hash: what a gate takes, of the characters that hashes are written in.
 fn is_hash_of_sofy(text: &str) -> bool {
     is_app_hash(text)
+        && text.len() <= LONGEST_TEXT
         && text.chars().all(|c| {
             c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | ':' | '+' | '/' | '=')
         })
@@ -448,11 +449,10 @@ mod tests {
                 }
             }
         }
-        let long = format!(r#"{{"AppHash":"{}"}}"#, "a".repeat(3_000));
-        assert!(
-            sofy.received("POST /x", &long).is_err(),
-            "cut short at the border"
-        );
+        for (length, taken) in [(LONGEST_TEXT, true), (LONGEST_TEXT + 1, false)] {
+            let body = format!(r#"{{"AppHash":"{}"}}"#, "a".repeat(length));
+            assert_eq!(sofy.received("POST /x", &body).is_ok(), taken, "{length}");
+        }
     }
 
     #[tokio::test]
