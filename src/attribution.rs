@@ -72,8 +72,8 @@ enum Rule {
 pub(crate) struct Attributed {
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) ambiguous: Option<Ambiguous>,
-    /// How many of the test runs passed at a time that the first look at ours did not show.
-    pub(crate) passed_late: usize,
+    /// The statuses of those that bear a time which the first look at ours did not show.
+    pub(crate) late: Vec<TestStatus>,
 }
 
 /// The newest time that a schedule's rows bore.
@@ -156,7 +156,7 @@ impl Attribution {
                 named.extend(unnamed);
                 return Attributed::new(named, others, Doubt::OtherGroup);
             }
-            Rule::After(newest) => newest.attribute(unnamed, !named.is_empty()),
+            Rule::After(newest) => newest.attribute(unnamed, &named),
             Rule::Since(before) => before.attribute(unnamed, &named),
         };
         if let Some(doubt) = self.doubt {
@@ -172,11 +172,11 @@ impl Attribution {
             self.first_times = runs.map(|run| run.scheduled_at.clone()).collect();
         }
         let is_late = |run: &&TestRun| !self.first_times.contains(&run.scheduled_at);
-        let passed = ours.iter().filter(|run| run.status == TestStatus::Passed);
-        let passed_late = passed.filter(is_late).count();
+        let late = ours.iter().filter(is_late);
+        let late = late.map(|run| run.status.clone()).collect();
         ours.extend(named);
         Attributed {
-            passed_late,
+            late,
             ..Attributed::new(ours, ambiguous, Doubt::EarlierExecution)
         }
     }
@@ -190,7 +190,7 @@ impl Attributed {
                 rows: ambiguous,
                 doubt,
             }),
-            passed_late: 0,
+            late: Vec::new(),
         }
     }
 }
@@ -209,26 +209,19 @@ impl Newest {
     }
 
     /// Gives our rows, and how many others cannot be told.
-    fn attribute(&self, rows: Vec<TestRun>, some_are_named: bool) -> (Vec<TestRun>, usize) {
+    fn attribute(&self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
         let newest = match self {
             Self::Nothing => return (rows, 0),
             Self::Unknown => return (Vec::new(), rows.len()),
             Self::At(at) => at.time(),
         };
-        let listed = rows.len();
-        let timeless = rows
-            .iter()
-            .filter(|run| run.scheduled_at.time().is_none())
-            .count();
-        let ours: Vec<TestRun> = rows
-            .into_iter()
-            .filter(|run| run.scheduled_at.time() > newest)
-            .collect();
-        let ambiguous = if ours.is_empty() && !some_are_named {
-            listed
-        } else {
-            timeless
-        };
+        let is_newer = |run: &TestRun| run.scheduled_at.time() > newest;
+        let (ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
+        let times_tell = !(ours.is_empty() && named.is_empty()) && named.iter().all(is_newer);
+        // What still runs may get its time when it starts.
+        let is_old = |run: &&TestRun| run.scheduled_at.time().is_some() && run.status.is_final();
+        let old = others.iter().filter(is_old).count();
+        let ambiguous = others.len() - if times_tell { old } else { 0 };
         (ours, ambiguous)
     }
 }
@@ -471,44 +464,57 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_of_a_time_that_came_into_the_list_later_may_be_another_executions() {
+    fn what_bears_a_time_that_came_into_the_list_later_may_be_another_executions() {
         let named = |rows: &[Row]| named(rows.to_vec(), "77");
         let stopped = rows(TODAY, &["Stopped"]);
         let both = [stopped.clone(), rows(LATER, &["Passed", "Failed"])].concat();
         let named_later = [stopped.clone(), named(&rows(LATER, &["Passed"]))].concat();
         for (looks, late, why) in [
-            (vec![both.clone()], 0, "nobody knows which was there first"),
-            (vec![stopped.clone(), both.clone()], 1, "it came later"),
+            (
+                vec![both.clone()],
+                &[][..],
+                "nobody knows which was there first",
+            ),
+            (
+                vec![stopped.clone(), both.clone()],
+                &["Passed", "Failed"],
+                "it came later",
+            ),
             (
                 vec![stopped.clone(), both.clone(), both.clone()],
-                1,
+                &["Passed", "Failed"],
                 "it stays the later one",
             ),
             (
                 vec![Vec::new(), both],
-                0,
+                &[],
                 "an empty look has shown no time yet",
             ),
             (
                 vec![stopped.clone(), rows(TODAY, &["Stopped", "Passed"])],
-                0,
+                &[],
                 "of the first time",
             ),
-            (vec![stopped, named_later], 0, "a row that names our group"),
+            (
+                vec![stopped, named_later],
+                &[],
+                "a row that names our group",
+            ),
             (
                 vec![named(&rows(TODAY, &["Stopped"])), rows(LATER, &["Passed"])],
-                1,
+                &["Passed"],
                 "after a row that names our group",
             ),
         ] {
             let mut attribution = Attribution::since("77".into(), &rows(YESTERDAY, &["Passed"]));
-            let mut passed_late = None;
+            let mut found = None;
             for rows in looks {
                 let group = Group::parse("Running");
-                passed_late = Some(attribution.attribute(&group, rows).passed_late);
+                found = Some(attribution.attribute(&group, rows).late);
             }
 
-            assert_eq!(passed_late, Some(late), "{why}");
+            let late = late.iter().map(|status| TestStatus::parse(status));
+            assert_eq!(found, Some(late.collect()), "{why}");
         }
     }
 
@@ -793,6 +799,17 @@ mod tests {
             (
                 YESTERDAY,
                 [
+                    rows(TODAY, &["Passed"]),
+                    rows(YESTERDAY, &["Running", "Failed"]),
+                ]
+                .concat(),
+                &["Passed"],
+                1,
+                "an old time that may move when the test run starts",
+            ),
+            (
+                YESTERDAY,
+                [
                     rows(YESTERDAY, &["Failed"]),
                     named(rows(TODAY, &["Passed"]), "77"),
                 ]
@@ -800,6 +817,29 @@ mod tests {
                 &["Passed"],
                 0,
                 "ours name their group, and the others are old",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(YESTERDAY, &["Failed"]),
+                    named(rows(YESTERDAY, &["Passed"]), "77"),
+                ]
+                .concat(),
+                &["Passed"],
+                1,
+                "what names our group shows that the time never changes",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(YESTERDAY, &["Failed"]),
+                    rows(TODAY, &["Passed"]),
+                    named(rows("", &["Passed"]), "77"),
+                ]
+                .concat(),
+                &["Passed", "Passed"],
+                1,
+                "or it does not tell",
             ),
         ] {
             assert_eq!(

@@ -311,6 +311,16 @@ async fn stuck(all: &mut Endings) {
         &[CLASSIC, ("fail-on", "failed")],
     )
     .await;
+    let ours = run(&[]);
+    let later = vec![at("2024-05-01T11:00:00", "Log in", "Pixel 8", "Stopped")];
+    all.add(
+        "late-error",
+        classic()
+            .look("Running", ours.clone())
+            .look("Complete with errors", [ours, later].concat()),
+        &[CLASSIC, ("fail-on", "failed")],
+    )
+    .await;
     all.add(
         "silence-before-the-first-row",
         classic()

@@ -513,7 +513,7 @@ fn report_of(test_runs: Vec<TestRun>, group: &str, ending: Ending) -> Report {
             group: Group::parse(group),
             test_runs: test_runs.clone(),
             ambiguous: None,
-            passed_late: 0,
+            late: Vec::new(),
         }),
         lost: Vec::new(),
         retried: Vec::new(),

@@ -426,7 +426,7 @@ mod tests {
             group: Group::parse(group),
             test_runs,
             ambiguous: None,
-            passed_late: 0,
+            late: Vec::new(),
         }
     }
 

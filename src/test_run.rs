@@ -244,9 +244,9 @@ pub(crate) struct Snapshot {
     pub(crate) test_runs: Vec<TestRun>,
     /// Rows that cannot be told from another execution's. They are never judged.
     pub(crate) ambiguous: Option<Ambiguous>,
-    /// How many of them passed and bear a time that came into the list after our first rows: perhaps a
-    /// later execution's, which nothing else tells on the classic API.
-    pub(crate) passed_late: usize,
+    /// The statuses of those whose time came into the list after our first rows: perhaps a later execution's,
+    /// which nothing else tells on the classic API. They may speak against a run, and never for it.
+    pub(crate) late: Vec<TestStatus>,
 }
 
 /// How many rows cannot be attributed, and why.

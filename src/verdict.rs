@@ -284,7 +284,12 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         ))
         .advise("Run the job again: a gate needs at least one pass, whatever the input fail-on.");
     }
-    if tally.passed == snapshot.passed_late {
+    let late = |bearing| {
+        let late = snapshot.late.iter();
+        late.filter(|status| policy.bearing(status) == bearing)
+            .count()
+    };
+    if tally.passed == late(Bearing::Passed) {
         return failure(format!(
             "nothing passed for certain: {}, which fail-on tolerates; {} that were listed later \
              passed, and may be a later execution's",
@@ -315,6 +320,16 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
             snapshot.group.verbatim
         ))
         .advise("Look for the errors in Sofy's portal, or run the job again.");
+    }
+    let all_late = tolerated.values().sum::<usize>() == late(Bearing::Tolerated);
+    if all_late && snapshot.group.status != GroupStatus::Complete {
+        return failure(format!(
+            "Sofy reports the group as \"{}\", and nothing that is ours for certain explains it: what \
+             fail-on tolerates, {}, was listed later and may be a later execution's",
+            snapshot.group.verbatim,
+            kinds(&tolerated)
+        ))
+        .advise(OVERLAP);
     }
     Verdict::new(
         Conclusion::Success,
@@ -553,7 +568,7 @@ mod tests {
                 group: Group::parse(group),
                 test_runs: test_runs(statuses),
                 ambiguous: None,
-                passed_late: 0,
+                late: Vec::new(),
             }),
             lost: Vec::new(),
             retried: Vec::new(),
@@ -861,31 +876,63 @@ mod tests {
     }
 
     #[test]
-    fn a_pass_that_may_be_another_executions_is_not_the_one_that_a_gate_needs() {
-        let stopped = BTreeSet::from([TestStatus::Stopped]);
-        for (statuses, late, tolerated, conclusion, why) in [
+    fn what_may_be_another_executions_speaks_against_a_run_and_never_for_it() {
+        const COMPLETE: &str = "Complete";
+        const WITH_ERRORS: &str = "Complete with errors";
+        let policy = Policy {
+            tolerated: BTreeSet::from([TestStatus::Stopped]),
+        };
+        for (group, statuses, late, conclusion, why) in [
             (
+                WITH_ERRORS,
                 &["Stopped", "Passed"][..],
-                1,
-                &stopped,
+                &["Passed"][..],
                 Conclusion::Failure,
                 "no other passed",
             ),
             (
+                WITH_ERRORS,
                 &["Stopped", "Passed", "Passed"],
-                1,
-                &stopped,
+                &["Passed"],
                 Conclusion::Success,
                 "another passed",
             ),
+            (
+                WITH_ERRORS,
+                &["Passed", "Stopped"],
+                &["Stopped"],
+                Conclusion::Failure,
+                "no other explains the errors",
+            ),
+            (
+                WITH_ERRORS,
+                &["Passed", "Stopped", "Stopped"],
+                &["Stopped"],
+                Conclusion::Success,
+                "another explains them",
+            ),
+            (
+                COMPLETE,
+                &["Passed", "Stopped"],
+                &["Stopped"],
+                Conclusion::Success,
+                "there are no errors to explain",
+            ),
+            (
+                COMPLETE,
+                &["Passed", "Failed"],
+                &["Failed"],
+                Conclusion::Failure,
+                "it may be ours, and it failed",
+            ),
         ] {
-            let mut seen = seen("Complete with errors", statuses, Ending::Settled);
+            let mut seen = seen(group, statuses, Ending::Settled);
             if let Some(snapshot) = &mut seen.snapshot {
-                snapshot.passed_late = late;
+                snapshot.late = late
+                    .iter()
+                    .map(|status| TestStatus::parse(status))
+                    .collect();
             }
-            let policy = Policy {
-                tolerated: tolerated.clone(),
-            };
 
             let verdict = judge(&seen, &policy);
 

@@ -189,7 +189,7 @@ fn observation(count: usize) -> Observation {
             group: Group::parse("Complete"),
             test_runs: test_runs(count),
             ambiguous: None,
-            passed_late: 0,
+            late: Vec::new(),
         }),
         lost: Vec::new(),
         retried: Vec::new(),

@@ -94,7 +94,7 @@ mod tests {
                 .map(|status| test_run("S", "D", status))
                 .collect(),
             ambiguous: None,
-            passed_late: 0,
+            late: Vec::new(),
         }
     }
 

@@ -168,7 +168,7 @@ pub(crate) async fn observe<A: SofyApi>(
         group,
         test_runs: attributed.test_runs,
         ambiguous: attributed.ambiguous,
-        passed_late: attributed.passed_late,
+        late: attributed.late,
     })
 }
 
