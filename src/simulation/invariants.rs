@@ -315,9 +315,9 @@ impl Facts<'_> {
             })
     }
 
-    /// Tells whether a build was in the list, when that was answered last.
+    /// Tells whether a build was in the list, when that was answered last in this step.
     fn is_listed(&self, build: usize) -> bool {
-        let answered = self.state.builds_at;
+        let answered = self.state.builds_at.filter(|at| *at >= self.step.began);
         answered.is_some_and(|at| self.world.lists(build, self.state, at))
     }
 
@@ -331,6 +331,15 @@ impl Facts<'_> {
             let mut red = ours.plan.runs.iter().filter(red).peekable();
             red.peek().is_some() && red.all(|run| run.forgotten.is_some())
         };
+        let runs_again = |ours: &Live| {
+            let since = step.ended - ours.began;
+            let changes_later = |run: &&Run| run.history.last().is_some_and(|(at, _)| *at > since);
+            let mut late = ours.plan.runs.iter().filter(changes_later).peekable();
+            late.peek().is_some() && late.all(|run| run.was_over_once(since))
+        };
+        if our_execution(state).is_some_and(runs_again) {
+            return Some("Sofy ran a test again after the end of the group");
+        }
         if !state.saw_forgotten && our_execution(state).is_some_and(taken_back) {
             return Some("a failure was taken back before a look showed it");
         }
@@ -342,7 +351,14 @@ impl Facts<'_> {
                     !live.is_ours && (one.at - slack..=one.until + slack).contains(&live.began)
                 })
             };
-            let adopted = |one: &Triggered| !one.happened && !one.certainly_not;
+            let too_late = |ours: &Live| {
+                state
+                    .triggers
+                    .last()
+                    .is_some_and(|one| ours.began > one.until)
+            };
+            let ours_is_missing = our_execution(state).is_none_or(too_late);
+            let adopted = |one: &Triggered| ours_is_missing && !one.certainly_not;
             return state
                 .triggers
                 .iter()
@@ -358,20 +374,29 @@ impl Facts<'_> {
             return None;
         }
         let ours = our_execution(state)?;
+        let theirs_first = first.is_some_and(|look| look.ours == 0);
+        let baseline_lied = state.troubles.iter().any(|(at, call, trouble)| {
+            *at < ours.began && *call == Call::Rows && trouble.lists_nothing()
+        });
+        if ours.plan.runs.is_empty() && (theirs_first || baseline_lied) {
+            return Some("ours has no test runs, and another execution has");
+        }
+        if first.is_some_and(|look| look.foreign > 0) && !world.asked.tolerated.is_empty() {
+            return Some(
+                "another execution was listed with the first of ours, and much is tolerated",
+            );
+        }
         let began_later =
             |live: &Live| !live.is_ours && (ours.began..=step.ended).contains(&live.began);
         let later = state.executions.iter().any(began_later);
-        if ours.plan.runs.is_empty() && later {
-            return Some("ours has no test runs, and a later execution has");
-        }
-        if world.habits.listing == Listing::All {
-            return None;
-        }
-        if first.is_some_and(|look| look.ours == 0) {
+        let takes_the_place = world.habits.listing != Listing::All;
+        if takes_the_place && theirs_first {
             return Some("another execution was listed before ours was seen");
         }
-        (world.habits.time_never_changes && later)
-            .then_some("times never change, and a later execution took the place of ours")
+        (later
+            && world.habits.time_never_changes
+            && (takes_the_place || !world.asked.tolerated.is_empty()))
+        .then_some("times never change, and a later execution came into the list")
     }
 
     /// Compares the verdict with the truth.

@@ -21,11 +21,11 @@
 //!   a lost answer. A run that should be aborted is, unless Sofy refuses for as long as the post step asks.
 //! - Where nothing leaves room for another verdict, it is the true one. The other red ones are counted by cause.
 //!
-//! Some things no gate can know. Most need somebody else's execution: one that began while a trigger of ours
-//! was under way that got lost and did nothing; and on the classic API, where rows name no group and older
-//! executions are not listed, one that was listed before a row of ours was ever seen, or one that took the place
-//! of ours between two looks where all rows bear the same time, or one that has rows while ours has none at all.
-//! Nor can it know of a failure that Sofy takes back before a look has shown it. Such greens are counted.
+//! Some things no gate can know; docs/behaviour.md lists them. Most need somebody else's execution: one that began
+//! while a trigger of ours was under way that got lost; and on the classic API, where rows name no group and older
+//! executions are not listed, one that is listed before or with our first row, or while all rows bear the same time,
+//! or one that has rows while ours has none at all. Nor can it know of a failure that Sofy takes back before a look
+//! has shown it, or repeats after the end of the group. Such greens are counted.
 //!
 //! Beyond them, a world stays within what looks can show: once a group is shown as over, no row is missing or
 //! shown as passed without being so for seven seconds.
@@ -82,7 +82,7 @@
 //!
 //! | broken | tests of |
 //! |---|---|
-//! | a later execution's rows may replace ours | `attribution`; their passes are late ones, so that it takes world 80,041 |
+//! | a later execution's rows may replace ours | `attribution`; their passes are late ones, which do not count |
 //! | three looks settle without seven seconds | `settle`; three looks take six seconds already, and no world hides anything for seven |
 //! | the last look may take ten minutes | `watch`: a call ends after thirty seconds in any case |
 //! | rows after a minute of silence are believed | `watch` |

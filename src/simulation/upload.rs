@@ -275,7 +275,7 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
             "upload: trouble until the deadline",
         ),
         (
-            upload.takes + upload.reads >= NO_ANSWER,
+            upload.stalls + upload.takes + upload.reads >= NO_ANSWER,
             "upload: Sofy reads for longer than five minutes",
         ),
         (

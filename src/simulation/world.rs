@@ -419,6 +419,8 @@ impl Execution {
         let mut without = |change: &dyn Fn(&mut Self)| {
             let mut execution = self.clone();
             change(&mut execution);
+            let ends = execution.runs.iter().filter_map(|run| run.history.last());
+            execution.over = ends.map(|(at, _)| *at).max().unwrap_or(execution.over);
             simpler.push(execution);
         };
         let half = self.runs.len() / 2;
@@ -840,6 +842,11 @@ impl Run {
             return noise.shows;
         }
         Shows::Word(self.truth(at - self.lag))
+    }
+
+    /// Tells whether it had ended, and waits for Sofy to run it again.
+    pub(super) fn was_over_once(&self, at: Ms) -> bool {
+        !matches!(self.truth(at), Word::Running | Word::Queued) && self.truth(at) != self.waiting
     }
 
     pub(super) fn is_shown_twice(&self, at: Ms) -> bool {
