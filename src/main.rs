@@ -19,10 +19,10 @@ mod digests;
 #[cfg(test)]
 mod endings;
 mod estimate;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod fixtures;
-#[cfg(test)]
-mod fuzz;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod github;
 mod inputs;
 mod limits;

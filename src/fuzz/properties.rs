@@ -15,6 +15,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -53,6 +54,7 @@ const HASH: &str = "4dde0684";
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     status: http::StatusCode,
+    headers: HeaderMap,
     body: Bytes,
 }
 
@@ -60,8 +62,19 @@ impl Answer {
     pub(super) fn new(status: u16, body: Vec<u8>) -> Self {
         Self {
             status: http::StatusCode::from_u16(status).unwrap_or_default(),
+            headers: HeaderMap::new(),
             body: body.into(),
         }
+    }
+
+    /// Adds a header; one that HTTP could not carry is left out.
+    pub(super) fn with(mut self, name: &[u8], value: &[u8]) -> Self {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name), HeaderValue::from_bytes(value))
+        {
+            self.headers.insert(name, value);
+        }
+        self
     }
 }
 
@@ -116,9 +129,14 @@ impl Sofy {
             noted
                 .borrow_mut()
                 .push((request.method().clone(), request.url().clone()));
-            let Answer { status, body } = given.borrow().clone();
+            let Answer {
+                status,
+                headers,
+                body,
+            } = given.borrow().clone();
             let mut response = http::Response::new(body);
             *response.status_mut() = status;
+            *response.headers_mut() = headers;
             Box::pin(async move { Ok(response.into()) })
         })));
         let key = ApiKey::new(KEY.into());

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::error::{ApiError, Kind};
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 use super::simulated;
 use super::{Rows, wire};
 use crate::attribution::Row;
@@ -348,7 +348,7 @@ impl From<reqwest::Error> for NoAnswer {
 
 /// Sends a request and takes the head of its answer: all of HTTP that a simulation replaces.
 async fn exchange(request: RequestBuilder) -> Result<Response, NoAnswer> {
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     if let Some(network) = simulated::network() {
         return network(request.build()?).await;
     }
@@ -356,7 +356,7 @@ async fn exchange(request: RequestBuilder) -> Result<Response, NoAnswer> {
 }
 
 fn client() -> Result<Client, ApiError> {
-    #[cfg(test)]
+    #[cfg(any(test, fuzzing))]
     if let Some(client) = simulated::client() {
         return Ok(client);
     }

@@ -9,7 +9,7 @@ mod http;
 mod public;
 #[cfg(test)]
 pub(crate) mod scripted;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 pub(crate) mod simulated;
 pub(crate) mod upload;
 pub(crate) mod wire;
