@@ -352,8 +352,12 @@ fn commands(text: &str) -> BTreeSet<String> {
 fn commands_that_people_type_are_those_that_ci_runs() {
     // What takes minutes or hours, and is for people to read; a server that goes on, and what talks to it; and what
     // writes Cargo.lock.
-    const FOR_PEOPLE: [&str; 12] = [
+    const FOR_PEOPLE: [&str; 16] = [
+        ".ci/fuzz",
         "cargo bench --bench pace",
+        "cargo +nightly fuzz run answers",
+        "cargo fuzz run -s none answers",
+        "cargo install cargo-fuzz@0.13.2",
         "cargo install cargo-mutants@27.1.0",
         "cargo mutants --in-place --file src/trigger.rs",
         "cargo test --release fuzz",
