@@ -30,8 +30,8 @@
 //! | a path may leave the workspace | `inputs` 739,111, two minutes |
 //!
 //! What none found within two minutes, and a seed shows at once: a key behind escapes that is not looked for in the
-//! fields, the status or the time of a row, in a listed build, in a hash, or where a text was cut; a text of any length, and
-//! a parser's words of any length; a `Retry-After` that is over already.
+//! fields, the status or the time of a row, in a listed build or in a hash; a text of any length, and a parser's words of
+//! any length; a `Retry-After` that is over already.
 
 #[cfg(test)]
 mod generated;

@@ -336,13 +336,6 @@ fn shows(text: &str, key: &str) -> bool {
         .any(|spelling| text.contains(spelling))
 }
 
-/// Tells whether a text that was read shows the key, or the most of it where a long text was cut.
-fn keeps(text: &str, key: &str) -> bool {
-    let mut most = key.len() / 2..key.len();
-    let shows_most = |end: usize| shows(text, &format!("{}…", &key[..end]));
-    shows(text, key) || text.len() > 2_000 && most.any(shows_most)
-}
-
 fn has_key(text: &str) -> bool {
     shows(text, KEY)
 }
@@ -392,7 +385,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
     match api.abort(GROUP).await {
         Ok(said) => {
             assert!(
-                !keeps(&said, KEY) && said.chars().count() <= 2_001,
+                !shows(&said, KEY) && said.chars().count() <= 2_001,
                 "{said}"
             );
             understood.said = said;
@@ -402,7 +395,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
     match api.builds().await {
         Ok(builds) => {
             for build in &builds {
-                assert!(!keeps(&format!("{build:?}"), KEY), "{build:?}");
+                assert!(!shows(&format!("{build:?}"), KEY), "{build:?}");
             }
             understood.builds = Some(Listed::Builds(builds));
         }
@@ -413,7 +406,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
     }
     match api.group(GROUP).await {
         Ok(group) => {
-            assert!(!keeps(&group.verbatim, KEY), "{group:?}");
+            assert!(!shows(&group.verbatim, KEY), "{group:?}");
             understood.group = Some(group);
         }
         Err(error) => errors.push(error),
@@ -433,7 +426,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
     }
     match api.rows(GROUP).await {
         Ok(rows) => {
-            assert!(!keeps(&rows.schedule_name, KEY), "{}", rows.schedule_name);
+            assert!(!shows(&rows.schedule_name, KEY), "{}", rows.schedule_name);
             understood.schedule_name = rows.schedule_name;
             listed.extend(rows.list);
         }
@@ -456,7 +449,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
             &status,
             run.scheduled_at.text(),
         ] {
-            assert!(text.chars().count() <= 2_001 && !keeps(text, KEY), "{text}");
+            assert!(text.chars().count() <= 2_001 && !shows(text, KEY), "{text}");
         }
     }
     understood.test_runs = attributed.test_runs;
@@ -528,7 +521,7 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
     match sofy.builds().await {
         Ok(builds) => {
             for build in &builds {
-                assert!(!keeps(&format!("{build:?}"), KEY_LIKE_A_HASH), "{build:?}");
+                assert!(!shows(&format!("{build:?}"), KEY_LIKE_A_HASH), "{build:?}");
                 assert!(!build.app_hash.is_empty(), "{build:?}");
             }
             if let Some(build) = builds.first() {
