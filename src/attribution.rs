@@ -218,8 +218,9 @@ impl Newest {
         let is_newer = |run: &TestRun| run.scheduled_at.time() > newest;
         let (ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
         let times_tell = !(ours.is_empty() && named.is_empty()) && named.iter().all(is_newer);
-        // What still runs may get its time when it starts.
-        let is_old = |run: &&TestRun| run.scheduled_at.time().is_some() && run.status.is_final();
+        // What runs may get another time when it starts.
+        let is_old =
+            |run: &&TestRun| run.scheduled_at.time().is_some() && run.status != TestStatus::Running;
         let old = others.iter().filter(is_old).count();
         let ambiguous = others.len() - if times_tell { old } else { 0 };
         (ours, ambiguous)
@@ -800,7 +801,7 @@ mod tests {
                 YESTERDAY,
                 [
                     rows(TODAY, &["Passed"]),
-                    rows(YESTERDAY, &["Running", "Failed"]),
+                    rows(YESTERDAY, &["Running", "Failed", "Archived"]),
                 ]
                 .concat(),
                 &["Passed"],
