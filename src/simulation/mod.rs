@@ -83,6 +83,9 @@
 //! | broken | tests of |
 //! |---|---|
 //! | a later execution's rows may replace ours | `attribution`; their passes are late ones, which do not count |
+//! | what is tolerated of a later execution stands for errors of ours | `verdict`; world 80,041 |
+//! | rows that name our group tell nothing of the time of the others | `attribution`; world 234,580 |
+//! | what runs under an old time is an earlier execution's | `attribution`; world 235,574 |
 //! | three looks settle without seven seconds | `settle`; three looks take six seconds already, and no world hides anything for seven |
 //! | the last look may take ten minutes | `watch`: a call ends after thirty seconds in any case |
 //! | rows after a minute of silence are believed | `watch` |
