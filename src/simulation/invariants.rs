@@ -265,7 +265,11 @@ impl Facts<'_> {
 
     /// Why the true verdict is red; none where all is well.
     fn why_red(&self, ours: &Live) -> Option<String> {
-        let truth = ours.plan.truth();
+        self.why_red_if(ours, &ours.plan.truth())
+    }
+
+    /// Why the verdict would be red, had the test runs of ours ended so.
+    fn why_red_if(&self, ours: &Live, truth: &[Word]) -> Option<String> {
         let bad: Vec<Word> = truth
             .iter()
             .filter(|word| **word != Word::Passed && !self.world.asked.tolerated.contains(word))
@@ -325,11 +329,9 @@ impl Facts<'_> {
     fn blind_spot(&self) -> Option<&'static str> {
         let Self { world, state, step } = self;
         let taken_back = |ours: &Live| {
-            let red = |run: &&Run| {
-                run.end() != Word::Passed && !world.asked.tolerated.contains(&run.end())
-            };
-            let mut red = ours.plan.runs.iter().filter(red).peekable();
-            red.peek().is_some() && red.all(|run| run.forgotten.is_some())
+            let as_shown = ours.plan.runs.iter().filter_map(Run::shown_at_last);
+            let as_shown: Vec<Word> = as_shown.collect();
+            self.why_red(ours).is_some() && self.why_red_if(ours, &as_shown).is_none()
         };
         let runs_again = |ours: &Live| {
             let since = step.ended - ours.began;
@@ -375,10 +377,17 @@ impl Facts<'_> {
         }
         let ours = our_execution(state)?;
         let theirs_first = first.is_some_and(|look| look.ours == 0);
+        // An old result that is shown as running for a while is what a new one looks like.
+        let old_ran = world.others.iter().any(|(_, plan)| {
+            let noise = plan.runs.iter().flat_map(|run| &run.noise);
+            noise
+                .map(|noise| noise.shows)
+                .any(|shows| shows == Shows::Word(Word::Running))
+        });
         let baseline_lied = state.troubles.iter().any(|(at, call, trouble)| {
             *at < ours.began && *call == Call::Rows && trouble.lists_nothing()
         });
-        if ours.plan.runs.is_empty() && (theirs_first || baseline_lied) {
+        if ours.plan.runs.is_empty() && (theirs_first || baseline_lied || old_ran) {
             return Some("ours has no test runs, and another execution has");
         }
         if first.is_some_and(|look| look.foreign > 0) && !world.asked.tolerated.is_empty() {
@@ -393,10 +402,10 @@ impl Facts<'_> {
         if takes_the_place && theirs_first {
             return Some("another execution was listed before ours was seen");
         }
-        (later
-            && world.habits.time_never_changes
-            && (takes_the_place || !world.asked.tolerated.is_empty()))
-        .then_some("times never change, and a later execution came into the list")
+        let times_tell_nothing =
+            world.habits.time_never_changes || world.habits.times == Times::Blank;
+        (later && times_tell_nothing && (takes_the_place || !world.asked.tolerated.is_empty()))
+            .then_some("times never change, and a later execution came into the list")
     }
 
     /// Compares the verdict with the truth.

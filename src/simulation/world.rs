@@ -844,6 +844,15 @@ impl Run {
         Shows::Word(self.truth(at - self.lag))
     }
 
+    /// How it ended by what Sofy shows for good; none where the row is gone.
+    pub(super) fn shown_at_last(&self) -> Option<Word> {
+        match self.forgotten {
+            Some((_, Shows::Word(word))) => Some(word),
+            Some((_, Shows::Nothing)) => None,
+            Some((_, Shows::Twice)) | None => Some(self.end()),
+        }
+    }
+
     /// Tells whether it had ended, and waits for Sofy to run it again.
     pub(super) fn was_over_once(&self, at: Ms) -> bool {
         !matches!(self.truth(at), Word::Running | Word::Queued) && self.truth(at) != self.waiting
