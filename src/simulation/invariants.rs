@@ -331,7 +331,10 @@ impl Facts<'_> {
         let taken_back = |ours: &Live| {
             let as_shown = ours.plan.runs.iter().filter_map(Run::shown_at_last);
             let as_shown: Vec<Word> = as_shown.collect();
-            self.why_red(ours).is_some() && self.why_red_if(ours, &as_shown).is_none()
+            // Where nothing of ours is left, the rows may be those of the execution before.
+            let none_is_left = as_shown.is_empty() && !ours.plan.runs.is_empty();
+            self.why_red(ours).is_some()
+                && (none_is_left || self.why_red_if(ours, &as_shown).is_none())
         };
         let runs_again = |ours: &Live| {
             let since = step.ended - ours.began;
