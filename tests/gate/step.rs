@@ -241,6 +241,8 @@ impl Started {
         let deadline = Instant::now() + PATIENCE;
         let mut peak_memory = 0;
         let status = loop {
+            // At first, too: until it has become our binary, a child has the memory of these tests.
+            thread::sleep(Duration::from_millis(20));
             peak_memory = memory(self.child.id()).max(peak_memory);
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
@@ -249,7 +251,6 @@ impl Started {
                 self.child.kill().unwrap();
                 panic!("the step did not end:\n{}", self.stdout.whole());
             }
-            thread::sleep(Duration::from_millis(50));
         };
         let outputs = fs::read_to_string(self.folder.join("output")).unwrap();
         let summary = fs::read_to_string(self.folder.join("summary")).unwrap();
