@@ -183,21 +183,7 @@ impl Job<'_> {
             exit = step => Some(exit),
             () = signals(drawn.cancelled, &sender) => None,
         };
-        let ended = self.told.network.now();
-        let mut step = Step {
-            kind: StepKind::Upload,
-            began,
-            ended,
-            cancelled: drawn
-                .cancelled
-                .map(|at| began + at)
-                .filter(|at| *at <= ended),
-            exit,
-            log: taken_down(),
-            ..Step::default()
-        };
-        self.read(&mut step);
-        step
+        self.left(StepKind::Upload, began, drawn.cancelled, exit)
     }
 
     const fn generation(&self) -> &'static str {
@@ -237,20 +223,7 @@ impl Job<'_> {
             () = killed => None,
             () = signals(story.cancelled, &sender) => None,
         };
-        let ended = self.told.network.now();
-        let mut step = Step {
-            kind,
-            began,
-            ended,
-            cancelled: story
-                .cancelled
-                .map(|at| began + at)
-                .filter(|at| *at <= ended),
-            exit,
-            log: taken_down(),
-            ..Step::default()
-        };
-        self.read(&mut step);
+        let step = self.left(kind, began, story.cancelled, exit);
         let state = step.state.clone();
         let failed = step.exit != Some(0);
         self.told.steps.push(step);
@@ -271,18 +244,11 @@ impl Job<'_> {
         let mut runner = Runner::open(&env);
         let done = abort::post_step(&env, receiver).await;
         publish::post_step(&done, &mut runner);
-        let mut step = Step {
-            kind: StepKind::Post,
-            began,
-            ended: self.told.network.now(),
-            exit: Some(match done {
-                PostStep::Nothing(_) | PostStep::Acted(_) => 0,
-                PostStep::Trouble(_) => 1,
-            }),
-            log: taken_down(),
-            ..Step::default()
+        let exit = match done {
+            PostStep::Nothing(_) | PostStep::Acted(_) => 0,
+            PostStep::Trouble(_) => 1,
         };
-        self.read(&mut step);
+        let step = self.left(StepKind::Post, began, None, Some(exit));
         self.told.steps.push(step);
     }
 
@@ -290,7 +256,18 @@ impl Job<'_> {
         self.folder.join(name)
     }
 
-    fn read(&self, step: &mut Step) {
+    /// What a step has left, just now.
+    fn left(&self, kind: StepKind, began: Ms, cancelled: Option<Ms>, exit: Option<u8>) -> Step {
+        let ended = self.told.network.now();
+        let mut step = Step {
+            kind,
+            began,
+            ended,
+            cancelled: cancelled.map(|at| began + at).filter(|at| *at <= ended),
+            exit,
+            log: taken_down(),
+            ..Step::default()
+        };
         step.files = FILES.map(|name| std::fs::read_to_string(self.path(name)).unwrap_or_default());
         step.outputs = heredocs(&step.files[0]);
         step.state = heredocs(&step.files[2])
@@ -298,6 +275,7 @@ impl Job<'_> {
             .map(|(_, value)| value)
             .unwrap_or_default();
         step.json = serde_json::from_str(&step.files[4]).unwrap_or_default();
+        step
     }
 
     /// What every step is told of the runner.
