@@ -2,7 +2,7 @@
 //!
 //! act runs whole workflows: those of `tests/act/`, and the recipes of `examples/workflows/` as they are. What they
 //! use is laid out as in a release, with a built image for the Dockerfile; Sofy is played on this machine. How act
-//! differs from GitHub is said in CONTRIBUTING.md. `.ci/act IMAGE` prepares what it needs and starts it.
+//! differs from GitHub is said in docs/testing.md. `.ci/act IMAGE` prepares what it needs and starts it.
 #![cfg(target_os = "linux")]
 #![expect(clippy::print_stdout, reason = "a failed test shows act's log")]
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What GitHub must say before a release: the settings of CONTRIBUTING's checklist, and that CI passed.
+"""What GitHub must say before a release: the settings of the checklist in docs/releasing.md, and that CI passed.
 
 release_github.py settings REPOSITORY MAJOR   refuses, with every reason at once, where a setting is missing
 release_github.py ci REPOSITORY COMMIT        waits until `all-green` has ended, and refuses unless it passed
@@ -180,7 +180,7 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["settings", repository, major]:
             for what in settings(ask, repository, major):
-                print(f"::notice title=Not checked::A workflow may not look at {what}: see CONTRIBUTING.md, Release")
+                print(f"::notice title=Not checked::A workflow may not look at {what}: see docs/releasing.md")
         case ["ci", repository, commit]:
             wait_for_ci(ask, repository, commit)
         case _:

@@ -27,7 +27,7 @@ def tag_rules(*types: str, include: list[str], exclude: list[str] = [], enforcem
     }
 
 
-# A repository that is set up as CONTRIBUTING.md says.
+# A repository that is set up as docs/releasing.md says.
 ANSWERS = {
     "": {"private": False},
     "/environments/release": {
