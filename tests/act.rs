@@ -130,8 +130,8 @@ impl Project {
     /// What stands in for the user's build, in the words of the recipes.
     fn lay_out_an_app(&self) -> Try {
         let gradlew = self.folder.join("gradlew");
-        let build = "#!/bin/sh\nset -e\nfolder=app/build/outputs/apk/release\nmkdir -p $folder\n\
-                     printf 'PK\\003\\004an app' > $folder/app-release.apk\n";
+        let build = "#!/bin/sh\nset -e\nfolder=app/build/outputs/apk/debug\nmkdir -p $folder\n\
+                     printf 'PK\\003\\004an app' > $folder/app-debug.apk\n";
         fs::write(&gradlew, build)?;
         fs::set_permissions(&gradlew, Permissions::from_mode(0o755))?;
         fs::write(
@@ -419,6 +419,15 @@ const fn one_job(name: &'static str, event: &'static str, sends: (usize, usize))
     }
 }
 
+const fn decided(event: &'static str, sends: (usize, usize)) -> Recipe {
+    Recipe {
+        name: "forks-and-dependabot",
+        event,
+        jobs: &["Decide whether to test on devices", "Device tests"],
+        sends,
+    }
+}
+
 /// The others cannot be run here: they need reporters from GitHub, or a proxy.
 const RECIPES: [Recipe; 10] = [
     one_job("android", "pull_request", (1, 1)),
@@ -435,9 +444,9 @@ const RECIPES: [Recipe; 10] = [
         sends: (2, 2),
     },
     one_job("cancel-superseded", "pull_request", (1, 0)),
-    one_job("forks-and-dependabot", "merge_group", (1, 1)),
+    decided("merge_group", (1, 1)),
     // An event without a repository, as far as act's go, is a fork's.
-    one_job("forks-and-dependabot", "pull_request", (0, 0)),
+    decided("pull_request", (0, 0)),
     Recipe {
         name: "ios",
         event: "pull_request",
@@ -528,10 +537,7 @@ fn the_shell_script_uploads_and_gates() -> Try {
 
     let printed = done(
         Command::new("bash")
-            .args([
-                "docker-run.sh",
-                "app/build/outputs/apk/release/app-release.apk",
-            ])
+            .args(["docker-run.sh", "app/build/outputs/apk/debug/app-debug.apk"])
             .env("SOFY_API_KEY", KEY)
             .current_dir(&project.folder),
     )?;

@@ -60,7 +60,7 @@ const INPUTS: [Input; 15] = [
     with_default("abort-unfinished", "true"),
     optional("junit-path"),
     optional("json-path"),
-    shown("api-url", "by generation"),
+    shown("api-url", "by API"),
 ];
 
 const OUTPUTS: [&str; 16] = [
@@ -343,7 +343,7 @@ fn the_readme_has_the_outputs_of_the_contract() {
 
 #[test]
 fn the_readme_has_the_exit_statuses_of_the_contract() {
-    let rows = table(&file("README.md"), "## When the step fails");
+    let rows = table(&file("README.md"), "## Exit status");
 
     let found: Vec<(&str, &str)> = rows
         .iter()
