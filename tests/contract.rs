@@ -1,7 +1,7 @@
 //! Do both `action.yml`, README.md and the contract say the same?
 //!
-//! The contract is spelled here once more, on purpose: whoever changes an input or an output for the users must say
-//! so in three places, and the change is a new major version.
+//! The contract is repeated here deliberately: a change of an input or an output must be made in three places. A
+//! change that breaks a workflow is a new major version, an addition a minor one.
 
 use std::fs;
 use std::path::Path;
