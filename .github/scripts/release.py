@@ -4,11 +4,13 @@
 release.py check VERSION REPOSITORY   refuses, with every reason at once, what is not ready to be released as VERSION
 release.py notes VERSION IMAGE        prints the release notes: VERSION's part of CHANGELOG.md, and how to pin IMAGE
 release.py pin IMAGE                  reads action.yml from stdin, and prints it with IMAGE for the Dockerfile
-release.py pin-upload VERSION SUMS    reads upload/action.yml from stdin, and prints it with the digests of SUMS
+release.py pin-upload VERSION SUMS    reads upload/action.yml from stdin, and prints it with the digests of SUMS, and with
+                                      the server and repository in GITHUB_SERVER_URL and GITHUB_REPOSITORY
 
 VERSION is X.Y.Z, REPOSITORY is OWNER/NAME, IMAGE is ghcr.io/OWNER/NAME:vX.Y.Z@sha256:DIGEST, SUMS the file SHA256SUMS.
 """
 
+import os
 import re
 import subprocess
 import sys
@@ -18,6 +20,9 @@ from pathlib import Path
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 IMAGE = re.compile(r"ghcr\.io(/[a-z0-9][a-z0-9._-]*){2,}:v" + VERSION.pattern + r"@sha256:[0-9a-f]{64}")
 IMAGE_LINE = re.compile(r"""^(?P<start> +image: *)(?P<quote>['"]?)Dockerfile(?P=quote)[ \t]*(#.*)?$""", re.MULTILINE)
+# Nothing that ends a string of YAML early, and no login.
+SERVER = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?")
+REPOSITORY = re.compile(r"[A-Za-z0-9._-]+/[A-Za-z0-9._-]+")
 PLATFORMS = ["linux-amd64", "linux-arm64", "macos-amd64", "macos-arm64"]
 
 # In two parts, so that whoever replaces it everywhere leaves this line alone.
@@ -96,11 +101,15 @@ def pin(action_yml: str, image: str) -> str:
     return pinned
 
 
-def pin_upload(action_yml: str, version: str, sums: str) -> str:
-    """Fills in the version and the digests of the binaries, where upload/action.yml leaves them blank."""
+def pin_upload(action_yml: str, version: str, sums: str, server: str, repository: str) -> str:
+    """Fills in what upload/action.yml leaves blank: version, server and repository, and the digests of the binaries."""
     if not VERSION.fullmatch(version):
         raise Refused(f"{version!r} is not a version of the form X.Y.Z")
-    values = {"SOFY_RELEASE": version}
+    if not SERVER.fullmatch(server):
+        raise Refused(f"{server!r} is not a server of the form https://HOST")
+    if not REPOSITORY.fullmatch(repository):
+        raise Refused(f"{repository!r} is not a repository of the form OWNER/NAME")
+    values = {"SOFY_RELEASE": version, "SOFY_RELEASE_SERVER": server, "SOFY_RELEASE_REPOSITORY": repository}
     for platform in PLATFORMS:
         name = f"sofy-schedule-run-v{version}-{platform}"
         digests = re.findall(rf"^([0-9a-f]{{64}})  {re.escape(name)}$", sums, re.MULTILINE)
@@ -112,6 +121,11 @@ def pin_upload(action_yml: str, version: str, sums: str) -> str:
         if count != 1:
             raise Refused(f"""upload/action.yml has {count} lines '{name}: ""', not one""")
     return action_yml
+
+
+def released_at() -> tuple[str, str]:
+    """The server and the repository of this release, as a workflow of it knows them."""
+    return os.environ.get("GITHUB_SERVER_URL") or "https://github.com", os.environ.get("GITHUB_REPOSITORY", "")
 
 
 def notes(changelog: str, version: str, image: str) -> str:
@@ -144,7 +158,7 @@ def main(arguments: list[str]) -> None:
         case ["pin", image]:
             sys.stdout.write(pin(sys.stdin.read(), image))
         case ["pin-upload", version, sums]:
-            sys.stdout.write(pin_upload(sys.stdin.read(), version, Path(sums).read_text()))
+            sys.stdout.write(pin_upload(sys.stdin.read(), version, Path(sums).read_text(), *released_at()))
         case _:
             sys.exit(__doc__)
 

@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from release import VERSION, Refused, pin, pin_upload, refusing
+from release import VERSION, Refused, pin, pin_upload, refusing, released_at
 
 
 def run(*command: str, stdin: str | None = None, **environment: str) -> str:
@@ -61,7 +61,7 @@ def commit(version: str, image: str, sums: str) -> str:
     upload = run("git", "show", "HEAD:upload/action.yml")
     contents = {
         "action.yml": pin(run("git", "show", "HEAD:action.yml"), image),
-        "upload/action.yml": pin_upload(upload, version, Path(sums).read_text()),
+        "upload/action.yml": pin_upload(upload, version, Path(sums).read_text(), *released_at()),
     }
     tree = release_tree(contents)
     refs = remote_refs()

@@ -15,6 +15,8 @@ runs:
     - run: exec "$GITHUB_ACTION_PATH/run"
       env:
         SOFY_RELEASE: ""
+        SOFY_RELEASE_SERVER: ""
+        SOFY_RELEASE_REPOSITORY: ""
         SOFY_SHA256_LINUX_AMD64: ""
         SOFY_SHA256_LINUX_ARM64: ""
         SOFY_SHA256_MACOS_AMD64: ""

@@ -26,11 +26,15 @@ runs:
         # A release fills these in.
         SOFY_REPOSITORY: ${{ github.repository }}
         SOFY_RELEASE: ""
+        SOFY_RELEASE_SERVER: ""
+        SOFY_RELEASE_REPOSITORY: ""
         SOFY_SHA256_LINUX_AMD64: ""
         SOFY_SHA256_LINUX_ARM64: ""
         SOFY_SHA256_MACOS_AMD64: ""
         SOFY_SHA256_MACOS_ARM64: ""
 """
+
+HOME = ("https://github.com", "owner/repo.name")
 
 SUMS = f"""\
 {"1" * 64}  sofy-schedule-run-v1.2.3-linux-amd64
@@ -107,8 +111,8 @@ class Pin(unittest.TestCase):
 
 
 class PinUpload(unittest.TestCase):
-    def test_version_and_digests_are_filled_in_and_nothing_else(self):
-        before, after = UPLOAD.splitlines(), pin_upload(UPLOAD, "1.2.3", SUMS).splitlines()
+    def test_version_home_and_digests_are_filled_in_and_nothing_else(self):
+        before, after = UPLOAD.splitlines(), pin_upload(UPLOAD, "1.2.3", SUMS, *HOME).splitlines()
 
         changed = [new.strip() for old, new in zip(before, after, strict=True) if old != new]
 
@@ -116,6 +120,8 @@ class PinUpload(unittest.TestCase):
             changed,
             [
                 'SOFY_RELEASE: "1.2.3"',
+                'SOFY_RELEASE_SERVER: "https://github.com"',
+                'SOFY_RELEASE_REPOSITORY: "owner/repo.name"',
                 f'SOFY_SHA256_LINUX_AMD64: "{"1" * 64}"',
                 f'SOFY_SHA256_LINUX_ARM64: "{"2" * 64}"',
                 f'SOFY_SHA256_MACOS_AMD64: "{"3" * 64}"',
@@ -133,7 +139,7 @@ class PinUpload(unittest.TestCase):
                 UPLOAD.replace(line, line.replace(' ""', "")),
             ]:
                 with self.subTest(text), self.assertRaisesRegex(Refused, f"lines '{name}: "):
-                    pin_upload(text, "1.2.3", SUMS)
+                    pin_upload(text, "1.2.3", SUMS, *HOME)
 
     def test_a_digest_that_is_missing_doubled_or_malformed_is_refused(self):
         line = SUMS.splitlines()[3]
@@ -145,16 +151,37 @@ class PinUpload(unittest.TestCase):
             SUMS.replace("v1.2.3-macos-amd64", "v1.2.4-macos-amd64"),
         ]:
             with self.subTest(text), self.assertRaisesRegex(Refused, "lines for sofy-schedule-run-v1.2.3-macos-amd64"):
-                pin_upload(UPLOAD, "1.2.3", text)
+                pin_upload(UPLOAD, "1.2.3", text, *HOME)
 
     def test_what_is_not_a_version_is_refused(self):
         with self.assertRaisesRegex(Refused, "not a version"):
-            pin_upload(UPLOAD, "v1.2.3", SUMS)
+            pin_upload(UPLOAD, "v1.2.3", SUMS, *HOME)
+
+    def test_what_is_not_a_server_or_a_repository_is_refused(self):
+        for server, repository, words in [
+            ("", "o/r", "not a server"),
+            ("github.com", "o/r", "not a server"),
+            ("https://github.com/", "o/r", "not a server"),
+            ("https://me:word@github.com", "o/r", "not a server"),
+            ('https://x" #', "o/r", "not a server"),
+            ("https://github.com\n", "o/r", "not a server"),
+            ("https://github.com", "", "not a repository"),
+            ("https://github.com", "r", "not a repository"),
+            ("https://github.com", "o/r/x", "not a repository"),
+            ("https://github.com", 'o/r"', "not a repository"),
+        ]:
+            with self.subTest((server, repository)), self.assertRaisesRegex(Refused, words):
+                pin_upload(UPLOAD, "1.2.3", SUMS, server, repository)
+
+    def test_a_server_of_a_company_is_one(self):
+        server = "https://git.example.com:8443"
+
+        self.assertIn(f'SOFY_RELEASE_SERVER: "{server}"', pin_upload(UPLOAD, "1.2.3", SUMS, server, "o/r"))
 
     def test_our_own_action_can_be_pinned(self):
         root = Path(__file__).resolve().parents[3]
 
-        pin_upload((root / "upload/action.yml").read_text(), "1.2.3", SUMS)
+        pin_upload((root / "upload/action.yml").read_text(), "1.2.3", SUMS, *HOME)
         pin((root / "action.yml").read_text(), IMAGE)
 
 

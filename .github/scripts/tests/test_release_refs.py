@@ -28,6 +28,8 @@ class Commit(Repository):
         self.assertIn(f"image: docker://ghcr.io/o/r:v1.2.3@{DIGEST}", self.remote("show", f"{commit}:action.yml"))
         upload = self.remote("show", f"{commit}:upload/action.yml")
         self.assertIn('SOFY_RELEASE: "1.2.3"\n', upload)
+        self.assertIn('SOFY_RELEASE_SERVER: "https://github.com"\n', upload)
+        self.assertIn('SOFY_RELEASE_REPOSITORY: "o/r"\n', upload)
         self.assertIn(f'SOFY_SHA256_MACOS_ARM64: "{"4" * 64}"', upload)
 
     def test_the_next_release_follows_the_branch_and_the_source(self):
