@@ -1,24 +1,19 @@
 //! Who is told, and where? Log, annotations, outputs, job summary and report files.
 
-use std::path::{Path, PathBuf};
+use crate::model::report::Paths;
+use std::path::Path;
 
-use crate::abort::PostStep;
+use crate::gate::abort::PostStep;
 use crate::github::Runner;
 use crate::github::command::{self, Level};
 use crate::github::log::{self, tone};
+use crate::model::report::Report;
+use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::verdict::Verdict;
 use crate::report::annotations::{Annotation, Severity, annotations};
 use crate::report::upload::{self, UploadReport};
-use crate::report::{Report, junit, outputs, summary};
-use crate::test_run::{TestRun, TestStatus};
+use crate::report::{junit, outputs, summary};
 use crate::text;
-use crate::verdict::Verdict;
-
-/// Where the report files go, relative to the workspace.
-#[derive(Debug, Default)]
-pub(crate) struct Paths {
-    pub(crate) junit: Option<PathBuf>,
-    pub(crate) json: Option<PathBuf>,
-}
 
 /// Tells everybody how the step ended.
 pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
@@ -155,8 +150,8 @@ fn print_table(test_runs: &[TestRun]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::test_runs;
-    use crate::verdict::Conclusion;
+    use crate::model::verdict::Conclusion;
+    use crate::tests::fixtures::test_runs;
 
     /// What the log shows where nothing else is to be had.
     fn log_of(tell: impl FnOnce(&mut Runner)) -> String {

@@ -1,12 +1,9 @@
 //! The border with the runner: its environment, its files, its log.
 
-pub(crate) mod app_file;
 pub(crate) mod command;
 pub(crate) mod log;
-#[cfg(target_os = "linux")]
-mod privileges;
+pub(crate) mod privileges;
 pub(crate) mod signal;
-pub(crate) mod user;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
@@ -15,8 +12,6 @@ use std::path::{Path, PathBuf};
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use uuid::Uuid;
-
-use app_file::AppFile;
 
 /// The runner's files, opened while that is still allowed.
 #[derive(Debug)]
@@ -64,12 +59,9 @@ impl Runner {
         &self.workspace
     }
 
-    /// Finds the app that a path or a glob names, or says everything that is wrong with it.
-    pub(crate) fn find_app(&self, pattern: &Path) -> Result<AppFile, Vec<String>> {
-        match &self.folder {
-            Ok(folder) => AppFile::find(folder, pattern),
-            Err(problem) => Err(vec![format!("the workspace {problem}")]),
-        }
+    /// The workspace, opened as whoever started us.
+    pub(crate) const fn folder(&self) -> &Result<Dir, String> {
+        &self.folder
     }
 
     /// Sets step outputs.

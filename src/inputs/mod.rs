@@ -14,13 +14,14 @@ use jiff::SignedDuration;
 use reqwest::Url;
 use serde::Deserialize;
 
-use crate::attribution::ResultsAfter;
-use crate::provenance::is_app_hash;
-use crate::publish::Paths;
+use crate::model::report::Paths;
+use crate::model::schedule::ResultsAfter;
+use crate::model::schedule::is_app_hash;
+use crate::model::schedule::{Order, ScheduleId};
+use crate::model::test_run::{TestStatus, is_group_id};
+use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
-use crate::test_run::{TestStatus, is_group_id};
 use crate::text::span;
-use crate::verdict::Policy;
 
 /// Long enough for a morning's queue; a forgotten run does not hold a runner for the six hours of a job.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -59,45 +60,6 @@ impl Inputs {
     }
 }
 
-/// Identifies the schedule and thereby chooses the generation of the API.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ScheduleId {
-    Classic(u64),
-    Public(String),
-}
-
-impl ScheduleId {
-    /// Reads a number, or a GUID with or without braces.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.chars().all(|c| c.is_ascii_digit())
-            && let Ok(number) = text.parse()
-            && number > 0
-        {
-            return Some(Self::Classic(number));
-        }
-        guid(text).map(Self::Public)
-    }
-}
-
-/// Reads a GUID, with or without braces.
-fn guid(text: &str) -> Option<String> {
-    let guid = text
-        .strip_prefix('{')
-        .and_then(|inner| inner.strip_suffix('}'))
-        .unwrap_or(text);
-    // As it was written: nothing says that Sofy compares it without regard to case.
-    (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok()).then(|| guid.to_owned())
-}
-
-impl std::fmt::Display for ScheduleId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Classic(number) => write!(f, "{number}"),
-            Self::Public(guid) => f.write_str(guid),
-        }
-    }
-}
-
 /// Where the run comes from and whether it is waited for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Start {
@@ -111,13 +73,6 @@ pub(crate) enum Start {
         /// Classic API only.
         results_after: Option<ResultsAfter>,
     },
-}
-
-/// What a trigger carries besides the schedule.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Order {
-    pub(crate) app_hash: Option<String>,
-    pub(crate) device_serials: Vec<String>,
 }
 
 /// The inputs as text; absent and blank are one and the same.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use reqwest::Url;
 use serde::Deserialize;
 
-use super::{Found, Problems, api_url, below_workspace, duration, guid, inputs_of, key, shortened};
+use super::{Found, Problems, api_url, below_workspace, duration, inputs_of, key, shortened};
 use super::{given, value_of};
+use crate::model::schedule::Generation;
+use crate::model::schedule::{Details, guid};
 use crate::secret::ApiKey;
-use crate::sofy::Generation;
 
 /// A large app over a slow line; a forgotten upload does not hold a runner for hours.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
@@ -25,14 +26,6 @@ pub(crate) struct UploadInputs<App> {
     pub(crate) api: Generation,
     pub(crate) api_url: Option<Url>,
     pub(crate) timeout: Duration,
-}
-
-/// What Sofy is told beside the file.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Details {
-    pub(crate) application_guid: Option<String>,
-    pub(crate) certificate_name: Option<String>,
-    pub(crate) build_name: Option<String>,
 }
 
 #[derive(Default, Deserialize)]

@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::Report;
-use crate::previous::Change;
-use crate::test_run::{TestRun, TestStatus};
+use crate::model::previous::Change;
+use crate::model::report::Report;
+use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::verdict::Bearing;
 use crate::text::count;
-use crate::verdict::Bearing;
 
 /// The runner shows ten annotations of a kind; the verdict takes one, "and more" another.
 const ANNOTATED_TEST_RUNS: usize = 8;
@@ -109,9 +109,9 @@ fn tolerated(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::test_run;
-    use crate::previous::Previous;
-    use crate::verdict::{Conclusion, Verdict};
+    use crate::model::previous::Previous;
+    use crate::model::verdict::{Conclusion, Verdict};
+    use crate::tests::fixtures::test_run;
 
     fn of(conclusion: Conclusion, statuses: &[&str]) -> Vec<Annotation> {
         let mut report = Report::of(Verdict::new(conclusion, "why").advise("what next"));

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, TestSuite};
 
-use crate::report::Report;
-use crate::test_run::{TestRun, TestStatus};
+use crate::model::report::Report;
+use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::verdict::Bearing;
 use crate::text::without_stacks;
-use crate::verdict::Bearing;
 
 /// The name of the whole, and of the suite that carries a red verdict no test case shows.
 const OURS: &str = "Sofy Schedule Run";
@@ -147,8 +147,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::test_run as run;
-    use crate::verdict::{Conclusion, Verdict};
+    use crate::model::verdict::{Conclusion, Verdict};
+    use crate::tests::fixtures::test_run as run;
 
     fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
         Report {

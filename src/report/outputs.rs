@@ -5,10 +5,10 @@
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
-use crate::report::Report;
-use crate::test_run::{TestRun, TestStatus};
+use crate::model::report::Report;
+use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::verdict::Bearing;
 use crate::text::is_invisible;
-use crate::verdict::Bearing;
 
 /// The most bytes that `results-json` takes.
 ///
@@ -207,8 +207,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::fixtures::test_run;
-    use crate::verdict::{Conclusion, Verdict};
+    use crate::model::verdict::{Conclusion, Verdict};
+    use crate::tests::fixtures::test_run;
 
     fn run(scenario: &str, status: &str) -> TestRun {
         test_run(scenario, "Pixel 8", status)

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::test_run::{Snapshot, Tally, TestStatus};
+use crate::model::test_run::{Snapshot, Tally, TestStatus};
 use crate::text::{count, span};
 
 /// Often enough to show life, seldom enough to keep the log readable over an hour.
@@ -82,8 +82,8 @@ fn state(seen: &Snapshot) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::test_run;
-    use crate::test_run::Group;
+    use crate::model::test_run::Group;
+    use crate::tests::fixtures::test_run;
 
     fn seen(statuses: &[&str]) -> Snapshot {
         Snapshot {

@@ -7,11 +7,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crate::previous::Change;
-use crate::report::{PORTAL, Report};
-use crate::test_run::{TestRun, TestStatus};
+use crate::model::previous::Change;
+use crate::model::report::{PORTAL, Report};
+use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::verdict::{Bearing, Conclusion};
 use crate::text::{count, is_invisible, is_mark, span, without_stacks};
-use crate::verdict::{Bearing, Conclusion};
 
 /// The most bytes that the summary takes.
 ///
@@ -642,9 +642,9 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser};
 
     use super::*;
-    use crate::fixtures::test_run as run;
-    use crate::previous::Previous;
-    use crate::verdict::Verdict;
+    use crate::model::previous::Previous;
+    use crate::model::verdict::Verdict;
+    use crate::tests::fixtures::test_run as run;
 
     fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
         Report {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::annotations::{Annotation, Severity};
 use super::outputs::one_line;
 use super::summary::{name, sentence};
+use crate::model::verdict::{Conclusion, Verdict};
 use crate::text::{bytes, span};
-use crate::verdict::{Conclusion, Verdict};
 
 /// The whole result of one upload.
 #[derive(Clone, Debug)]

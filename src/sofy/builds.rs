@@ -7,8 +7,8 @@ use serde_json::value::RawValue;
 
 use super::error::{ApiError, Kind};
 use super::http::Http;
-use super::wire;
-use crate::provenance::Build;
+use super::json;
+use crate::model::schedule::Build;
 
 const APPLICATIONS: &str = "/application-microservice/public/applications";
 
@@ -21,7 +21,7 @@ pub(crate) struct Builds {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireApplication {
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     application_guid: String,
     /// Read one application after the other, so that together they are no more than a list may hold.
     application_builds: Option<Box<RawValue>>,
@@ -30,11 +30,11 @@ struct WireApplication {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireBuild {
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     app_hash: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     build_id: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     build_friendly_name: String,
 }
 
@@ -58,7 +58,7 @@ impl Builds {
                 continue;
             };
             let guid = shown(application.application_guid);
-            let builds: Vec<wire::Lenient<WireBuild>> =
+            let builds: Vec<json::Lenient<WireBuild>> =
                 self.http
                     .list(&call, raw.get(), "an application's builds")?;
             let readable = builds.into_iter().filter_map(|build| build.0);
@@ -72,7 +72,7 @@ impl Builds {
                         friendly_name: shown(build.build_friendly_name),
                     }),
             );
-            if all.len() > wire::MOST_ENTRIES {
+            if all.len() > json::MOST_ENTRIES {
                 let why = "it lists too many builds";
                 return Err(self.http.unreadable(&call, &answer.body, why));
             }
@@ -180,7 +180,7 @@ mod tests {
 
     #[tokio::test]
     async fn all_applications_together_hold_no_more_builds_than_a_list_may() {
-        let most = wire::MOST_ENTRIES;
+        let most = json::MOST_ENTRIES;
         for (of_each, is_read) in [(most / 2, true), (most / 2 + 1, false)] {
             let builds = vec![r#"{"app_hash":"a"}"#; of_each].join(",");
             let application = format!(r#"{{"application_builds":[{builds}]}}"#);

@@ -5,14 +5,16 @@
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
+use super::api::{Baseline, Rows, SofyApi};
 use super::error::{ApiError, Kind};
 use super::http::Http;
-use super::{Baseline, Generation, Rows, SofyApi, wire};
-use crate::attribution::Row;
-use crate::inputs::Order;
-use crate::provenance::Build;
+use super::json;
+use crate::model::schedule::Build;
+use crate::model::schedule::Generation;
+use crate::model::schedule::Order;
+use crate::model::test_run::Row;
+use crate::model::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
-use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
 pub(super) const BASE_URL: &str = "https://api.sofy.ai";
 const TRIGGER: &str = "/api/CICD/ScheduleAutomatedTestRun";
@@ -41,13 +43,13 @@ struct WireGroup {
     #[serde(
         rename = "ScheduleTestRunsGroupID",
         default,
-        deserialize_with = "wire::text"
+        deserialize_with = "json::text"
     )]
     id: String,
     #[serde(
         rename = "ScheduleTestRunsGroupStatus",
         default,
-        deserialize_with = "wire::text"
+        deserialize_with = "json::text"
     )]
     status: String,
 }
@@ -56,23 +58,23 @@ struct WireGroup {
 #[serde(default, rename_all = "PascalCase")]
 #[derive(Default)]
 struct WireTestRun {
-    #[serde(rename = "Scheduled_Name", deserialize_with = "wire::text")]
+    #[serde(rename = "Scheduled_Name", deserialize_with = "json::text")]
     schedule_name: String,
-    #[serde(rename = "ScheduleTestRunsGroupID", deserialize_with = "wire::text")]
+    #[serde(rename = "ScheduleTestRunsGroupID", deserialize_with = "json::text")]
     group_id: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     scenario_name: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     scheduled_at: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     version: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     build_number: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     manufacturer: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     model: String,
-    #[serde(rename = "Statusvalue", deserialize_with = "wire::text")]
+    #[serde(rename = "Statusvalue", deserialize_with = "json::text")]
     status: String,
 }
 
@@ -130,7 +132,7 @@ impl SofyApi for Classic {
 
     async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError> {
         let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
-        let groups: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
+        let groups: Vec<WireGroup> = json::list(&body).unwrap_or_default();
         let named = groups.into_iter().map(|group| group.id);
         self.http
             .named_groups(&format!("POST {TRIGGER}"), &body, named)
@@ -176,7 +178,7 @@ impl WireTestRun {
             (version, number) => format!("{version}({number})"),
         };
         Row {
-            group_id: wire::group_name(self.group_id),
+            group_id: json::group_name(self.group_id),
             test_run: TestRun {
                 scenario: self.scenario_name,
                 device: format!("{} {}", self.manufacturer, self.model)

@@ -10,13 +10,14 @@ use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirec
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::api::Rows;
 use super::error::{ApiError, Kind};
-#[cfg(any(test, fuzzing))]
-use super::simulated;
-use super::{Rows, wire};
-use crate::attribution::Row;
+use super::json;
+use crate::model::test_run::Row;
+use crate::model::test_run::{Group, ScheduledAt, TestStatus, is_group_id};
 use crate::secret::ApiKey;
-use crate::test_run::{Group, ScheduledAt, TestStatus, is_group_id};
+#[cfg(any(test, fuzzing))]
+use crate::tests::network as simulated;
 
 /// A slow connection is as good as none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -162,7 +163,7 @@ impl Http {
         body: &str,
         what: &str,
     ) -> Result<Vec<T>, ApiError> {
-        wire::list(body).map_err(|error| {
+        json::list(body).map_err(|error| {
             self.unreadable(call, body, &format!("{what} cannot be read ({error})"))
         })
     }
@@ -176,7 +177,7 @@ impl Http {
         body: &str,
         what: &str,
     ) -> Result<Vec<T>, ApiError> {
-        let entries: Vec<wire::Lenient<T>> = self.list(call, body, what)?;
+        let entries: Vec<json::Lenient<T>> = self.list(call, body, what)?;
         let some = !entries.is_empty();
         let readable: Vec<T> = entries.into_iter().filter_map(|entry| entry.0).collect();
         if some && readable.is_empty() {
@@ -466,9 +467,9 @@ fn said(body: &str, key: &ApiKey) -> String {
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Words {
-        #[serde(deserialize_with = "wire::text", alias = "Message")]
+        #[serde(deserialize_with = "json::text", alias = "Message")]
         message: String,
-        #[serde(deserialize_with = "wire::text")]
+        #[serde(deserialize_with = "json::text")]
         details: String,
         error: Option<Box<RawValue>>,
     }

@@ -8,15 +8,17 @@ use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
+use super::api::{Baseline, Groups, ListedGroup, Rows, SofyApi};
 use super::builds::{Builds, with_key};
 use super::error::{ApiError, Kind};
 use super::http::{Answer, Http};
-use super::{Baseline, Generation, Groups, ListedGroup, Rows, SofyApi, wire};
-use crate::attribution::Row;
-use crate::inputs::Order;
-use crate::provenance::Build;
+use super::json;
+use crate::model::schedule::Build;
+use crate::model::schedule::Generation;
+use crate::model::schedule::Order;
+use crate::model::test_run::Row;
+use crate::model::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
-use crate::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 
 pub(super) const BASE_URL: &str = "https://public.sofy.ai";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
@@ -36,15 +38,15 @@ pub(crate) struct Public {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireGroup {
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     test_run_group_id: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     test_groups_run_id: String,
-    #[serde(rename = "scheduleTestRunsGroupID", deserialize_with = "wire::text")]
+    #[serde(rename = "scheduleTestRunsGroupID", deserialize_with = "json::text")]
     schedule_test_runs_group_id: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     status: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     executed_at: String,
 }
 
@@ -64,26 +66,26 @@ impl WireGroup {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireTestRun {
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     scheduled_run_name: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     test_run_group_id: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     scenario_name: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     scheduled_at: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     build: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     device: String,
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     status: String,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireMessage {
-    #[serde(deserialize_with = "wire::text")]
+    #[serde(deserialize_with = "json::text")]
     message: String,
 }
 
@@ -156,7 +158,7 @@ impl SofyApi for Public {
         .filter(|(_, value)| !value.is_empty())
         .collect();
         let body = self.call(Method::POST, &path, &query).await?.body;
-        let groups: Vec<WireGroup> = wire::list(&body).unwrap_or_default();
+        let groups: Vec<WireGroup> = json::list(&body).unwrap_or_default();
         let named = groups.into_iter().map(|group| group.id().to_owned());
         self.http
             .named_groups(&format!("POST {path}"), &body, named)
@@ -218,7 +220,7 @@ impl SofyApi for Public {
 impl WireTestRun {
     fn into_row(self) -> Row {
         Row {
-            group_id: wire::group_name(self.test_run_group_id),
+            group_id: json::group_name(self.test_run_group_id),
             test_run: TestRun {
                 scenario: self.scenario_name,
                 device: self.device,

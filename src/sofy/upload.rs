@@ -19,9 +19,10 @@ use tokio::sync::mpsc::Receiver;
 use super::builds::{Builds, key_as_header, with_key};
 use super::error::{ApiError, Kind};
 use super::http::{Http, LONGEST_TEXT, Refusal, Reply};
-use super::{Generation, classic, public, wire};
-use crate::inputs::upload::Details;
-use crate::provenance::{Build, is_app_hash};
+use super::{classic, json, public};
+use crate::model::schedule::Details;
+use crate::model::schedule::Generation;
+use crate::model::schedule::{Build, is_app_hash};
 use crate::secret::ApiKey;
 
 const PUBLIC: &str = "/parser-microservice/build-upload";
@@ -58,7 +59,7 @@ impl Sent {
         self.0.load(Ordering::Relaxed)
     }
 
-    pub(super) fn add(&self, bytes: usize) {
+    pub(crate) fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes as u64, Ordering::Relaxed);
     }
 }
@@ -100,7 +101,7 @@ pub(crate) struct Sofy {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireUpload {
-    #[serde(rename = "appHash", alias = "AppHash", deserialize_with = "wire::text")]
+    #[serde(rename = "appHash", alias = "AppHash", deserialize_with = "json::text")]
     app_hash: String,
 }
 
@@ -168,7 +169,7 @@ impl Sofy {
     }
 
     fn received(&self, call: &str, body: &str) -> Result<Received, ApiError> {
-        let answers: Vec<WireUpload> = wire::list(body).unwrap_or_default();
+        let answers: Vec<WireUpload> = json::list(body).unwrap_or_default();
         let mut hashes = answers.into_iter().map(|answer| answer.app_hash);
         match (hashes.next(), hashes.next()) {
             // An escape may have hidden the key until it was decoded.

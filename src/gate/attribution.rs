@@ -1,0 +1,978 @@
+//! Which of the rows that Sofy lists are our run's?
+//!
+//! The classic API lists rows by schedule alone: of the newest execution, of several, for a while
+//! still of the previous one, perhaps all under one `ScheduledAt`. Pure: compares rows with what
+//! was listed before the trigger, and uses no clock.
+//!
+//! A *slot* is a scenario on a device at a time. For the rows of a slot:
+//!
+//! | now, against before the trigger | attributed to us |
+//! |---|---|
+//! | its time is newer than every time before, or nothing was listed before | all of them |
+//! | one more of them is `Running`, and before the trigger nothing of that time was unfinished | from then on: all of them, or where rows were added, the added ones |
+//! | anything else: the same rows, another spelling, a build filled in, a corrected result | none |
+//!
+//! Rows that are not attributed are an earlier execution's only where times tell: where something
+//! is attributed, and all of it bears times that were not listed before. Otherwise they are
+//! *ambiguous*, as is every row without a time. Two rules stand above the table:
+//!
+//! 1. Where a time that was ours is no longer listed, a later execution may have taken its place:
+//!    nothing is judged.
+//! 2. A row that names its group is ours or another's, whatever its time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::civil::DateTime;
+
+use crate::model::schedule::{Newest, ResultsAfter};
+use crate::model::test_run::Row;
+use crate::model::test_run::{
+    Ambiguous, Doubt, Group, GroupStatus, OwnedSlot, ScheduledAt, TestRun, TestStatus,
+};
+
+/// What tells our rows from others.
+#[derive(Debug)]
+pub(crate) struct Attribution {
+    group_id: String,
+    rule: Rule,
+    /// Every time of a row without a group's name that was attributed so far.
+    times: BTreeSet<ScheduledAt>,
+    /// The times of the first look that showed rows of ours.
+    first_times: BTreeSet<ScheduledAt>,
+    /// Why rows that name no group cannot be ours for certain.
+    doubt: Option<Doubt>,
+    first_look: FirstLook,
+}
+
+/// What the first look has to show so that rows without a group's name are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum FirstLook {
+    Anything,
+    /// A group that is not over. An earlier attempt of the workflow run wrote down the time, so
+    /// that since the group's end anybody's execution may have come into the list.
+    AnOpenGroup,
+}
+
+#[derive(Debug)]
+enum Rule {
+    /// The list was asked for by group.
+    ListedByGroup,
+    /// Newer than what an earlier step found before its trigger.
+    After(Newest),
+    /// Different from what was listed before the trigger.
+    Since(Before),
+}
+
+/// The rows that are ours, and those that cannot be told.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Attributed {
+    pub(crate) test_runs: Vec<TestRun>,
+    pub(crate) ambiguous: Option<Ambiguous>,
+    /// The statuses of those that bear a time which the first look at ours did not show.
+    pub(crate) late: Vec<TestStatus>,
+}
+
+impl Attribution {
+    /// Every row of a list that is asked for by group.
+    pub(crate) const fn listed_by_group(group_id: String) -> Self {
+        Self::by(group_id, Rule::ListedByGroup)
+    }
+
+    /// Rows newer than what an earlier step found before its trigger; `attempt` is ours.
+    pub(crate) fn after(group_id: String, after: ResultsAfter, attempt: Option<u32>) -> Self {
+        let first_look = if after.is_of_an_earlier_attempt(attempt) {
+            FirstLook::AnOpenGroup
+        } else {
+            FirstLook::Anything
+        };
+        Self {
+            first_look,
+            ..Self::by(group_id, Rule::After(after.newest))
+        }
+    }
+
+    /// Rows that differ from those listed before the trigger.
+    pub(crate) fn since(group_id: String, baseline: &[Row]) -> Self {
+        Self::by(group_id, Rule::Since(Before::of(baseline)))
+    }
+
+    const fn by(group_id: String, rule: Rule) -> Self {
+        Self {
+            group_id,
+            rule,
+            times: BTreeSet::new(),
+            first_times: BTreeSet::new(),
+            doubt: None,
+            first_look: FirstLook::Anything,
+        }
+    }
+
+    /// Doubts every row that names no group, from now on.
+    pub(crate) const fn distrust(&mut self, doubt: Doubt) {
+        self.doubt = Some(doubt);
+    }
+
+    /// Finds our rows in a list that was read after the group's status.
+    pub(crate) fn attribute(&mut self, group: &Group, rows: Vec<Row>) -> Attributed {
+        if self.first_look == FirstLook::AnOpenGroup && group.is_terminal() {
+            self.distrust(Doubt::EarlierAttempt);
+        }
+        self.first_look = FirstLook::Anything;
+        let mut named = Vec::new();
+        let mut unnamed = Vec::new();
+        let mut others = 0;
+        for row in rows {
+            match row.group_id {
+                None => unnamed.push(row.test_run),
+                Some(id) if id == self.group_id => named.push(row.test_run),
+                Some(_) => others += 1,
+            }
+        }
+        let listed = unnamed.len();
+        let (mut ours, ambiguous) = match &mut self.rule {
+            Rule::ListedByGroup => {
+                named.extend(unnamed);
+                return Attributed::new(named, others, Doubt::OtherGroup);
+            }
+            Rule::After(newest) => newest.attribute(unnamed, &named),
+            Rule::Since(before) => before.attribute(unnamed, &named),
+        };
+        if let Some(doubt) = self.doubt {
+            return Attributed::new(named, ours.len() + ambiguous, doubt);
+        }
+        let times: BTreeSet<&ScheduledAt> = ours.iter().map(|run| &run.scheduled_at).collect();
+        if !self.times.iter().all(|at| times.contains(at)) {
+            return Attributed::new(named, listed, Doubt::LaterExecution);
+        }
+        self.times = times.into_iter().cloned().collect();
+        if self.first_times.is_empty() {
+            let runs = ours.iter().chain(&named);
+            self.first_times = runs.map(|run| run.scheduled_at.clone()).collect();
+        }
+        let is_late = |run: &&TestRun| !self.first_times.contains(&run.scheduled_at);
+        let late = ours.iter().filter(is_late);
+        let late = late.map(|run| run.status.clone()).collect();
+        ours.extend(named);
+        Attributed {
+            late,
+            ..Attributed::new(ours, ambiguous, Doubt::EarlierExecution)
+        }
+    }
+}
+
+impl Attributed {
+    fn new(test_runs: Vec<TestRun>, ambiguous: usize, doubt: Doubt) -> Self {
+        Self {
+            test_runs,
+            ambiguous: (ambiguous > 0).then_some(Ambiguous {
+                rows: ambiguous,
+                doubt,
+            }),
+            late: Vec::new(),
+        }
+    }
+}
+
+impl Newest {
+    /// Finds the newest time of the rows.
+    pub(crate) fn of(rows: &[Row]) -> Self {
+        if rows.is_empty() {
+            return Self::Nothing;
+        }
+        rows.iter()
+            .map(|row| &row.test_run.scheduled_at)
+            .filter(|at| at.time().is_some())
+            .max()
+            .map_or(Self::Unknown, |at| Self::At(at.clone()))
+    }
+
+    /// Gives our rows, and how many others cannot be told.
+    fn attribute(&self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
+        let newest = match self {
+            Self::Nothing => return (rows, 0),
+            Self::Unknown => return (Vec::new(), rows.len()),
+            Self::At(at) => at.time(),
+        };
+        let is_newer = |run: &TestRun| run.scheduled_at.time() > newest;
+        let (ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
+        let times_tell = !(ours.is_empty() && named.is_empty()) && named.iter().all(is_newer);
+        let is_old = |run: &&TestRun| run.scheduled_at.time().is_some() && !may_start(&run.status);
+        let old = others.iter().filter(is_old).count();
+        let ambiguous = others.len() - if times_tell { old } else { 0 };
+        (ours, ambiguous)
+    }
+}
+
+/// Tells whether a test run may still start, and get another time then. Of other words that are not documented for
+/// rows, some end a run, and an old row with one of them stays.
+fn may_start(status: &TestStatus) -> bool {
+    let as_of_a_group = Group::parse(&status.to_string()).status;
+    matches!(as_of_a_group, GroupStatus::Queued | GroupStatus::Running)
+}
+
+/// The newest test run of each scenario on each device: what the previous execution showed.
+///
+/// Rows without a time cannot be told by it, so they stay, and what they contradict is not known.
+pub(crate) fn previous_execution(rows: Vec<Row>) -> Vec<TestRun> {
+    let mut newest: BTreeMap<(String, String), Option<DateTime>> = BTreeMap::new();
+    for Row { test_run, .. } in &rows {
+        let place = (test_run.scenario.clone(), test_run.device.clone());
+        let time = newest.entry(place).or_default();
+        *time = test_run.scheduled_at.time().max(*time);
+    }
+    rows.into_iter()
+        .map(|row| row.test_run)
+        .filter(|run| {
+            let time = run.scheduled_at.time();
+            let place = (run.scenario.clone(), run.device.clone());
+            time.is_none() || newest.get(&place) == Some(&time)
+        })
+        .collect()
+}
+
+/// What was listed before the trigger, and what has changed since.
+#[derive(Debug)]
+struct Before {
+    newest: Option<DateTime>,
+    empty: bool,
+    slots: BTreeMap<OwnedSlot, Vec<State>>,
+    times: BTreeSet<ScheduledAt>,
+    /// Times at which somebody's test run was unfinished: what runs there may still be theirs.
+    unfinished: BTreeSet<ScheduledAt>,
+    /// Slots of those times or older ones in which our execution was seen to run.
+    run: BTreeMap<OwnedSlot, Seen>,
+}
+
+/// How our execution showed in a slot that may hold an earlier one's rows too.
+#[derive(Clone, Copy, Debug)]
+enum Seen {
+    /// In place of the earlier rows.
+    InPlace,
+    /// Beside them.
+    Beside,
+}
+
+/// What a new execution changes in a slot.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct State {
+    build: String,
+    status: TestStatus,
+}
+
+impl Before {
+    fn of(baseline: &[Row]) -> Self {
+        let mut before = Self {
+            newest: None,
+            empty: baseline.is_empty(),
+            slots: BTreeMap::new(),
+            times: BTreeSet::new(),
+            unfinished: BTreeSet::new(),
+            run: BTreeMap::new(),
+        };
+        for row in baseline {
+            let run = &row.test_run;
+            before.newest = before.newest.max(run.scheduled_at.time());
+            before.times.insert(run.scheduled_at.clone());
+            if !run.status.is_final() {
+                before.unfinished.insert(run.scheduled_at.clone());
+            }
+            before
+                .slots
+                .entry(OwnedSlot::of(run.slot()))
+                .or_default()
+                .push(state(run));
+        }
+        before
+    }
+
+    /// Gives our rows, and how many others cannot be told.
+    fn attribute(&mut self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
+        let mut ours = Vec::new();
+        let mut slots: BTreeMap<OwnedSlot, Vec<TestRun>> = BTreeMap::new();
+        for run in rows {
+            let newer = run.scheduled_at.time().is_some() && run.scheduled_at.time() > self.newest;
+            if newer || self.empty {
+                ours.push(run);
+            } else {
+                slots
+                    .entry(OwnedSlot::of(run.slot()))
+                    .or_default()
+                    .push(run);
+            }
+        }
+        let mut unattributed: Vec<(ScheduledAt, usize)> = Vec::new();
+        for (slot, runs) in slots {
+            let earlier = self.slots.get(&slot).map_or(&[][..], Vec::as_slice);
+            if !self.run.contains_key(&slot)
+                && !self.unfinished.contains(&slot.scheduled_at)
+                && runs.iter().any(|run| run.status == TestStatus::Running)
+            {
+                let seen = if runs.len() > earlier.len() {
+                    Seen::Beside
+                } else {
+                    Seen::InPlace
+                };
+                self.run.insert(slot.clone(), seen);
+            }
+            match self.run.get(&slot) {
+                Some(Seen::InPlace) => ours.extend(runs),
+                Some(Seen::Beside) => ours.extend(added(runs, earlier)),
+                None => unattributed.push((slot.scheduled_at, runs.len())),
+            }
+        }
+        let mut attributed = ours.iter().chain(named).peekable();
+        let times_tell = attributed.peek().is_some()
+            && attributed.all(|run| !self.times.contains(&run.scheduled_at));
+        let ambiguous = unattributed
+            .iter()
+            .filter(|(at, _)| !times_tell || at.time().is_none())
+            .map(|(_, rows)| rows)
+            .sum();
+        (ours, ambiguous)
+    }
+}
+
+/// Leaves out the rows that stood in the slot before.
+fn added(runs: Vec<TestRun>, earlier: &[State]) -> Vec<TestRun> {
+    let mut earlier_states: BTreeMap<&State, usize> = BTreeMap::new();
+    for state in earlier {
+        *earlier_states.entry(state).or_default() += 1;
+    }
+    runs.into_iter()
+        .filter(|run| match earlier_states.get_mut(&state(run)) {
+            Some(left @ 1..) => {
+                *left -= 1;
+                false
+            }
+            Some(_) | None => true,
+        })
+        .collect()
+}
+
+fn state(run: &TestRun) -> State {
+    State {
+        build: run.build.clone(),
+        status: run.status.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::previous::{Change, Previous};
+    use crate::tests::fixtures::at;
+
+    const YESTERDAY: &str = "2022-10-07T20:39:26.02";
+    const TODAY: &str = "2022-10-08T09:00:00";
+    const LATER: &str = "2022-10-08T09:05:00";
+
+    fn row(scenario: &str, time: &str, status: &str) -> Row {
+        Row {
+            group_id: None,
+            test_run: at(time, scenario, "Apple iPhone13,2", status),
+        }
+    }
+
+    fn rows(time: &str, statuses: &[&str]) -> Vec<Row> {
+        statuses
+            .iter()
+            .enumerate()
+            .map(|(n, status)| row(&format!("S{n}"), time, status))
+            .collect()
+    }
+
+    fn named(mut rows: Vec<Row>, group: &str) -> Vec<Row> {
+        for row in &mut rows {
+            row.group_id = Some(group.to_owned());
+        }
+        rows
+    }
+
+    fn look(attribution: &mut Attribution, rows: &[Row]) -> (Vec<String>, usize) {
+        let attributed = attribution.attribute(&Group::parse("Running"), rows.to_vec());
+        let statuses = attributed.test_runs.iter();
+        (
+            statuses.map(|run| run.status.to_string()).collect(),
+            attributed.ambiguous.map_or(0, |ambiguous| ambiguous.rows),
+        )
+    }
+
+    /// Plays the looks and says what the last one showed: our statuses, and how many rows are ambiguous.
+    fn last(baseline: &[Row], looks: &[Vec<Row>]) -> (Vec<String>, usize) {
+        let mut attribution = Attribution::since("77".into(), baseline);
+        let mut shown = None;
+        for rows in looks {
+            shown = Some(look(&mut attribution, rows));
+        }
+        shown.expect("a look")
+    }
+
+    fn expected(statuses: &[&str], ambiguous: usize) -> (Vec<String>, usize) {
+        let statuses = statuses.iter().map(|status| (*status).to_owned());
+        (statuses.collect(), ambiguous)
+    }
+
+    #[test]
+    fn what_bears_a_time_that_came_into_the_list_later_may_be_another_executions() {
+        let named = |rows: &[Row]| named(rows.to_vec(), "77");
+        let stopped = rows(TODAY, &["Stopped"]);
+        let both = [stopped.clone(), rows(LATER, &["Passed", "Failed"])].concat();
+        let named_later = [stopped.clone(), named(&rows(LATER, &["Passed"]))].concat();
+        for (looks, late, why) in [
+            (
+                vec![both.clone()],
+                &[][..],
+                "nobody knows which was there first",
+            ),
+            (
+                vec![stopped.clone(), both.clone()],
+                &["Passed", "Failed"],
+                "it came later",
+            ),
+            (
+                vec![stopped.clone(), both.clone(), both.clone()],
+                &["Passed", "Failed"],
+                "it stays the later one",
+            ),
+            (
+                vec![Vec::new(), both],
+                &[],
+                "an empty look has shown no time yet",
+            ),
+            (
+                vec![stopped.clone(), rows(TODAY, &["Stopped", "Passed"])],
+                &[],
+                "of the first time",
+            ),
+            (
+                vec![stopped, named_later],
+                &[],
+                "a row that names our group",
+            ),
+            (
+                vec![named(&rows(TODAY, &["Stopped"])), rows(LATER, &["Passed"])],
+                &["Passed"],
+                "after a row that names our group",
+            ),
+        ] {
+            let mut attribution = Attribution::since("77".into(), &rows(YESTERDAY, &["Passed"]));
+            let mut found = None;
+            for rows in looks {
+                let group = Group::parse("Running");
+                found = Some(attribution.attribute(&group, rows).late);
+            }
+
+            let late = late.iter().map(|status| TestStatus::parse(status));
+            assert_eq!(found, Some(late.collect()), "{why}");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_ours_are_told_under_each_hypothesis() {
+        let old = || rows(YESTERDAY, &["Passed", "Failed"]);
+        let new = |statuses: &[&str]| rows(TODAY, statuses);
+        let both = |statuses: &[&str]| [old(), new(statuses)].concat();
+        let same = |statuses: &[&str]| rows(YESTERDAY, statuses);
+        for (why, baseline, looks, ours, ambiguous) in [
+            (
+                "only the newest execution is listed",
+                old(),
+                vec![new(&["Running", "Running"]), new(&["Passed", "Passed"])],
+                vec!["Passed", "Passed"],
+                0,
+            ),
+            (
+                "all executions are listed",
+                old(),
+                vec![both(&["Running", "Running"]), both(&["Passed", "Passed"])],
+                vec!["Passed", "Passed"],
+                0,
+            ),
+            (
+                "the previous one is listed for a while",
+                old(),
+                vec![old(), old(), new(&["Passed", "Passed"])],
+                vec!["Passed", "Passed"],
+                0,
+            ),
+            (
+                "the previous one is listed for ever",
+                old(),
+                vec![old(), old()],
+                vec![],
+                2,
+            ),
+            (
+                "ScheduledAt never changes, rows are replaced",
+                old(),
+                vec![same(&["Running", "Running"]), same(&["Passed", "Passed"])],
+                vec!["Passed", "Passed"],
+                0,
+            ),
+            (
+                "ScheduledAt never changes, our failure looks like yesterday's",
+                old(),
+                vec![same(&["Running", "Failed"]), same(&["Passed", "Failed"])],
+                vec!["Passed"],
+                1,
+            ),
+            (
+                "ScheduledAt never changes, rows are added",
+                old(),
+                vec![
+                    [old(), same(&["Running", "Running"])].concat(),
+                    [old(), same(&["Passed", "Passed"])].concat(),
+                ],
+                vec!["Passed", "Passed"],
+                0,
+            ),
+            (
+                "a schedule that never ran",
+                vec![],
+                vec![new(&["Passed", "Failed"])],
+                vec!["Passed", "Failed"],
+                0,
+            ),
+            (
+                "another execution still ran before ours and passes",
+                rows(YESTERDAY, &["Running"]),
+                vec![rows(YESTERDAY, &["Passed"])],
+                vec![],
+                1,
+            ),
+            (
+                "another execution takes our rows' place",
+                old(),
+                vec![
+                    new(&["Running", "Running"]),
+                    rows(LATER, &["Passed", "Passed"]),
+                ],
+                vec![],
+                2,
+            ),
+            (
+                "another execution takes the place of some of our rows",
+                old(),
+                vec![
+                    [
+                        new(&["Running"]),
+                        vec![row("S1", "2022-10-08T09:01:00", "Running")],
+                    ]
+                    .concat(),
+                    vec![
+                        row("S1", "2022-10-08T09:01:00", "Passed"),
+                        row("S0", LATER, "Passed"),
+                    ],
+                ],
+                vec![],
+                2,
+            ),
+            (
+                "a schedule that never ran, and whose rows have no time",
+                vec![],
+                vec![rows("", &["Passed"])],
+                vec!["Passed"],
+                0,
+            ),
+            (
+                "another execution is listed beside ours",
+                old(),
+                vec![
+                    new(&["Running"]),
+                    [new(&["Passed"]), rows(LATER, &["Failed"])].concat(),
+                ],
+                vec!["Passed", "Failed"],
+                0,
+            ),
+        ] {
+            assert_eq!(last(&baseline, &looks), expected(&ours, ambiguous), "{why}");
+        }
+    }
+
+    #[test]
+    fn only_evidence_of_an_execution_makes_an_old_row_ours() {
+        let old = || rows(YESTERDAY, &["Failed"]);
+        let mut respelt = rows("2022-10-07T20:39:26.020", &["Failed"]);
+        respelt[0].test_run.build = "1.0(1) beta".into();
+        for (baseline, looks, ours, ambiguous, why) in [
+            (
+                old(),
+                vec![respelt],
+                &[][..],
+                1,
+                "a time respelt and a build filled in",
+            ),
+            (
+                old(),
+                vec![rows(YESTERDAY, &["Passed"])],
+                &[],
+                1,
+                "a person's correction",
+            ),
+            (
+                old(),
+                vec![rows(YESTERDAY, &[""]), rows(YESTERDAY, &["Passed"])],
+                &[],
+                1,
+                "a status that flickers",
+            ),
+            (
+                old(),
+                vec![rows(YESTERDAY, &["Failed", "Passed"])],
+                &[],
+                2,
+                "a late row of the same time",
+            ),
+            (
+                rows(TODAY, &["Failed"]),
+                vec![rows(YESTERDAY, &["Passed"])],
+                &[],
+                1,
+                "an older execution comes up",
+            ),
+            (
+                rows(YESTERDAY, &["Running"]),
+                vec![
+                    rows(YESTERDAY, &["Running", "Running"]),
+                    rows(YESTERDAY, &["Passed", "Passed"]),
+                ],
+                &[],
+                2,
+                "somebody's execution of that time was under way before ours",
+            ),
+            (
+                rows(YESTERDAY, &["Running"]),
+                vec![
+                    rows(YESTERDAY, &["Running", "Running"]),
+                    [
+                        rows(YESTERDAY, &["Failed", "Passed"]),
+                        rows(TODAY, &["Passed"]),
+                    ]
+                    .concat(),
+                ],
+                &["Passed"],
+                0,
+                "and does not veil ours, which is newer",
+            ),
+        ] {
+            assert_eq!(last(&baseline, &looks), expected(ours, ambiguous), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_names_its_group_is_believed() {
+        let list = [
+            named(rows(YESTERDAY, &["Passed"]), "77"),
+            named(rows(TODAY, &["Failed"]), "76"),
+        ]
+        .concat();
+
+        assert_eq!(
+            last(&list, std::slice::from_ref(&list)),
+            expected(&["Passed"], 0)
+        );
+    }
+
+    #[test]
+    fn one_named_row_does_not_switch_off_the_doubt_about_the_others() {
+        let old = rows(YESTERDAY, &["Failed"]);
+        for (ours, ambiguous, why) in [
+            (
+                named(vec![row("S9", TODAY, "Passed")], "77"),
+                0,
+                "ours is newer",
+            ),
+            (
+                named(vec![row("S9", YESTERDAY, "Passed")], "77"),
+                1,
+                "times do not tell",
+            ),
+        ] {
+            let list = [old.clone(), ours].concat();
+
+            assert_eq!(
+                last(&old, &[list]),
+                expected(&["Passed"], ambiguous),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn another_group_in_our_own_list_is_not_passed_over() {
+        let mut attribution = Attribution::listed_by_group("77".into());
+        let list = [
+            rows(TODAY, &["Passed"]),
+            named(rows(TODAY, &["Failed"]), "76"),
+        ]
+        .concat();
+
+        assert_eq!(look(&mut attribution, &list), expected(&["Passed"], 1));
+    }
+
+    fn attached(after: &str) -> Attribution {
+        Attribution::after(
+            "77".into(),
+            ResultsAfter::parse(after).expect("a text"),
+            None,
+        )
+    }
+
+    #[test]
+    fn after_an_attach_only_newer_rows_are_ours() {
+        let both = [rows(YESTERDAY, &["Failed"]), rows(TODAY, &["Passed"])].concat();
+        for (after, list, ours, ambiguous, why) in [
+            (
+                YESTERDAY,
+                rows(YESTERDAY, &["Passed"]),
+                &[][..],
+                1,
+                "nothing newer yet",
+            ),
+            (YESTERDAY, both.clone(), &["Passed"], 0, "the newer one"),
+            (
+                "none",
+                rows(TODAY, &["Passed"]),
+                &["Passed"],
+                0,
+                "the first execution of all",
+            ),
+            ("unknown", both, &[], 2, "nothing had a time"),
+            (
+                YESTERDAY,
+                [rows(TODAY, &["Passed"]), rows("", &["Failed"])].concat(),
+                &["Passed"],
+                1,
+                "a row without a time",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(TODAY, &["Passed"]),
+                    rows(YESTERDAY, &["Running", "queued", "Failed", "Archived"]),
+                ]
+                .concat(),
+                &["Passed"],
+                2,
+                "an old time that may move when the test run starts",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(YESTERDAY, &["Failed"]),
+                    named(rows(TODAY, &["Passed"]), "77"),
+                ]
+                .concat(),
+                &["Passed"],
+                0,
+                "ours name their group, and the others are old",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(YESTERDAY, &["Failed"]),
+                    named(rows(YESTERDAY, &["Passed"]), "77"),
+                ]
+                .concat(),
+                &["Passed"],
+                1,
+                "what names our group shows that the time never changes",
+            ),
+            (
+                YESTERDAY,
+                [
+                    rows(YESTERDAY, &["Failed"]),
+                    rows(TODAY, &["Passed"]),
+                    named(rows("", &["Passed"]), "77"),
+                ]
+                .concat(),
+                &["Passed", "Passed"],
+                1,
+                "or it does not tell",
+            ),
+        ] {
+            assert_eq!(
+                look(&mut attached(after), &list),
+                expected(ours, ambiguous),
+                "{why}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_doubt_is_about_every_row_that_names_no_group_and_is_not_old() {
+        let mut attribution = attached(YESTERDAY);
+        attribution.distrust(Doubt::LostContact);
+        let list = [
+            rows(YESTERDAY, &["Failed"]),
+            rows(TODAY, &["Passed"]),
+            rows("", &["Failed"]),
+        ]
+        .concat();
+
+        assert_eq!(look(&mut attribution, &list), expected(&[], 2));
+    }
+
+    #[test]
+    fn another_execution_never_takes_our_rows_place() {
+        let mut attribution = attached(YESTERDAY);
+        look(&mut attribution, &rows(TODAY, &["Running"]));
+
+        let replaced = attribution.attribute(&Group::parse("Running"), rows(LATER, &["Passed"]));
+
+        assert_eq!(replaced.test_runs, []);
+        let doubt = replaced.ambiguous.map(|ambiguous| ambiguous.doubt);
+        assert_eq!(doubt, Some(Doubt::LaterExecution));
+        assert_eq!(
+            look(&mut attribution, &rows(TODAY, &["Passed"])),
+            expected(&["Passed"], 0),
+            "a list that flickers"
+        );
+    }
+
+    #[test]
+    fn a_row_without_a_time_is_never_taken_for_an_old_one() {
+        let baseline = [row("A", YESTERDAY, "Passed"), row("B", "", "Not Executed")];
+        let list = vec![row("A", TODAY, "Passed"), row("B", "", "Not Executed")];
+
+        assert_eq!(last(&baseline, &[list]), expected(&["Passed"], 1));
+    }
+
+    #[test]
+    fn where_times_do_not_set_executions_apart_an_unchanged_failure_is_not_old() {
+        let list = |status| vec![row("A", YESTERDAY, status), row("B", TODAY, "Failed")];
+
+        assert_eq!(
+            last(&list("Passed"), &[list("Running"), list("Passed")]),
+            expected(&["Passed"], 1)
+        );
+    }
+
+    #[test]
+    fn the_newest_time_is_found_whatever_its_spelling() {
+        for (times, newest, why) in [
+            (
+                &["2022-10-07T20:39:26.02", "2022-10-07T20:39:26.1"][..],
+                "2022-10-07T20:39:26.1",
+                "digits",
+            ),
+            (
+                &["2023-10-24T06:14:39.200Z", "2023-10-24T08:14:39+03:00"],
+                "2023-10-24T06:14:39.200Z",
+                "zones",
+            ),
+            (&["yesterday", ""], "unknown", "no times"),
+            (&[], "none", "no rows"),
+        ] {
+            let rows: Vec<Row> = times.iter().map(|at| row("S", at, "Passed")).collect();
+            let after = ResultsAfter {
+                newest: Newest::of(&rows),
+                attempt: None,
+            };
+
+            assert_eq!(after.to_string(), newest, "{why}");
+            assert_eq!(ResultsAfter::parse(newest), Some(after), "{why}: read back");
+        }
+    }
+
+    #[test]
+    fn the_previous_execution_is_the_newest_of_each_scenario_and_device() {
+        let rows = [
+            rows(YESTERDAY, &["Passed", "Failed"]),
+            rows(TODAY, &["Failed"]),
+            rows("", &["Passed"]),
+        ]
+        .concat();
+
+        let statuses: Vec<String> = previous_execution(rows)
+            .iter()
+            .map(|run| format!("{} {}", run.scenario, run.status))
+            .collect();
+
+        assert_eq!(statuses, ["S1 Failed", "S0 Failed", "S0 Passed"]);
+    }
+
+    #[test]
+    fn a_failure_is_compared_with_the_list_before_the_trigger_under_each_hypothesis() {
+        let yesterday = |status: &str| rows(YESTERDAY, &[status]);
+        let today = |status: &str| rows(TODAY, &[status]);
+        for (baseline, expected, why) in [
+            (
+                yesterday("Passed"),
+                Change::New,
+                "only the newest is listed",
+            ),
+            (
+                yesterday("Failed"),
+                Change::FailingBefore,
+                "only the newest is listed",
+            ),
+            (
+                [yesterday("Failed"), today("Passed")].concat(),
+                Change::New,
+                "all are listed, and the newest counts",
+            ),
+            (
+                [today("Failed"), yesterday("Passed")].concat(),
+                Change::FailingBefore,
+                "in any order",
+            ),
+            (
+                [
+                    today("Failed"),
+                    yesterday("Passed"),
+                    rows(LATER, &["Running"]),
+                ]
+                .concat(),
+                Change::Unknown,
+                "the newest has not ended",
+            ),
+            (
+                [yesterday("Passed"), yesterday("Passed")].concat(),
+                Change::New,
+                "times never change, and all agree",
+            ),
+            (
+                [yesterday("Passed"), yesterday("Failed")].concat(),
+                Change::Unknown,
+                "times never change, and they contradict",
+            ),
+            (
+                [rows("", &["Failed"]), today("Passed")].concat(),
+                Change::Unknown,
+                "a row without a time may be the newest",
+            ),
+            (vec![], Change::Unknown, "it never ran"),
+            (
+                vec![row("S1", YESTERDAY, "Passed")],
+                Change::Unknown,
+                "another scenario",
+            ),
+        ] {
+            let previous = Previous::of(&previous_execution(baseline));
+
+            let change = previous.change(&today("Failed")[0].test_run);
+
+            assert_eq!(change, expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn the_attempt_that_triggered_travels_with_the_time() {
+        for (text, now, earlier, why) in [
+            ("none;attempt=1", Some(2), true, "re-run"),
+            ("none;attempt=2", Some(2), false, "this attempt"),
+            (YESTERDAY, Some(2), true, "a re-run, and no attempt"),
+            (YESTERDAY, Some(1), false, "the first attempt"),
+            (YESTERDAY, None, false, "outside GitHub"),
+        ] {
+            let after = ResultsAfter::parse(text).expect(why);
+
+            assert_eq!(after.to_string(), text, "{why}");
+            assert_eq!(after.is_of_an_earlier_attempt(now), earlier, "{why}");
+        }
+        for text in ["", "yesterday", "none;attempt=x", ";attempt=1"] {
+            assert_eq!(ResultsAfter::parse(text), None, "{text}");
+        }
+    }
+}

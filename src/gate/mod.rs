@@ -1,0 +1,1126 @@
+//! The story of one step: trigger or attach, watch, judge, abort what is left.
+
+pub(crate) mod abort;
+pub(crate) mod attribution;
+pub(crate) mod build_check;
+pub(crate) mod estimate;
+pub(crate) mod pace;
+pub(crate) mod settle;
+pub(crate) mod trigger;
+pub(crate) mod verdict;
+pub(crate) mod watch;
+
+use std::time::Duration;
+
+use tokio::sync::watch::Receiver;
+use tokio::time::{Instant, timeout};
+
+use crate::gate::abort::{End, STATE, State, abort_unfinished};
+use crate::gate::attribution::{Attribution, previous_execution};
+use crate::gate::build_check::Listed;
+use crate::gate::trigger::{NoRun, Sent, Triggered, trigger};
+use crate::gate::verdict::{Ending, Observation, judge};
+use crate::gate::watch::RunHandle;
+use crate::gate::watch::{Plan, Watched, watch};
+use crate::github::Runner;
+use crate::inputs::{Inputs, Start};
+use crate::model::previous::Previous;
+use crate::model::report::{PORTAL, Report};
+use crate::model::schedule::Generation;
+use crate::model::schedule::Origin;
+use crate::model::schedule::ScheduleId;
+use crate::model::schedule::{Newest, ResultsAfter};
+use crate::model::test_run::TestRun;
+use crate::model::verdict::{Bearing, Conclusion, Verdict};
+use crate::retry::Jitter;
+use crate::sofy::{ApiError, Baseline, Classic, Groups, Kind, Public, SofyApi};
+use crate::stop::{Limit, Limits};
+use crate::text::span;
+
+/// Runs the step with the API generation that the schedule's ID selects.
+pub(crate) async fn run(
+    inputs: &Inputs,
+    runner: &mut Runner,
+    signal: Receiver<Option<&'static str>>,
+    jitter: Jitter,
+) -> Report {
+    let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
+    let limits = Limits::new(inputs.timeout, signal);
+    match &inputs.schedule {
+        ScheduleId::Classic(number) => match Classic::new(url, key, *number) {
+            Ok(api) => conduct(&api, inputs, runner, limits, jitter).await,
+            Err(error) => before_a_run(inputs, error.into()),
+        },
+        ScheduleId::Public(guid) => match Public::new(url, key, guid.clone()) {
+            Ok(api) => conduct(&api, inputs, runner, limits, jitter).await,
+            Err(error) => before_a_run(inputs, error.into()),
+        },
+    }
+}
+
+/// What is known of the run once there is one.
+struct Run {
+    handle: RunHandle,
+    origin: Origin,
+    /// Blank on the public API, which ties rows to their group itself.
+    results_after: String,
+    /// The test runs of the schedule's previous execution, where its list showed them (classic API).
+    previous: Vec<TestRun>,
+    /// The groups before ours, where they were listed (public API).
+    groups: Option<Groups>,
+}
+
+/// How long the list of builds may keep a trigger waiting.
+const BUILDS_BEFORE: Duration = Duration::from_secs(5);
+
+/// How long it may keep a verdict waiting.
+const BUILDS_AFTER: Duration = Duration::from_secs(10);
+
+/// How long a remark about the previous run may keep the report waiting.
+const PREVIOUS_RUN: Duration = Duration::from_secs(5);
+
+/// What a run that is left alone is good for.
+const GOES_ON: &str = "The run goes on at Sofy. Run the job again with the inputs below, and it is judged without another \
+     trigger.";
+
+/// Runs the step with one generation of the API.
+pub(crate) async fn conduct<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    runner: &mut Runner,
+    mut limits: Limits,
+    jitter: Jitter,
+) -> Report {
+    let mut builds = match &inputs.app_hash {
+        Some(hash) => {
+            let listed = list_builds(api, BUILDS_BEFORE, &mut limits).await;
+            tracing::info!("app-hash {hash}: {}", listed.named(hash));
+            Some((hash.as_str(), listed))
+        }
+        None => None,
+    };
+    if inputs.asks_for_latest_build() {
+        tracing::info!("no app-hash is given: Sofy tests the latest build, whoever uploaded it");
+    }
+    let mut run = match start::<A>(api, inputs, &mut limits, jitter).await {
+        Ok(run) => run,
+        Err(no_run) => return before_a_run(inputs, no_run.verdict(inputs.timeout)),
+    };
+    let started_at = Instant::now();
+    let group_id = run.handle.group_id.clone();
+    runner.set_outputs(&[("test-run-group-id", group_id.clone())]);
+    if let (Start::Detach(_), None) = (&inputs.start, limits.signalled()) {
+        tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
+        return Report {
+            inputs_to_attach: run.inputs_to_attach(),
+            ..run.report(inputs, detached(&run, inputs))
+        };
+    }
+    if inputs.abort_unfinished && run.origin != Origin::Adopted {
+        let state = State::unfinished(inputs.schedule.clone(), group_id.clone());
+        runner.save_state(STATE, &state.to_string());
+    }
+    tracing::info!(
+        "watching test run group {group_id} of schedule {}; see {PORTAL}",
+        inputs.schedule
+    );
+
+    let plan = Plan {
+        origin: run.origin,
+        poll_interval: inputs.poll_interval,
+        previous: &run.previous,
+    };
+    let Watched {
+        mut observation,
+        queued,
+    } = watch(api, &mut run.handle, plan, &mut limits, jitter).await;
+
+    let end = end_of_run(api, inputs, &run, &observation, &mut limits).await;
+    match end {
+        End::Over | End::Aborted(_) | End::LeftAlone(_) => runner.save_state(STATE, ""),
+        End::NotAborted(_) => {}
+    }
+    let mut warnings = Vec::new();
+    if let (Some((hash, listed)), Some(seen)) = (&mut builds, &observation.snapshot) {
+        if observation.ending == Ending::Settled && listed.is_worth_another_look(hash) {
+            *listed = list_builds(api, BUILDS_AFTER, &mut limits).await;
+        }
+        warnings = build_check::warnings(hash, listed, &seen.test_runs);
+        observation.provenance = Some(build_check::check(hash, listed, &seen.test_runs));
+    }
+    let mut verdict = judge(&observation, &inputs.policy);
+    verdict.warnings.append(&mut warnings);
+    let mut inputs_to_attach = Vec::new();
+    if end.goes_on() && run.is_known(&observation) {
+        verdict.advice = match observation.ending {
+            Ending::Deadline(_) | Ending::Refused(_) | Ending::Settled | Ending::Stuck(_) => {
+                format!("{GOES_ON} {}", verdict.advice)
+            }
+            // Their own advice is to trigger anew.
+            Ending::Cancelled(_) | Ending::LostContact { .. } => GOES_ON.to_owned(),
+        };
+        inputs_to_attach = run.inputs_to_attach();
+    }
+    let mut report = Report {
+        duration: started_at.elapsed(),
+        queued,
+        abort: end.said().to_owned(),
+        provenance: observation.provenance,
+        inputs_to_attach,
+        ..run.report(inputs, verdict)
+    };
+    if let Some(seen) = observation.snapshot {
+        report.schedule_name = seen.schedule_name;
+        report.group_status = seen.group.verbatim;
+        report.test_runs = seen.test_runs;
+    }
+    if report
+        .test_runs
+        .iter()
+        .any(|run| matches!(report.bearing(run), Bearing::Breaking | Bearing::Tolerated))
+    {
+        report.previous = previous(api, &run, &mut limits).await;
+    }
+    report
+}
+
+/// How the schedule's previous run went, as far as one or two quick calls tell.
+async fn previous<A: SofyApi>(api: &A, run: &Run, limits: &mut Limits) -> Previous {
+    let ask = async {
+        let group_id = &run.handle.group_id;
+        let listed = match &run.groups {
+            Some(groups) => groups.clone(),
+            None => match api.baseline().await? {
+                Baseline::Groups(groups) => groups,
+                Baseline::Rows(_) => Groups::default(),
+            },
+        };
+        match listed.before(group_id) {
+            Some(id) => Ok(api.rows(id).await?.list),
+            None => Ok(Vec::new()),
+        }
+    };
+    match A::GENERATION {
+        // The list before the trigger showed it, or nobody did.
+        Generation::Classic => Previous::of(&run.previous),
+        Generation::Public => match limits.within(timeout(PREVIOUS_RUN, ask)).await {
+            Ok(Ok(Ok::<_, ApiError>(rows))) => {
+                Previous::of(&rows.into_iter().map(|row| row.test_run).collect::<Vec<_>>())
+            }
+            Ok(Ok(Err(error))) => {
+                tracing::debug!("the previous run is not known: {}", error.message);
+                Previous::default()
+            }
+            Ok(Err(_)) | Err(_) => Previous::default(),
+        },
+    }
+}
+
+/// Asks for the list of builds once. What fails here says less of the run, and never ends the step.
+async fn list_builds<A: SofyApi>(api: &A, at_most: Duration, limits: &mut Limits) -> Listed {
+    match limits.within(timeout(at_most, api.builds())).await {
+        Ok(Ok(Ok(builds))) => Listed::Builds(builds),
+        Ok(Ok(Err(error))) if error.kind == Kind::Refused => Listed::Refused(error.message),
+        Ok(Ok(Err(error))) => Listed::Failed(error.message),
+        Ok(Err(_)) => Listed::Failed(format!("Sofy's list of builds took over {}", span(at_most))),
+        Err(_) => Listed::Failed("the step ended before Sofy's list of builds came".to_owned()),
+    }
+}
+
+/// Aborts what is unfinished, where that is wanted and possible.
+async fn end_of_run<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    run: &Run,
+    observation: &Observation,
+    limits: &mut Limits,
+) -> End {
+    let over = observation
+        .snapshot
+        .as_ref()
+        .is_some_and(|seen| seen.group.is_terminal());
+    match &observation.ending {
+        Ending::Settled | Ending::Stuck(_) => End::Over,
+        Ending::Deadline(_) | Ending::Cancelled(_) | Ending::LostContact { .. } if over => {
+            End::Over
+        }
+        Ending::Refused(_) => End::LeftAlone(String::new()),
+        Ending::Deadline(_) | Ending::Cancelled(_) | Ending::LostContact { .. } => {
+            let end = abort_unfinished(
+                api,
+                inputs.abort_unfinished,
+                run.origin,
+                &run.handle.group_id,
+                limits,
+            )
+            .await;
+            if !end.said().is_empty() {
+                tracing::info!("{}", end.said());
+            }
+            end
+        }
+    }
+}
+
+/// Triggers a run, or takes up the one that the inputs name.
+async fn start<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    limits: &mut Limits,
+    jitter: Jitter,
+) -> Result<Run, NoRun> {
+    match &inputs.start {
+        Start::Trigger(order) | Start::Detach(order) => {
+            let triggered = trigger(api, order, limits, jitter).await?;
+            Ok(Run::of(triggered, inputs.attempt))
+        }
+        Start::Attach {
+            group_id,
+            results_after,
+        } => Ok(Run {
+            handle: RunHandle {
+                group_id: group_id.clone(),
+                attribution: match results_after {
+                    Some(after) => {
+                        Attribution::after(group_id.clone(), after.clone(), inputs.attempt)
+                    }
+                    None => Attribution::listed_by_group(group_id.clone()),
+                },
+            },
+            origin: Origin::Attached,
+            results_after: results_after
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            previous: Vec::new(),
+            groups: None,
+        }),
+    }
+}
+
+impl Run {
+    fn of(triggered: Triggered, attempt: Option<u32>) -> Self {
+        let group_id = triggered.group_id;
+        let origin = triggered.origin;
+        match triggered.baseline {
+            Baseline::Rows(rows) => Self {
+                handle: RunHandle {
+                    attribution: Attribution::since(group_id.clone(), &rows),
+                    group_id,
+                },
+                origin,
+                results_after: ResultsAfter {
+                    newest: Newest::of(&rows),
+                    attempt,
+                }
+                .to_string(),
+                previous: previous_execution(rows),
+                groups: None,
+            },
+            Baseline::Groups(groups) => Self {
+                handle: RunHandle {
+                    attribution: Attribution::listed_by_group(group_id.clone()),
+                    group_id,
+                },
+                origin,
+                results_after: String::new(),
+                previous: Vec::new(),
+                groups: Some(groups),
+            },
+        }
+    }
+
+    /// Tells whether Sofy has ever named or shown the run: an input may name what is not there.
+    fn is_known(&self, seen: &Observation) -> bool {
+        self.origin != Origin::Attached || seen.snapshot.is_some()
+    }
+
+    /// What a later step says to take up this run.
+    fn inputs_to_attach(&self) -> Vec<(&'static str, String)> {
+        let mut inputs = vec![("test-run-group-id", self.handle.group_id.clone())];
+        if !self.results_after.is_empty() {
+            inputs.push(("results-after", self.results_after.clone()));
+        }
+        inputs
+    }
+
+    /// The report of what is known of the run itself.
+    fn report(&self, inputs: &Inputs, verdict: Verdict) -> Report {
+        Report {
+            group_id: self.handle.group_id.clone(),
+            results_after: self.results_after.clone(),
+            ..before_a_run(inputs, verdict)
+        }
+    }
+}
+
+/// The report of what the inputs say, before anything is known of a run.
+fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
+    Report {
+        schedule_id: inputs.schedule.to_string(),
+        app_hash: inputs.app_hash.clone().unwrap_or_default(),
+        attached: matches!(inputs.start, Start::Attach { .. }),
+        policy: inputs.policy.clone(),
+        ..Report::of(verdict)
+    }
+}
+
+/// The end of a step that does not wait.
+///
+/// A later step could not tell that the group was adopted, and would believe it without the proof
+/// that is asked for here.
+fn detached(run: &Run, inputs: &Inputs) -> Verdict {
+    let group_id = &run.handle.group_id;
+    match (run.origin, &inputs.app_hash) {
+        (Origin::Adopted, Some(_)) => Verdict::new(
+            Conclusion::Error,
+            format!(
+                "the answer to the trigger was lost, and nothing proves that test run group \
+                 {group_id}, which was found, is ours"
+            ),
+        )
+        .advise(
+            "Look at the group in Sofy's portal. If it is the right one, judge it with the inputs \
+             below.",
+        ),
+        (Origin::Adopted | Origin::Named | Origin::Attached, _) => Verdict::new(
+            Conclusion::Detached,
+            format!("test run group {group_id} was started; this step does not wait for it"),
+        )
+        .advise("Judge it in a later step or job, with the inputs below."),
+    }
+}
+
+impl From<ApiError> for Verdict {
+    fn from(error: ApiError) -> Self {
+        let what = match error.kind {
+            Kind::Refused => "Sofy refuses",
+            Kind::Unsent => "Sofy cannot be reached",
+            Kind::Unclear => "Sofy does not answer as it should",
+            Kind::NotListed => "Sofy does not list the test run group",
+        };
+        Self::new(
+            Conclusion::Error,
+            format!("nothing was triggered, because {what}: {}", error.message),
+        )
+        .advise(error.advice)
+    }
+}
+
+impl NoRun {
+    /// Says why there is nothing to judge.
+    fn verdict(self, timeout: Duration) -> Verdict {
+        let look = "Look at the schedule in Sofy's portal: if a run has started, stop it there or wait \
+             for it, then run the job again.";
+        match self {
+            Self::Limited { limit, sent } => {
+                let (conclusion, what) = match limit {
+                    Limit::Signal(signal) => (
+                        Conclusion::Cancelled,
+                        format!("the workflow was cancelled ({signal})"),
+                    ),
+                    Limit::Deadline => (
+                        Conclusion::TimedOut,
+                        format!("the timeout of {} was reached", span(timeout)),
+                    ),
+                };
+                match sent {
+                    Sent::No => {
+                        Verdict::new(conclusion, format!("{what} before anything was triggered"))
+                            .advise("Nothing was started. Run the job again for a result.")
+                    }
+                    Sent::Perhaps => Verdict::new(
+                        conclusion,
+                        format!("{what} while the trigger was under way; a run may have started"),
+                    )
+                    .advise(look),
+                }
+            }
+            Self::TooLate { error, pause } => Verdict::new(
+                Conclusion::TimedOut,
+                format!(
+                    "nothing was triggered: Sofy is to be asked again in {}, after the timeout \
+                     of {}; the last problem was: {}",
+                    span(pause),
+                    span(timeout),
+                    error.message
+                ),
+            )
+            .advise(
+                "Nothing was started. Raise the input timeout, or run the job again when \
+                Sofy answers.",
+            ),
+            Self::Failed(error) => error.into(),
+            Self::Ambiguous(error) => Verdict::new(
+                Conclusion::Error,
+                format!(
+                    "a run may have started, and nothing is triggered twice: {}",
+                    error.message
+                ),
+            )
+            .advise(look),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::schedule::Build;
+    use crate::tests::fixtures::{at, gate, test_run, test_runs};
+    use crate::tests::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let guid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+        [("api-key", "a-key-of-sofy"), ("schedule-id", guid)]
+            .iter()
+            .filter(|(name, _)| !pairs.iter().any(|(given, _)| given == name))
+            .chain(pairs)
+            .map(|(name, value)| match name.strip_prefix("GITHUB_") {
+                Some(_) => ((*name).to_owned(), (*value).to_owned()),
+                None => (format!("INPUT_{name}"), (*value).to_owned()),
+            })
+            .collect()
+    }
+
+    /// The report of a step, and each time that the state was saved, whether the post step would find something to do
+    /// if the step were killed then.
+    async fn step<A: SofyApi>(
+        api: &A,
+        pairs: &[(&str, &str)],
+        cancelled_after: Option<Duration>,
+    ) -> (Report, Vec<bool>) {
+        let mut env = environment(pairs);
+        let folder = tempfile::tempdir().expect("a folder");
+        let state = folder.path().join("state");
+        env.push(("GITHUB_STATE".to_owned(), state.display().to_string()));
+        let mut runner = Runner::open(&env);
+
+        let (report, _) = gate(api, &env, &mut runner, cancelled_after).await;
+
+        let saved = std::fs::read_to_string(&state).expect("the state");
+        let values = saved.lines().skip(1).step_by(3);
+        (report, values.map(|value| value.starts_with('1')).collect())
+    }
+
+    fn triggered() -> Scripted {
+        Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], None)))
+            .trigger(Ok(&["77"]), SECOND)
+            .abort(Ok("aborted"), Duration::ZERO)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_unfinished_at_an_early_end_is_aborted_and_nothing_else() {
+        let running = |api: Scripted| api.look("Running", test_runs(&["Failed", "Running"]));
+        let over = |api: Scripted| api.look("Complete", test_runs(&["Running"]));
+        let no = failure(Kind::Refused);
+        let silence = failure(Kind::Unclear);
+        let short = ("timeout", "30s");
+        for (api, pairs, cancelled, conclusion, aborts, left, why) in [
+            (
+                running(triggered()),
+                vec![],
+                Some(9),
+                Conclusion::Cancelled,
+                1,
+                &[true, false][..],
+                "cancelled",
+            ),
+            (
+                running(triggered()),
+                vec![short],
+                None,
+                Conclusion::TimedOut,
+                1,
+                &[true, false],
+                "the deadline",
+            ),
+            (
+                triggered().failures(&silence, 1),
+                vec![short],
+                None,
+                Conclusion::Error,
+                1,
+                &[true, false],
+                "lost contact at the deadline",
+            ),
+            (
+                triggered().failures(&no, 1),
+                vec![],
+                None,
+                Conclusion::Error,
+                0,
+                &[true, false],
+                "Sofy keeps saying no",
+            ),
+            (
+                over(triggered()),
+                vec![],
+                Some(9),
+                Conclusion::Cancelled,
+                0,
+                &[true, false],
+                "its group is over",
+            ),
+            (
+                running(triggered()),
+                vec![("abort-unfinished", "false")],
+                Some(9),
+                Conclusion::Cancelled,
+                0,
+                &[false],
+                "not wanted",
+            ),
+            (
+                triggered(),
+                vec![("wait", "false")],
+                Some(0),
+                Conclusion::Cancelled,
+                1,
+                &[true, false],
+                "cancelled while a detached run starts",
+            ),
+            (
+                triggered(),
+                vec![("wait", "false")],
+                None,
+                Conclusion::Detached,
+                0,
+                &[],
+                "detached",
+            ),
+        ] {
+            let cancelled = cancelled.map(|at| at * SECOND + SECOND / 2);
+
+            let (report, left_to_do) = step(&api, &pairs, cancelled).await;
+
+            assert_eq!(
+                report.verdict.conclusion, conclusion,
+                "{why}: {:?}",
+                report.verdict
+            );
+            assert_eq!(api.calls("abort").len(), aborts, "{why}");
+            assert_eq!(left_to_do, left, "{why}: for the post step");
+            assert_eq!(report.group_id, "77", "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_abort_without_an_answer_is_left_to_the_post_step_and_the_run_can_be_attached_to() {
+        let api = Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], None)))
+            .trigger(Ok(&["77"]), SECOND)
+            .look("Running", test_runs(&["Running"]))
+            .abort(Err(failure(Kind::Unclear)), Duration::ZERO);
+
+        let (report, left_to_do) = step(&api, &[], Some(9 * SECOND)).await;
+
+        assert_eq!(left_to_do, [true]);
+        assert_eq!(
+            report.inputs_to_attach,
+            [("test-run-group-id", "77".to_owned())]
+        );
+        assert!(
+            report.abort.contains("could not be aborted"),
+            "{}",
+            report.abort
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_group_is_never_aborted_and_never_left_to_the_post_step() {
+        let api = Scripted::new()
+            .baseline(Ok(groups(&[("76", None)], Some(0))))
+            .trigger(Err(failure(Kind::Unclear)), SECOND)
+            .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
+            .look("Running", test_runs(&["Running"]))
+            .abort(Ok("aborted"), Duration::ZERO);
+
+        let (report, left_to_do) = step(&api, &[], Some(60 * SECOND)).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
+        assert_eq!(api.calls("abort"), []);
+        assert_eq!(left_to_do, [false]);
+        assert_eq!(
+            report.inputs_to_attach,
+            [("test-run-group-id", "77".to_owned())]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attach_that_is_cancelled_before_its_first_look_names_its_run() {
+        let api = Scripted::new()
+            .hang(60 * SECOND)
+            .abort(Ok("aborted"), Duration::ZERO);
+
+        let (report, _) = step(&api, &[("test-run-group-id", "77")], Some(SECOND)).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
+        assert_eq!(api.calls("abort").len(), 1);
+        assert!(
+            !report.verdict.advice.contains("Nothing was started"),
+            "{:?}",
+            report.verdict
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_later_step_needs_is_told_on_the_classic_api() {
+        let ran = || rows(vec![test_run("S0", "Pixel 8", "Passed")]);
+        for (baseline, attempt, expected) in [
+            (ran(), "", "2024-05-01T10:00:00"),
+            (ran(), "2", "2024-05-01T10:00:00;attempt=2"),
+            (rows(vec![]), "1", "none;attempt=1"),
+        ] {
+            let api = Rows::new()
+                .baseline(Ok(baseline))
+                .trigger(Ok(&["77"]), SECOND)
+                .look(
+                    "Complete",
+                    vec![at("2024-05-01T11:00:00", "S0", "D", "Passed")],
+                );
+            for wait in ["false", "true"] {
+                let pairs = [
+                    ("schedule-id", "1888"),
+                    ("wait", wait),
+                    ("GITHUB_RUN_ATTEMPT", attempt),
+                ];
+
+                let (report, _) = step(&api, &pairs, None).await;
+
+                assert!(report.verdict.conclusion.is_green(), "{:?}", report.verdict);
+                assert_eq!(report.results_after, expected, "wait: {wait}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_re_run_of_the_gate_alone_is_red_and_hands_on_what_it_was_given() {
+        for (after, attempt, conclusion) in [
+            ("none;attempt=1", "1", Conclusion::Success),
+            ("none;attempt=1", "2", Conclusion::Failure),
+            ("2024-05-01T10:00:00", "2", Conclusion::Failure),
+            ("2024-05-01T10:00:00", "", Conclusion::Success),
+        ] {
+            let api = Rows::new().look(
+                "Complete",
+                vec![at("2024-05-01T11:00:00", "S0", "D", "Passed")],
+            );
+            let pairs = [
+                ("schedule-id", "1888"),
+                ("test-run-group-id", "77"),
+                ("results-after", after),
+                ("GITHUB_RUN_ATTEMPT", attempt),
+            ];
+
+            let (report, _) = step(&api, &pairs, None).await;
+
+            assert_eq!(
+                report.verdict.conclusion, conclusion,
+                "{after}, {attempt}: {:?}",
+                report.verdict
+            );
+            assert_eq!(report.results_after, after);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_said_to_have_started_only_where_that_is_certain() {
+        let listed = || Ok(groups(&[("76", None)], None));
+        let (deadline, signal) = (("timeout", "2s"), Some(2 * SECOND));
+        let no_timeout = ("timeout", "60m");
+        for (api, timeout, cancelled, conclusion, words, why) in [
+            (
+                Scripted::new().baseline(Err(failure(Kind::Unclear))),
+                deadline,
+                None,
+                Conclusion::TimedOut,
+                "asked again in",
+                "no attempt can meet the deadline",
+            ),
+            (
+                Scripted::new().slow_baseline(listed(), 60 * SECOND),
+                deadline,
+                None,
+                Conclusion::TimedOut,
+                "before anything was triggered",
+                "the deadline during the look before the trigger",
+            ),
+            (
+                Scripted::new().slow_baseline(listed(), 60 * SECOND),
+                no_timeout,
+                signal,
+                Conclusion::Cancelled,
+                "before anything was triggered",
+                "a signal during the look before the trigger",
+            ),
+            (
+                Scripted::new()
+                    .baseline(listed())
+                    .trigger(Ok(&["77"]), 60 * SECOND),
+                deadline,
+                None,
+                Conclusion::TimedOut,
+                "may have started",
+                "the deadline during the trigger",
+            ),
+            (
+                Scripted::new()
+                    .baseline(listed())
+                    .trigger(Ok(&["77"]), 60 * SECOND),
+                no_timeout,
+                signal,
+                Conclusion::Cancelled,
+                "may have started",
+                "a signal during the trigger",
+            ),
+            (
+                Scripted::new()
+                    .baseline(listed())
+                    .trigger(Err(failure(Kind::Unclear)), SECOND),
+                no_timeout,
+                None,
+                Conclusion::Error,
+                "may have started",
+                "nobody knows what became of it",
+            ),
+            (
+                Scripted::new().baseline(Err(failure(Kind::Refused))),
+                no_timeout,
+                None,
+                Conclusion::Error,
+                "nothing was triggered",
+                "Sofy said no",
+            ),
+        ] {
+            let (report, left_to_do) = step(&api, &[timeout], cancelled).await;
+
+            let verdict = &report.verdict;
+            assert_eq!(verdict.conclusion, conclusion, "{why}: {verdict:?}");
+            assert!(verdict.reason.contains(words), "{why}: {verdict:?}");
+            let perhaps = words == "may have started";
+            assert_eq!(
+                verdict.advice.contains("if a run has started"),
+                perhaps,
+                "{why}: {verdict:?}"
+            );
+            assert!(left_to_do.is_empty(), "{why}: no group is known");
+        }
+    }
+
+    fn listed(builds: &[(&str, &str)]) -> Result<Vec<Build>, ApiError> {
+        let build = |(hash, id): &(&str, &str)| Build {
+            app_hash: (*hash).into(),
+            application: "app".into(),
+            id: (*id).into(),
+            friendly_name: String::new(),
+        };
+        Ok(builds.iter().map(build).collect())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_green_gate_says_whether_the_right_build_was_tested() {
+        let ours = || listed(&[("4dde", "1.0(1)")]);
+        let another = || listed(&[("4dde", "2.0(2)"), ("b01d", "1.0(1)")]);
+        let no = || Err(failure(Kind::Refused));
+        let silence = || Err(failure(Kind::Unclear));
+        let lag = || listed(&[("b01d", "0.9(9)")]);
+        for (builds, conclusion, verified, asked, why) in [
+            (
+                vec![ours()],
+                Conclusion::Success,
+                Some(true),
+                1,
+                "proven at once",
+            ),
+            (
+                vec![lag(), ours()],
+                Conclusion::Success,
+                Some(true),
+                2,
+                "listed late",
+            ),
+            (
+                vec![silence(), ours()],
+                Conclusion::Success,
+                Some(true),
+                2,
+                "failed first",
+            ),
+            (
+                vec![lag(), another()],
+                Conclusion::Failure,
+                Some(false),
+                2,
+                "another, seen late",
+            ),
+            (
+                vec![another()],
+                Conclusion::Failure,
+                Some(false),
+                1,
+                "another",
+            ),
+            (
+                vec![no()],
+                Conclusion::Success,
+                Some(false),
+                1,
+                "may not be asked again",
+            ),
+            (
+                vec![silence()],
+                Conclusion::Success,
+                Some(false),
+                2,
+                "never answered",
+            ),
+        ] {
+            for attached in [false, true] {
+                let mut api = triggered().look("Complete", test_runs(&["Passed"]));
+                for answer in builds.clone() {
+                    api = api.builds(answer);
+                }
+                let mut pairs = vec![("app-hash", "4dde")];
+                if attached {
+                    pairs.push(("test-run-group-id", "77"));
+                }
+
+                let (report, _) = step(&api, &pairs, None).await;
+
+                assert_eq!(
+                    report.verdict.conclusion, conclusion,
+                    "{why}: {:?}",
+                    report.verdict
+                );
+                let proven = report.provenance.map(|provenance| provenance.is_verified());
+                assert_eq!(proven, verified, "{why}");
+                assert_eq!(api.calls("builds").len(), asked, "{why}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_group_is_green_only_where_its_build_is_proven() {
+        for (hash, builds, conclusion, why) in [
+            ("", vec![], Conclusion::Success, "no build was asked for"),
+            (
+                "4dde",
+                vec![("4dde", "1.0(1)")],
+                Conclusion::Success,
+                "it is proven",
+            ),
+            (
+                "4dde",
+                vec![("b01d", "9.9(9)")],
+                Conclusion::Failure,
+                "perhaps not ours",
+            ),
+        ] {
+            let api = Scripted::new()
+                .baseline(Ok(groups(&[("76", None)], Some(0))))
+                .trigger(Err(failure(Kind::Unclear)), SECOND)
+                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
+                .look("Complete", test_runs(&["Passed"]))
+                .builds(listed(&builds));
+
+            let (report, _) = step(&api, &[("app-hash", hash)], None).await;
+
+            assert_eq!(
+                report.verdict.conclusion, conclusion,
+                "{why}: {:?}",
+                report.verdict
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_adopted_group_is_handed_on_only_where_no_proof_was_asked_for() {
+        for (hash, conclusion) in [("", Conclusion::Detached), ("4dde", Conclusion::Error)] {
+            let api = Scripted::new()
+                .baseline(Ok(groups(&[("76", None)], Some(0))))
+                .trigger(Err(failure(Kind::Unclear)), SECOND)
+                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
+                .builds(listed(&[("4dde", "1.0(1)")]));
+
+            let (report, _) = step(&api, &[("wait", "false"), ("app-hash", hash)], None).await;
+
+            assert_eq!(report.verdict.conclusion, conclusion, "{hash}");
+            assert_eq!(
+                report.group_id, "77",
+                "{hash}: it can be judged in any case"
+            );
+            assert_eq!(
+                report.inputs_to_attach,
+                [("test-run-group-id", "77".to_owned())]
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_of_builds_that_hangs_costs_seconds_and_nothing_else() {
+        let api = triggered()
+            .look("Complete", test_runs(&["Passed"]))
+            .slow_builds(600 * SECOND);
+
+        let (report, _) = step(&api, &[("app-hash", "4dde")], None).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Success);
+        assert_eq!(api.calls("trigger"), [BUILDS_BEFORE]);
+        let (first, last) = (
+            api.calls("look")[0],
+            *api.calls("builds").last().expect("a call"),
+        );
+        assert!(last - first < 60 * SECOND, "{last:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_latest_build_is_named_where_sofy_is_left_to_choose() {
+        for (pairs, latest, why) in [
+            (vec![], true, "nothing is asked for"),
+            (vec![("wait", "false")], true, "nor for a run left alone"),
+            (vec![("app-hash", "4dde")], false, "a hash"),
+            (
+                vec![("test-run-group-id", "77")],
+                false,
+                "an earlier step chose",
+            ),
+        ] {
+            let api = triggered()
+                .look("Complete", test_runs(&["Passed"]))
+                .builds(listed(&[]));
+
+            let (report, _) = step(&api, &pairs, None).await;
+
+            let page = crate::report::summary::render(&report);
+            assert_eq!(page.contains("latest build"), latest, "{why}: {page}");
+            let asked = usize::from(pairs.iter().any(|(name, _)| *name == "app-hash")) * 2;
+            assert_eq!(api.calls("builds").len(), asked, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_compared_with_the_previous_run_where_that_can_be_told() {
+        let over = |list: &[(&str, Option<i64>)]| {
+            let Baseline::Groups(mut listed) = groups(list, None) else {
+                unreachable!("groups");
+            };
+            for group in &mut listed.list {
+                group.group = crate::model::test_run::Group::parse("Complete");
+            }
+            Baseline::Groups(listed)
+        };
+        for (list, status, expected, why) in [
+            (
+                over(&[("76", Some(5))]),
+                "Failed",
+                "was failing before too",
+                "the one before",
+            ),
+            (
+                over(&[("76", None), ("75", None)]),
+                "Failed",
+                "",
+                "which of them?",
+            ),
+            (over(&[("76", Some(5))]), "Passed", "", "nothing to compare"),
+        ] {
+            let api = Scripted::new()
+                .baseline(Ok(list))
+                .trigger(Ok(&["77"]), SECOND)
+                .look("Complete", test_runs(&[status]));
+
+            let (report, _) = step(&api, &[], None).await;
+
+            assert!(report.news().contains(expected), "{why}: {}", report.news());
+            assert_eq!(report.news().is_empty(), expected.is_empty(), "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_previous_run_is_asked_for_once_and_only_where_something_did_not_pass() {
+        let hour = 3600 * SECOND;
+        let passed = || Ok(test_runs(&["Passed"]));
+        for (status, answer, takes, asked, news, why) in [
+            ("Failed", passed(), Duration::ZERO, 1, true, "it answers"),
+            (
+                "Passed",
+                passed(),
+                Duration::ZERO,
+                0,
+                false,
+                "nothing to compare",
+            ),
+            (
+                "Failed",
+                Err(failure(Kind::Unclear)),
+                Duration::ZERO,
+                1,
+                false,
+                "it fails",
+            ),
+            ("Failed", passed(), hour, 1, false, "it hangs"),
+        ] {
+            for attached in [false, true] {
+                let Ok(Baseline::Groups(mut list)) =
+                    Ok::<_, ApiError>(groups(&[("76", Some(5))], None))
+                else {
+                    unreachable!("groups");
+                };
+                list.list[0].group = crate::model::test_run::Group::parse("Complete");
+                let api = Scripted::new()
+                    .baseline(Ok(Baseline::Groups(list)))
+                    .trigger(Ok(&["77"]), SECOND)
+                    .look("Complete", test_runs(&[status]))
+                    .previous_after(answer.clone(), takes);
+                let pairs = [("test-run-group-id", "77")];
+                let pairs = if attached { &pairs[..] } else { &[] };
+                let start = Instant::now();
+
+                let (report, _) = step(&api, pairs, None).await;
+
+                let conclusion = if status == "Passed" {
+                    Conclusion::Success
+                } else {
+                    Conclusion::Failure
+                };
+                assert_eq!(report.verdict.conclusion, conclusion, "{why}");
+                assert_eq!(api.calls("previous").len(), asked, "{why}");
+                let lists = usize::from(!attached) + usize::from(attached) * asked;
+                assert_eq!(api.calls("baseline").len(), lists, "{why}");
+                assert_eq!(!report.news().is_empty(), news, "{why}");
+                assert!(
+                    start.elapsed() < 30 * SECOND,
+                    "{why}: {:?}",
+                    start.elapsed()
+                );
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_classic_list_before_the_trigger_is_what_a_failure_is_compared_with() {
+        let newer = |status| at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
+        for (before, expected) in [("Passed", "is new since"), ("Failed", "failing before too")] {
+            let old = test_run("S0", "Pixel 8", before);
+            let api = Rows::new()
+                .baseline(Ok(rows(vec![old.clone()])))
+                .trigger(Ok(&["77"]), SECOND)
+                .look("Complete", vec![old, newer("Failed")]);
+
+            let (report, _) = step(&api, &[("schedule-id", "1888")], None).await;
+
+            assert_eq!(
+                report.verdict.conclusion,
+                Conclusion::Failure,
+                "{:?}",
+                report.verdict
+            );
+            assert!(report.news().contains(expected), "{}", report.news());
+            assert_eq!(api.calls("baseline").len(), 1, "no request for it");
+        }
+    }
+}

@@ -1,0 +1,861 @@
+//! When is the run over? Looks again and again until an ending.
+//!
+//! Knows time only through tokio's clock, and Sofy only through the seam.
+
+use crate::gate::attribution::Attribution;
+use std::ops::ControlFlow;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::gate::estimate::Estimate;
+use crate::gate::pace::{before_the_first_row, shortest_pause, while_settling};
+use crate::gate::settle::{History, Standing, Taken};
+use crate::gate::verdict::{Ending, Observation};
+use crate::model::schedule::Generation;
+use crate::model::schedule::Origin;
+use crate::model::test_run::{Doubt, GroupStatus, Snapshot, TestRun};
+use crate::report::progress::Progress;
+use crate::retry::{Jitter, Patience, backoff};
+use crate::sofy::{ApiError, Kind, SofyApi};
+use crate::stop::Limits;
+use crate::text::span;
+
+/// The last look, and the settling that it finds begun, may outlast the deadline by this much.
+const LAST_LOOK: Duration = Duration::from_secs(15);
+
+/// Silence of this length leaves room for an execution of somebody else's that we never saw begin.
+const BLIND: Duration = Duration::from_secs(60);
+
+/// What is known of a run before it is watched.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Plan<'run> {
+    pub(crate) origin: Origin,
+    pub(crate) poll_interval: Duration,
+    /// What the schedule's previous execution listed, where that is known.
+    pub(crate) previous: &'run [TestRun],
+}
+
+/// What the watch learnt besides the ending.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(crate) observation: Observation,
+    /// From the first look to the first sign of running; none where there was no such sign.
+    pub(crate) queued: Option<Duration>,
+}
+
+/// Looks at the run until it settles, a limit comes, or Sofy keeps saying no.
+pub(crate) async fn watch<A: SofyApi>(
+    api: &A,
+    run: &mut RunHandle,
+    plan: Plan<'_>,
+    limits: &mut Limits,
+    jitter: Jitter,
+) -> Watched {
+    let start = Instant::now();
+    let deadline = limits.deadline();
+    let mut history = History::new(A::GENERATION);
+    let mut contact = Contact::new(plan.origin);
+    let mut estimate = Estimate::after(plan.previous);
+    let mut progress = Progress::default();
+    let mut queued = None;
+    let ending = loop {
+        let began = start.elapsed();
+        if contact.silent_for(began) > BLIND && !history.has_shown_test_runs() {
+            run.attribution.distrust(Doubt::LostContact);
+        }
+        let look = tokio::select! {
+            biased;
+            name = limits.signal() => break Ending::Cancelled(name),
+            look = timeout_at(deadline + LAST_LOOK, observe(api, run)) => look,
+        };
+        let taken = Taken {
+            began,
+            ended: start.elapsed(),
+        };
+        let (pause, last) = match look {
+            Err(_) => break contact.at_the_deadline(limits),
+            Ok(Ok(snapshot)) => {
+                contact.back(taken.ended);
+                if queued.is_none() && has_begun(&snapshot) {
+                    queued = Some(taken.ended);
+                }
+                estimate.take(taken.ended, &snapshot.group.status, &snapshot.test_runs);
+                let standing = history.take(snapshot, taken);
+                let (pause, may_settle) = match standing {
+                    Standing::Settled => break Ending::Settled,
+                    Standing::Stuck(obstacle) => break Ending::Stuck(obstacle),
+                    Standing::Open => (
+                        pause(
+                            A::GENERATION,
+                            &history,
+                            &estimate,
+                            plan,
+                            taken.ended,
+                            jitter,
+                        ),
+                        false,
+                    ),
+                    Standing::Settling(settling) => (
+                        while_settling(settling.obstructed_for, plan.poll_interval)
+                            .min(settling.left)
+                            .max(shortest_pause(plan.poll_interval)),
+                        settling.obstacle.is_none(),
+                    ),
+                };
+                if let Some(line) = history
+                    .latest()
+                    .and_then(|latest| progress.line(latest, taken.ended, pause))
+                {
+                    tracing::info!("{line}");
+                }
+                let grace = if may_settle {
+                    LAST_LOOK
+                } else {
+                    Duration::ZERO
+                };
+                (pause, deadline + grace)
+            }
+            Ok(Err(error)) => match contact.failed(&error, taken, jitter) {
+                ControlFlow::Continue(pause) => {
+                    (pause.max(shortest_pause(plan.poll_interval)), deadline)
+                }
+                ControlFlow::Break(ending) => break ending,
+            },
+        };
+        let now = Instant::now();
+        if now >= last {
+            break contact.at_the_deadline(limits);
+        }
+        // Clamped, so that the last look falls on the deadline.
+        let wake = now.checked_add(pause).map_or(last, |at| {
+            if now < deadline {
+                at.min(deadline)
+            } else {
+                at.min(last)
+            }
+        });
+        tokio::select! {
+            biased;
+            name = limits.signal() => break Ending::Cancelled(name),
+            () = sleep_until(wake) => {}
+        }
+    };
+    Watched {
+        observation: Observation {
+            lost: history.lost(),
+            retried: history.retried(),
+            provenance: None,
+            origin: plan.origin,
+            snapshot: history.into_latest(),
+            ending,
+        },
+        queued,
+    }
+}
+
+/// The pause while the group is not over.
+fn pause(
+    generation: Generation,
+    history: &History,
+    estimate: &Estimate,
+    plan: Plan<'_>,
+    elapsed: Duration,
+    jitter: Jitter,
+) -> Duration {
+    let early = match generation {
+        Generation::Classic if !history.has_shown_test_runs() => {
+            before_the_first_row(elapsed, plan.poll_interval)
+        }
+        Generation::Classic | Generation::Public => None,
+    };
+    early.unwrap_or_else(|| estimate.pause(plan.poll_interval, jitter()))
+}
+
+fn has_begun(snapshot: &Snapshot) -> bool {
+    match snapshot.group.status {
+        GroupStatus::Running | GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
+        GroupStatus::Queued | GroupStatus::Other => false,
+    }
+}
+
+/// How the contact with Sofy stands.
+struct Contact {
+    origin: Origin,
+    /// Whether a look has ever been answered.
+    confirmed: bool,
+    outage: Option<Outage>,
+}
+
+/// Failed looks in a row.
+struct Outage {
+    /// When the first of them began: a look that hangs tells nothing either.
+    since: Duration,
+    failures: u32,
+    said_at: Duration,
+    /// Since when Sofy says no, where it does.
+    refused_since: Option<Duration>,
+    latest: ApiError,
+}
+
+/// Often enough to show life during an outage, seldom enough to keep the log readable.
+const OUTAGE_LINE: Duration = Duration::from_secs(3 * 60);
+
+impl Contact {
+    const fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            confirmed: false,
+            outage: None,
+        }
+    }
+
+    /// Tells for how long there was no answer.
+    fn silent_for(&self, now: Duration) -> Duration {
+        self.outage
+            .as_ref()
+            .map_or(Duration::ZERO, |outage| now.saturating_sub(outage.since))
+    }
+
+    /// Notes an answer.
+    fn back(&mut self, at: Duration) {
+        self.confirmed = true;
+        if let Some(outage) = self.outage.take() {
+            let silent_for = at.saturating_sub(outage.since);
+            tracing::info!("Sofy answers again after {}", span(silent_for));
+        }
+    }
+
+    /// Notes a failed look, and decides what it means: a pause, or the end.
+    fn failed(
+        &mut self,
+        error: &ApiError,
+        taken: Taken,
+        jitter: Jitter,
+    ) -> ControlFlow<Ending, Duration> {
+        let at = taken.ended;
+        let outage = self.outage.get_or_insert_with(|| Outage {
+            since: taken.began,
+            failures: 0,
+            said_at: at,
+            refused_since: None,
+            latest: error.clone(),
+        });
+        outage.failures += 1;
+        outage.latest = error.clone();
+        outage.refused_since = match error.kind {
+            Kind::Refused => outage.refused_since.or(Some(at)),
+            Kind::Unsent | Kind::Unclear | Kind::NotListed => None,
+        };
+        let waited = at.saturating_sub(outage.refused_since.unwrap_or(outage.since));
+        let named_by_sofy = self.confirmed || self.origin != Origin::Attached;
+        let patience = match error.kind {
+            Kind::Refused if named_by_sofy => Patience::OF_A_REFUSAL,
+            Kind::Refused => Patience::NONE,
+            Kind::NotListed if !named_by_sofy => Patience::BEFORE_A_RUN,
+            Kind::NotListed | Kind::Unsent | Kind::Unclear => Patience::ENDLESS,
+        };
+        if !patience.allows(outage.failures, waited) {
+            return ControlFlow::Break(Ending::Refused(error.clone()));
+        }
+        let pause = backoff(outage.failures, error.retry_after, jitter());
+        if outage.failures == 1 {
+            tracing::warn!("{}; looking again until the timeout", error.message);
+        } else if at.saturating_sub(outage.said_at) >= OUTAGE_LINE {
+            outage.said_at = at;
+            tracing::info!(
+                "still no answer after {}: {}",
+                span(at.saturating_sub(outage.since)),
+                error.message
+            );
+        } else {
+            tracing::debug!("{}; {} failures in a row", error.message, outage.failures);
+        }
+        ControlFlow::Continue(pause)
+    }
+
+    /// The ending when the deadline has come: without contact, it is not about the tests.
+    fn at_the_deadline(self, limits: &Limits) -> Ending {
+        match self.outage {
+            None => Ending::Deadline(limits.timeout()),
+            Some(outage) => Ending::LostContact {
+                timeout: limits.timeout(),
+                error: outage.latest,
+            },
+        }
+    }
+}
+
+/// What identifies a run after its trigger.
+#[derive(Debug)]
+pub(crate) struct RunHandle {
+    pub(crate) group_id: String,
+    pub(crate) attribution: Attribution,
+}
+
+/// Looks once at a run.
+///
+/// Asks for the group first, so that the rows are never older than its status.
+pub(crate) async fn observe<A: SofyApi>(
+    api: &A,
+    run: &mut RunHandle,
+) -> Result<Snapshot, ApiError> {
+    let group = api.group(&run.group_id).await?;
+    let rows = api.rows(&run.group_id).await?;
+    let attributed = run.attribution.attribute(&group, rows.list);
+    Ok(Snapshot {
+        schedule_name: rows.schedule_name,
+        group,
+        test_runs: attributed.test_runs,
+        ambiguous: attributed.ambiguous,
+        late: attributed.late,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::attribution::Attribution;
+    use crate::gate::settle::Obstacle;
+    use crate::model::schedule::ResultsAfter;
+    use crate::tests::fixtures::{at, limits, test_runs};
+    use crate::tests::scripted::{Classic, Public, failure, handle, unnamed};
+    use std::sync::{Arc, Mutex};
+    use tracing::field::{Field, Visit};
+    use tracing::{Event, Level, Subscriber};
+    use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
+
+    const SECOND: Duration = Duration::from_secs(1);
+    const MINUTE: Duration = Duration::from_secs(60);
+    const POLL: Duration = Duration::from_secs(15);
+
+    async fn watched<A: SofyApi>(
+        api: &A,
+        mut run: RunHandle,
+        origin: Origin,
+        timeout: Duration,
+    ) -> (Observation, Duration) {
+        let start = Instant::now();
+        let (_sender, mut limits) = limits(timeout);
+        let watched = watch(api, &mut run, plan(origin), &mut limits, || 0.0).await;
+        (watched.observation, start.elapsed())
+    }
+
+    async fn ending<A: SofyApi>(api: &A, timeout: Duration) -> (Ending, Duration) {
+        let (observation, took) = watched(api, handle(), Origin::Named, timeout).await;
+        (observation.ending, took)
+    }
+
+    const fn plan(origin: Origin) -> Plan<'static> {
+        Plan {
+            origin,
+            poll_interval: POLL,
+            previous: &[],
+        }
+    }
+
+    fn is_lost(ending: &Ending) -> bool {
+        matches!(ending, Ending::LostContact { .. })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_is_watched_to_each_ending() {
+        let rows = test_runs;
+        for (api, expected, within, why) in [
+            (
+                Public::new()
+                    .look("Queued", vec![])
+                    .look("Running", rows(&["Running"]))
+                    .look("Complete", rows(&["Passed"])),
+                Ending::Settled,
+                MINUTE,
+                "the ordinary way",
+            ),
+            (
+                Public::new().look("Complete", vec![]),
+                Ending::Settled,
+                25 * SECOND,
+                "no test runs",
+            ),
+            (
+                Public::new()
+                    .look("Complete", vec![])
+                    .look("Complete", vec![])
+                    .look("Complete", rows(&["Passed", "Failed"])),
+                Ending::Settled,
+                MINUTE,
+                "rows lag behind the group",
+            ),
+            (
+                Public::new().look("Complete", rows(&["Passed", "Running"])),
+                Ending::Stuck(Obstacle::Unfinished),
+                76 * SECOND,
+                "a row that never ends",
+            ),
+            (
+                Public::new().look("Complete", rows(&["Passed", "Odd"])),
+                Ending::Settled,
+                8 * SECOND,
+                "a status that we do not know, and that is judged",
+            ),
+            (
+                Public::new()
+                    .look("Running", rows(&["Passed", "Failed"]))
+                    .look("Complete", rows(&["Passed"])),
+                Ending::Stuck(Obstacle::Missing),
+                MINUTE,
+                "a failed row goes missing",
+            ),
+            (
+                Public::new().look("Aborted", rows(&["Passed"])),
+                Ending::Stuck(Obstacle::UnknownGroup),
+                2 * MINUTE,
+                "a group status that we do not know",
+            ),
+            (
+                Public::new().look("Running", rows(&["Running"])),
+                Ending::Deadline(60 * MINUTE),
+                60 * MINUTE,
+                "for ever",
+            ),
+            (
+                Public::new().look("Preparing", vec![]),
+                Ending::Deadline(60 * MINUTE),
+                60 * MINUTE,
+                "an unknown word and nothing to judge",
+            ),
+        ] {
+            let (ending, took) = ending(&api, 60 * MINUTE).await;
+
+            assert_eq!(ending, expected, "{why}");
+            assert!(took <= within, "{why}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_outlived_until_the_deadline() {
+        let error = failure(Kind::Unclear);
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .failures(&error, 15)
+            .look("Complete", test_runs(&["Passed"]));
+
+        let (ending_after, took) = ending(&api, 60 * MINUTE).await;
+
+        assert_eq!(ending_after, Ending::Settled);
+        assert!(took > 10 * MINUTE, "{took:?}");
+
+        let silent = Public::new().failures(&error, 1);
+        let (ending, took) = ending(&silent, 20 * MINUTE).await;
+        assert!(is_lost(&ending), "{ending:?}");
+        assert_eq!(took, 20 * MINUTE);
+        let looks = silent.calls("look");
+        let longest = looks.windows(2).map(|pair| pair[1] - pair[0]).max();
+        assert_eq!(longest, Some(MINUTE));
+    }
+
+    /// The lines of the log that people read, by level.
+    #[derive(Clone, Default)]
+    struct Lines(Arc<Mutex<Vec<(Level, String)>>>);
+
+    impl<S: Subscriber> Layer<S> for Lines {
+        fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+            struct Message(String);
+            impl Visit for Message {
+                fn record_debug(&mut self, _: &Field, value: &dyn std::fmt::Debug) {
+                    self.0 = format!("{value:?}");
+                }
+            }
+            let mut message = Message(String::new());
+            event.record(&mut message);
+            let mut lines = self.0.lock().expect("the lines");
+            lines.push((*event.metadata().level(), message.0));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_outage_is_said_when_it_begins_now_and_then_and_when_it_is_over() {
+        let lines = Lines::default();
+        let log = tracing_subscriber::registry().with(lines.clone());
+        let _listening = tracing::subscriber::set_default(log);
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .failures(&failure(Kind::Unclear), 15)
+            .look("Complete", test_runs(&["Passed"]));
+
+        let (_, took) = ending(&api, 60 * MINUTE).await;
+
+        assert!((10 * MINUTE..12 * MINUTE).contains(&took), "{took:?}");
+        let lines = lines.0.lock().expect("the lines").clone();
+        let count = |level: Level, words: &str| {
+            let said = |(at, text): &&(Level, String)| *at == level && text.contains(words);
+            lines.iter().filter(said).count()
+        };
+        assert_eq!(count(Level::WARN, ""), 1, "{lines:?}");
+        assert_eq!(count(Level::INFO, "still no answer after"), 3, "{lines:?}");
+        assert_eq!(count(Level::INFO, "answers again after"), 1, "{lines:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_change_is_said_once() {
+        let lines = Lines::default();
+        let log = tracing_subscriber::registry().with(lines.clone());
+        let _listening = tracing::subscriber::set_default(log);
+        let api = Public::new()
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Running", test_runs(&["Running"]));
+
+        _ = ending(&api, MINUTE).await;
+
+        let lines = lines.0.lock().expect("the lines").clone();
+        let said = lines.iter().filter(|(level, _)| *level == Level::INFO);
+        let said: Vec<&str> = said.map(|(_, text)| text.as_str()).collect();
+        assert_eq!(
+            said,
+            [
+                "after 0s: group Queued, 0 of 0 test runs done; next look in 15s",
+                "after 30s: group Running, 0 of 1 test run done; next look in 5s",
+            ]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_queue_is_told_from_the_run() {
+        for (api, queued, why) in [
+            (
+                Public::new()
+                    .look("Queued", vec![])
+                    .look("Queued", vec![])
+                    .look("Running", test_runs(&["Running"]))
+                    .look("Complete", test_runs(&["Passed"])),
+                Some(2 * POLL),
+                "two looks found it queued",
+            ),
+            (
+                Public::new().look("Complete", test_runs(&["Passed"])),
+                Some(Duration::ZERO),
+                "it was over at once",
+            ),
+            (Public::new().look("Queued", vec![]), None, "it never began"),
+        ] {
+            let (_sender, mut limits) = limits(10 * MINUTE);
+
+            let watched = watch(
+                &api,
+                &mut handle(),
+                plan(Origin::Named),
+                &mut limits,
+                || 0.0,
+            )
+            .await;
+
+            assert_eq!(watched.queued, queued, "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_sofy_asks_for_is_kept_and_never_outlasts_the_deadline() {
+        let mut busy = failure(Kind::Unsent);
+        busy.retry_after = Some(5 * MINUTE);
+        for (timeout, looks) in [(60 * MINUTE, vec![0, 300, 304, 307]), (MINUTE, vec![0, 60])] {
+            let api = Public::new()
+                .failures(&busy, 1)
+                .look("Complete", test_runs(&["Passed"]));
+
+            _ = ending(&api, timeout).await;
+
+            let at: Vec<u64> = api
+                .calls("look")
+                .iter()
+                .map(|at| at.as_secs_f64().round() as u64)
+                .collect();
+            assert_eq!(at[..looks.len()], looks, "{at:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_two_looks_are_closer_than_two_seconds_or_the_poll_interval() {
+        let unclear = failure(Kind::Unclear);
+        for (poll_interval, least) in [(POLL, 2 * SECOND), (SECOND, SECOND)] {
+            for api in [
+                Public::new().failures(&unclear, 1),
+                Public::new().look("Complete", vec![]),
+                Public::new().look("Complete", test_runs(&["Running"])),
+                Public::new().look("Running", test_runs(&["Running", "Passed"])),
+            ] {
+                let (_sender, mut limits) = limits(5 * MINUTE);
+                let plan = Plan {
+                    poll_interval,
+                    ..plan(Origin::Named)
+                };
+
+                _ = watch(&api, &mut handle(), plan, &mut limits, || 1.0).await;
+
+                let looks = api.calls("look");
+                // The last look is the one that falls on the deadline.
+                let before_the_last = &looks[..looks.len() - 1];
+                let shortest = before_the_last
+                    .windows(2)
+                    .map(|pair| pair[1] - pair[0])
+                    .min();
+                assert!(shortest >= Some(least), "{looks:?}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_says_no_is_asked_again_for_two_minutes_once_sofy_has_named_the_run() {
+        let no = failure(Kind::Refused);
+        let unlisted = failure(Kind::NotListed);
+        let running = || Public::new().look("Running", test_runs(&["Running"]));
+        for (api, origin, at_least, at_most, why) in [
+            (
+                Public::new().failures(&no, 1),
+                Origin::Named,
+                2 * MINUTE,
+                4 * MINUTE,
+                "triggered",
+            ),
+            (
+                Public::new().failures(&no, 1),
+                Origin::Adopted,
+                2 * MINUTE,
+                4 * MINUTE,
+                "adopted",
+            ),
+            (
+                Public::new().failures(&no, 1),
+                Origin::Attached,
+                Duration::ZERO,
+                SECOND,
+                "a key that never worked",
+            ),
+            (
+                running().failures(&no, 1),
+                Origin::Attached,
+                2 * MINUTE,
+                4 * MINUTE,
+                "an answer has confirmed it",
+            ),
+            (
+                Public::new().failures(&unlisted, 1),
+                Origin::Attached,
+                15 * SECOND,
+                MINUTE,
+                "a wrong ID",
+            ),
+        ] {
+            let (observation, took) = watched(&api, handle(), origin, 60 * MINUTE).await;
+
+            assert!(matches!(observation.ending, Ending::Refused(_)), "{why}");
+            assert!((at_least..at_most).contains(&took), "{why}: {took:?}");
+        }
+        let back = running()
+            .failures(&no, 6)
+            .look("Complete", test_runs(&["Passed"]));
+        assert_eq!(
+            ending(&back, 60 * MINUTE).await.0,
+            Ending::Settled,
+            "a gateway's bad minute"
+        );
+        let listed = Public::new()
+            .failures(&unlisted, 9)
+            .look("Complete", test_runs(&["Passed"]));
+        assert_eq!(
+            ending(&listed, 60 * MINUTE).await.0,
+            Ending::Settled,
+            "a list that lags"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_look_falls_on_the_deadline_and_counts() {
+        let api = Public::new()
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Queued", vec![])
+            .look("Complete", test_runs(&["Passed"]));
+
+        let (ending_of_late, took) = ending(&api, MINUTE).await;
+
+        assert_eq!(
+            ending_of_late,
+            Ending::Settled,
+            "settling may outlast the deadline"
+        );
+        assert_eq!(took, 67 * SECOND);
+
+        let unfinished = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .look("Complete", test_runs(&["Running"]));
+        let (ending_of_unfinished, took) = ending(&unfinished, 15 * SECOND).await;
+        assert_eq!(ending_of_unfinished, Ending::Deadline(15 * SECOND));
+        assert_eq!(
+            took,
+            15 * SECOND,
+            "what is unfinished at the deadline stays so"
+        );
+
+        let growing = (1..40).fold(Public::new(), |api, rows| {
+            api.look("Complete", test_runs(&vec!["Passed"; rows]))
+        });
+        let (ending, took) = ending(&growing, 15 * SECOND).await;
+        assert!(took <= 30 * SECOND, "{took:?}");
+        assert_ne!(ending, Ending::Settled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_hangs_over_the_deadline_is_given_up() {
+        let api = Public::new()
+            .look("Running", test_runs(&["Running"]))
+            .hang(60 * MINUTE);
+
+        let (ending, took) = ending(&api, MINUTE).await;
+
+        assert_eq!(ending, Ending::Deadline(MINUTE));
+        assert_eq!(took, MINUTE + LAST_LOOK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_ends_the_watch_at_once() {
+        for api in [
+            Public::new().look("Running", test_runs(&["Running"])),
+            Public::new().hang(MINUTE),
+            Public::new().failures(&failure(Kind::Unclear), 1),
+        ] {
+            let (sender, mut limits) = limits(60 * MINUTE);
+            let start = Instant::now();
+            let mut run = handle();
+            let watching = watch(&api, &mut run, plan(Origin::Named), &mut limits, || 0.0);
+            let signalling = async {
+                tokio::time::sleep(5 * SECOND).await;
+                sender.send(Some("SIGTERM")).expect("a receiver");
+            };
+
+            let (watched, ()) = tokio::join!(watching, signalling);
+
+            assert_eq!(watched.observation.ending, Ending::Cancelled("SIGTERM"));
+            assert_eq!(start.elapsed(), 5 * SECOND);
+        }
+    }
+
+    const YESTERDAY: &str = "2024-04-30T10:00:00";
+    const TODAY: &str = "2024-05-01T10:00:00";
+
+    fn triggered_after(time: &str) -> RunHandle {
+        RunHandle {
+            attribution: Attribution::since(
+                "77".into(),
+                &[unnamed(at(time, "S0", "Pixel 8", "Passed"))],
+            ),
+            ..handle()
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_row_of_the_classic_api_is_looked_for_often_for_half_a_minute() {
+        let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
+        let api = Classic::new().look("Queued", old());
+
+        let (_, _) = watched(&api, triggered_after(YESTERDAY), Origin::Named, 2 * MINUTE).await;
+
+        let looks = api.calls("look");
+        let early = looks.iter().filter(|at| **at < 30 * SECOND).count();
+        assert_eq!(early, 15, "{looks:?}");
+        assert_eq!(looks.len() - early, 7, "then at the usual pace: {looks:?}");
+
+        let seen = Classic::new().look("Running", vec![at(TODAY, "S0", "Pixel 8", "Running")]);
+        let (_, _) = watched(&seen, triggered_after(YESTERDAY), Origin::Named, MINUTE).await;
+        let looks = seen.calls("look").len();
+        assert!(
+            looks < early,
+            "no hurry once a row of ours is seen: {looks}"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_first_seen_after_a_silence_are_doubted_on_the_classic_api() {
+        let ours = |status| vec![at(TODAY, "S0", "Pixel 8", status)];
+        let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
+        for (failures, takes, seen_before, doubted, why) in [
+            (9, SECOND, false, true, "minutes of silence"),
+            (3, SECOND, false, false, "some seconds of silence"),
+            (
+                2,
+                30 * SECOND,
+                false,
+                true,
+                "looks that hang are silence too",
+            ),
+            (
+                1,
+                58 * SECOND,
+                false,
+                false,
+                "a minute, with the pause of two seconds after the look",
+            ),
+            (9, SECOND, true, false, "our rows were known before it"),
+        ] {
+            let first = if seen_before { ours("Running") } else { old() };
+            let api = (0..failures)
+                .fold(Classic::new().look("Running", first), |api, _| {
+                    api.hang(takes)
+                })
+                .look("Complete", ours("Passed"));
+
+            let (observation, _) =
+                watched(&api, triggered_after(YESTERDAY), Origin::Named, 60 * MINUTE).await;
+
+            let doubt = observation.snapshot.and_then(|seen| seen.ambiguous);
+            assert_eq!(
+                doubt.map(|ambiguous| ambiguous.doubt),
+                doubted.then_some(Doubt::LostContact),
+                "{why}"
+            );
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_of_an_earlier_attempt_that_is_over_at_the_first_look_proves_nothing() {
+        for (after, first, expected, why) in [
+            (
+                "none;attempt=1",
+                "Complete",
+                Ending::Stuck(Obstacle::Ambiguous),
+                "an earlier attempt",
+            ),
+            (
+                YESTERDAY,
+                "Complete",
+                Ending::Stuck(Obstacle::Ambiguous),
+                "a bare time in a re-run",
+            ),
+            (
+                "none;attempt=2",
+                "Complete",
+                Ending::Settled,
+                "this very attempt",
+            ),
+            (
+                "none;attempt=1",
+                "Running",
+                Ending::Settled,
+                "the group still runs",
+            ),
+        ] {
+            let rows = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
+            let api = Classic::new().look(first, rows()).look("Complete", rows());
+            let after = ResultsAfter::parse(after).expect("what a step wrote");
+            let run = RunHandle {
+                attribution: Attribution::after("77".into(), after, Some(2)),
+                ..handle()
+            };
+
+            let (observation, _) = watched(&api, run, Origin::Attached, 60 * MINUTE).await;
+
+            assert_eq!(observation.ending, expected, "{why}");
+        }
+    }
+}

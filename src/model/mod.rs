@@ -1,0 +1,7 @@
+//! What do the layers talk about? Plain data without I/O.
+
+pub(crate) mod previous;
+pub(crate) mod report;
+pub(crate) mod schedule;
+pub(crate) mod test_run;
+pub(crate) mod verdict;

@@ -1,0 +1,442 @@
+//! What did Sofy show us? Test runs, their statuses, and the group's.
+//!
+//! Plain data; must not know which API generation it came from, nor what counts as success.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::str::FromStr as _;
+
+use jiff::civil::DateTime;
+
+/// One scenario on one device against one build: a row of the report.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TestRun {
+    pub(crate) scenario: String,
+    pub(crate) device: String,
+    pub(crate) build: String,
+    pub(crate) status: TestStatus,
+    pub(crate) scheduled_at: ScheduledAt,
+}
+
+impl TestRun {
+    /// The place that this row fills in Sofy's list.
+    pub(crate) fn slot(&self) -> Slot<'_> {
+        Slot {
+            scenario: &self.scenario,
+            device: &self.device,
+            scheduled_at: &self.scheduled_at,
+        }
+    }
+}
+
+/// A scenario on a device at a time: what stays the same while a test run goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Slot<'row> {
+    pub(crate) scenario: &'row str,
+    pub(crate) device: &'row str,
+    pub(crate) scheduled_at: &'row ScheduledAt,
+}
+
+/// A slot that outlives the list it was found in.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct OwnedSlot {
+    pub(crate) scenario: String,
+    pub(crate) device: String,
+    pub(crate) scheduled_at: ScheduledAt,
+}
+
+impl OwnedSlot {
+    /// Keeps a slot.
+    pub(crate) fn of(slot: Slot<'_>) -> Self {
+        Self {
+            scenario: slot.scenario.to_owned(),
+            device: slot.device.to_owned(),
+            scheduled_at: slot.scheduled_at.clone(),
+        }
+    }
+
+    /// Compares as the slots of a list do.
+    pub(crate) fn as_slot(&self) -> Slot<'_> {
+        Slot {
+            scenario: &self.scenario,
+            device: &self.device,
+            scheduled_at: &self.scheduled_at,
+        }
+    }
+}
+
+/// When Sofy scheduled a test run: its text, and the time in it where there is one.
+///
+/// Two of them are the same where their times are, whatever the spelling. The classic API gives no
+/// time zone, so that times are compared with each other and never with a clock.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ScheduledAt {
+    text: String,
+    time: Option<DateTime>,
+}
+
+impl ScheduledAt {
+    /// Reads Sofy's text. A time with a zone is taken to UTC; one without stands as it is.
+    pub(crate) fn parse(text: &str) -> Self {
+        let time = jiff::Timestamp::from_str(text)
+            .map(|at| jiff::tz::Offset::UTC.to_datetime(at))
+            .or_else(|_| DateTime::from_str(text))
+            .ok();
+        Self {
+            text: text.to_owned(),
+            time,
+        }
+    }
+
+    /// Sofy's own spelling.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The time; none where the text is not one.
+    pub(crate) const fn time(&self) -> Option<DateTime> {
+        self.time
+    }
+
+    fn key(&self) -> (Option<DateTime>, &str) {
+        match self.time {
+            Some(_) => (self.time, ""),
+            None => (None, &self.text),
+        }
+    }
+}
+
+impl PartialEq for ScheduledAt {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for ScheduledAt {}
+
+impl PartialOrd for ScheduledAt {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for ScheduledAt {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+/// Where a test run stands now: an open set, since it is Sofy's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum TestStatus {
+    Failed,
+    Incomplete,
+    NotExecuted,
+    Stopped,
+    /// A status that Sofy's documentation does not list, as Sofy spelled it.
+    Other(String),
+    Running,
+    Passed,
+}
+
+impl TestStatus {
+    /// Reads Sofy's spelling; case, spaces and hyphens do not matter.
+    pub(crate) fn parse(text: &str) -> Self {
+        match folded(text).as_str() {
+            "passed" => Self::Passed,
+            "failed" => Self::Failed,
+            "incomplete" => Self::Incomplete,
+            "notexecuted" => Self::NotExecuted,
+            "stopped" | "runstopped" => Self::Stopped,
+            "running" => Self::Running,
+            _ => Self::Other(text.to_owned()),
+        }
+    }
+
+    /// Tells whether the status is one that is known not to change any more.
+    pub(crate) const fn is_final(&self) -> bool {
+        match self {
+            Self::Passed | Self::Failed | Self::Incomplete | Self::NotExecuted | Self::Stopped => {
+                true
+            }
+            Self::Running | Self::Other(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for TestStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Passed => "Passed",
+            Self::Failed => "Failed",
+            Self::Incomplete => "Incomplete",
+            Self::NotExecuted => "Not Executed",
+            Self::Stopped => "Stopped",
+            Self::Running => "Running",
+            Self::Other(text) => text,
+        })
+    }
+}
+
+/// The status of the test run group as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum GroupStatus {
+    Queued,
+    Running,
+    Complete,
+    CompleteWithErrors,
+    /// A status that Sofy's documentation does not list.
+    Other,
+}
+
+/// The group's status, with Sofy's own spelling of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) status: GroupStatus,
+    pub(crate) verbatim: String,
+}
+
+impl Group {
+    /// Reads Sofy's spelling; case, spaces and hyphens do not matter.
+    pub(crate) fn parse(text: &str) -> Self {
+        let status = match folded(text).as_str() {
+            "queued" => GroupStatus::Queued,
+            "running" => GroupStatus::Running,
+            "complete" => GroupStatus::Complete,
+            "completewitherrors" => GroupStatus::CompleteWithErrors,
+            _ => GroupStatus::Other,
+        };
+        Self {
+            status,
+            verbatim: text.to_owned(),
+        }
+    }
+
+    /// Tells whether the group's status will not change any more.
+    pub(crate) const fn is_terminal(&self) -> bool {
+        match self.status {
+            GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
+            GroupStatus::Queued | GroupStatus::Running | GroupStatus::Other => false,
+        }
+    }
+}
+
+/// Tells whether a text can be the ID of a group: it becomes part of addresses and outputs.
+///
+/// Zero is what a programme says that has no ID.
+pub(crate) fn is_group_id(text: &str) -> bool {
+    text.len() <= LONGEST_GROUP_ID
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+        && text.chars().any(|c| !matches!(c, '0' | '-' | '_'))
+}
+
+/// Twice as long as a GUID, and short enough for any address.
+const LONGEST_GROUP_ID: usize = 72;
+
+/// A listed test run, with the group that it names.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    pub(crate) group_id: Option<String>,
+    pub(crate) test_run: TestRun,
+}
+
+/// What one look at our run showed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// The schedule's name as people know it; empty where Sofy gave none.
+    pub(crate) schedule_name: String,
+    pub(crate) group: Group,
+    pub(crate) test_runs: Vec<TestRun>,
+    /// Rows that cannot be told from another execution's. They are never judged.
+    pub(crate) ambiguous: Option<Ambiguous>,
+    /// The statuses of those whose time came into the list after our first rows: perhaps a later execution's,
+    /// which nothing else tells on the classic API. They may speak against a run, and never for it.
+    pub(crate) late: Vec<TestStatus>,
+}
+
+/// How many rows cannot be attributed, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous {
+    pub(crate) rows: usize,
+    pub(crate) doubt: Doubt,
+}
+
+/// Why a row cannot be attributed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doubt {
+    /// It may be an earlier execution's.
+    EarlierExecution,
+    /// A row that was ours is no longer listed; a later execution may have taken its place.
+    LaterExecution,
+    /// It came up after Sofy had been silent for a while, when anybody may have triggered.
+    LostContact,
+    /// The group was over before this attempt of the workflow run began.
+    EarlierAttempt,
+    /// It stands in our group's own list and names another group.
+    OtherGroup,
+}
+
+impl Snapshot {
+    /// Tells whether every test run that is ours has a final status.
+    pub(crate) fn all_final(&self) -> bool {
+        self.test_runs.iter().all(|run| run.status.is_final())
+    }
+}
+
+/// How many test runs stand where; derived, never stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) passed: usize,
+    pub(crate) failed: usize,
+    pub(crate) incomplete: usize,
+    pub(crate) not_executed: usize,
+    pub(crate) stopped: usize,
+    /// Running and unknown statuses, so that the counts add up.
+    pub(crate) other: usize,
+}
+
+impl Tally {
+    /// Counts the test runs by status.
+    pub(crate) fn of(test_runs: &[TestRun]) -> Self {
+        let mut tally = Self::default();
+        for run in test_runs {
+            *match run.status {
+                TestStatus::Passed => &mut tally.passed,
+                TestStatus::Failed => &mut tally.failed,
+                TestStatus::Incomplete => &mut tally.incomplete,
+                TestStatus::NotExecuted => &mut tally.not_executed,
+                TestStatus::Stopped => &mut tally.stopped,
+                TestStatus::Running | TestStatus::Other(_) => &mut tally.other,
+            } += 1;
+        }
+        tally
+    }
+
+    /// Adds the counts up.
+    pub(crate) const fn total(&self) -> usize {
+        self.passed + self.failed + self.incomplete + self.not_executed + self.stopped + self.other
+    }
+}
+
+/// Folds away what is not stable in Sofy's spelling.
+fn folded(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '_'))
+        .flat_map(char::to_lowercase)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_are_read_whatever_their_case_and_spacing() {
+        for (text, expected, why) in [
+            ("Passed", TestStatus::Passed, "as documented"),
+            (
+                " passed ",
+                TestStatus::Passed,
+                "case and spaces are not stable",
+            ),
+            ("NotExecuted", TestStatus::NotExecuted, "without the space"),
+            (
+                "not-executed",
+                TestStatus::NotExecuted,
+                "as the input spells it",
+            ),
+            (
+                "Run Stopped",
+                TestStatus::Stopped,
+                "the public API's sample row",
+            ),
+            (
+                "Pass",
+                TestStatus::Other("Pass".into()),
+                "not in the list: never guessed",
+            ),
+            (
+                "",
+                TestStatus::Other(String::new()),
+                "no status is not a pass",
+            ),
+        ] {
+            assert_eq!(TestStatus::parse(text), expected, "{text:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn times_are_compared_and_not_their_spelling() {
+        for (one, other, expected, why) in [
+            (
+                "2022-10-07T20:39:26.02",
+                "2022-10-07T20:39:26.020",
+                Ordering::Equal,
+                "digits",
+            ),
+            (
+                "2022-10-07T20:39:26.02",
+                "2022-10-07T20:39:26.1",
+                Ordering::Less,
+                "no text",
+            ),
+            (
+                "2023-10-24T06:14:39Z",
+                "2023-10-24T08:14:39+03:00",
+                Ordering::Greater,
+                "zones",
+            ),
+            ("soon", "soon", Ordering::Equal, "no time at all"),
+            (
+                "",
+                "2022-10-07T20:39:26.02",
+                Ordering::Less,
+                "no text at all",
+            ),
+        ] {
+            let compared = ScheduledAt::parse(one).cmp(&ScheduledAt::parse(other));
+
+            assert_eq!(compared, expected, "{one}, {other}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_group_id_is_a_name_that_fits_an_address() {
+        for (text, expected, why) in [
+            ("70001", true, "a number"),
+            ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", true, "a GUID"),
+            ("0", false, "no ID"),
+            (
+                "00000000-0000-0000-0000-000000000000",
+                false,
+                "no ID either",
+            ),
+            ("", false, "nothing"),
+            ("1/../2", false, "another address"),
+            ("7 7", false, "two words"),
+        ] {
+            assert_eq!(is_group_id(text), expected, "{text:?}: {why}");
+        }
+    }
+
+    #[test]
+    fn only_the_two_documented_group_statuses_are_terminal() {
+        for (text, terminal, why) in [
+            ("Complete", true, "as documented"),
+            ("COMPLETE WITH ERRORS", true, "case is not stable"),
+            ("CompleteWithErrors", true, "spacing is not stable"),
+            ("Completed", false, "a word we do not know is not a success"),
+            ("Running", false, "in progress"),
+            ("Queued", false, "waiting for devices"),
+            ("", false, "no word at all"),
+        ] {
+            assert_eq!(
+                Group::parse(text).is_terminal(),
+                terminal,
+                "{text:?}: {why}"
+            );
+        }
+    }
+}

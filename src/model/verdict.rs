@@ -1,0 +1,120 @@
+//! How does a step end? The conclusion, its reason, and what a status means for it.
+//!
+//! Plain data; how a verdict is reached is `gate::verdict`'s to know.
+
+use std::collections::BTreeSet;
+
+use super::test_run::TestStatus;
+
+/// The final word, in GitHub's vocabulary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Conclusion {
+    Success,
+    Failure,
+    TimedOut,
+    Cancelled,
+    Error,
+    Detached,
+}
+
+impl Conclusion {
+    /// Spells the conclusion as the output of that name does.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+            Self::Error => "error",
+            Self::Detached => "detached",
+        }
+    }
+
+    /// The exit status of the step.
+    pub(crate) const fn exit_status(self) -> u8 {
+        match self {
+            Self::Success | Self::Detached => 0,
+            Self::Failure => 1,
+            Self::Error => 2,
+            Self::TimedOut => 3,
+            Self::Cancelled => 130,
+        }
+    }
+
+    /// Tells whether the step stays green.
+    pub(crate) const fn is_green(self) -> bool {
+        self.exit_status() == 0
+    }
+}
+
+/// A conclusion and the sentence that justifies it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) conclusion: Conclusion,
+    /// One line without a period at its end.
+    pub(crate) reason: String,
+    /// What the user does next; empty where nothing is to be done.
+    pub(crate) advice: String,
+    /// What is odd about the run though it decides nothing, a sentence each.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Verdict {
+    /// States a verdict without advice or warnings.
+    pub(crate) fn new(conclusion: Conclusion, reason: impl Into<String>) -> Self {
+        Self {
+            conclusion,
+            reason: reason.into(),
+            advice: String::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Says what the user does next.
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice = advice.into();
+        self
+    }
+}
+
+/// Which final statuses do not fail the step; by default none. What is tolerated is listed, and not what fails, so that
+/// a status that somebody forgets fails.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Policy {
+    pub(crate) tolerated: BTreeSet<TestStatus>,
+}
+
+/// What a status means for the gate; what matters most comes first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Bearing {
+    /// It fails the step.
+    Breaking,
+    /// It is not known yet, and fails the step if it stays so.
+    Unfinished,
+    /// It did not pass, and `fail-on` does not list it.
+    Tolerated,
+    Passed,
+}
+
+impl Policy {
+    /// Tells what a status means for the gate.
+    pub(crate) fn bearing(&self, status: &TestStatus) -> Bearing {
+        match status {
+            TestStatus::Passed => Bearing::Passed,
+            TestStatus::Running => Bearing::Unfinished,
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped
+                if self.tolerated.contains(status) =>
+            {
+                Bearing::Tolerated
+            }
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped
+            | TestStatus::Other(_) => Bearing::Breaking,
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What can be asked of Sofy? One trait, which both generations of its API fulfil.
+
+use jiff::Timestamp;
+
+use super::error::ApiError;
+use crate::model::schedule::{Build, Generation, Order};
+use crate::model::test_run::{Group, Row};
+
+/// One generation of Sofy's API, for one schedule.
+pub(crate) trait SofyApi {
+    /// Which one it is.
+    const GENERATION: Generation;
+
+    /// Reads what the schedule shows before a trigger, which also checks key and schedule.
+    async fn baseline(&self) -> Result<Baseline, ApiError>;
+
+    /// Triggers, once, and gives the IDs of the groups that the answer names.
+    ///
+    /// An error of kind [`Kind::Unclear`](super::Kind::Unclear) means that a run may have started.
+    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError>;
+
+    /// Asks for the status of a group.
+    async fn group(&self, group_id: &str) -> Result<Group, ApiError>;
+
+    /// Asks for the rows that may be those of a group.
+    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError>;
+
+    /// Lists the builds that were uploaded.
+    async fn builds(&self) -> Result<Vec<Build>, ApiError>;
+
+    /// Asks Sofy to stop this one group; gives Sofy's answer.
+    ///
+    /// An answer that nothing was aborted is an error: the run may be over, or may go on.
+    async fn abort(&self, group_id: &str) -> Result<String, ApiError>;
+}
+
+/// What a schedule shows before a trigger.
+#[derive(Clone, Debug)]
+pub(crate) enum Baseline {
+    /// The rows of earlier executions (classic API).
+    Rows(Vec<Row>),
+    /// The groups of earlier executions (public API).
+    Groups(Groups),
+}
+
+impl Baseline {
+    /// Tells whether it shows no earlier execution.
+    pub(crate) const fn is_empty(&self) -> bool {
+        match self {
+            Self::Rows(rows) => rows.is_empty(),
+            Self::Groups(groups) => groups.list.is_empty(),
+        }
+    }
+
+    /// Tells whether it shows this group.
+    pub(crate) fn names(&self, group_id: &str) -> bool {
+        match self {
+            Self::Rows(rows) => rows
+                .iter()
+                .any(|row| row.group_id.as_deref() == Some(group_id)),
+            Self::Groups(groups) => groups.list.iter().any(|group| group.id == group_id),
+        }
+    }
+}
+
+/// The test run groups of a schedule.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Groups {
+    pub(crate) list: Vec<ListedGroup>,
+    /// What Sofy's clock said when it answered.
+    pub(crate) answered_at: Option<Timestamp>,
+}
+
+impl Groups {
+    /// Finds the group that was over last before this one; none where that cannot be told.
+    pub(crate) fn before(&self, group_id: &str) -> Option<&str> {
+        let limit = match self.list.iter().find(|group| group.id == group_id) {
+            Some(ours) => Some(ours.executed_at?),
+            None => None,
+        };
+        let mut earlier: Vec<&ListedGroup> = self
+            .list
+            .iter()
+            .filter(|group| group.id != group_id && group.group.is_terminal())
+            .collect();
+        if limit.is_none() && earlier.len() == 1 {
+            return Some(&earlier[0].id);
+        }
+        if earlier.iter().any(|group| group.executed_at.is_none()) {
+            return None;
+        }
+        earlier.retain(|group| limit.is_none() || group.executed_at < limit);
+        earlier.sort_by_key(|group| std::cmp::Reverse(group.executed_at));
+        match earlier[..] {
+            [first, second, ..] if first.executed_at == second.executed_at => None,
+            [first, ..] => Some(&first.id),
+            [] => None,
+        }
+    }
+}
+
+/// One entry of the list of groups.
+#[derive(Clone, Debug)]
+pub(crate) struct ListedGroup {
+    pub(crate) id: String,
+    pub(crate) group: Group,
+    /// Where Sofy gave a time with its zone.
+    pub(crate) executed_at: Option<Timestamp>,
+}
+
+/// The rows of one answer.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rows {
+    /// Empty where Sofy gave none.
+    pub(crate) schedule_name: String,
+    pub(crate) list: Vec<Row>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::scripted::groups;
+
+    #[test]
+    fn the_previous_group_is_named_only_where_it_can_be_told() {
+        for (list, ours, expected, why) in [
+            (&[][..], "9", None, "there is none"),
+            (&[("7", None)], "9", Some("7"), "the only one"),
+            (
+                &[("7", Some(1)), ("8", Some(2))],
+                "9",
+                Some("8"),
+                "the newest",
+            ),
+            (
+                &[("8", Some(2)), ("7", Some(1))],
+                "9",
+                Some("8"),
+                "in any order",
+            ),
+            (&[("7", Some(1)), ("8", None)], "9", None, "one has no time"),
+            (&[("7", Some(1)), ("8", Some(1))], "9", None, "at one time"),
+            (
+                &[("9", Some(3)), ("7", Some(1))],
+                "9",
+                Some("7"),
+                "never ours",
+            ),
+            (
+                &[("9", Some(2)), ("8", Some(3)), ("7", Some(1))],
+                "9",
+                Some("7"),
+                "nor a later one",
+            ),
+            (
+                &[("9", None), ("7", Some(1))],
+                "9",
+                None,
+                "ours has no time",
+            ),
+        ] {
+            let Baseline::Groups(mut groups) = groups(list, None) else {
+                unreachable!("groups");
+            };
+            for group in &mut groups.list {
+                group.group = Group::parse("Complete");
+            }
+
+            assert_eq!(groups.before(ours), expected, "{why}");
+        }
+        let Baseline::Groups(running) = groups(&[("7", Some(1))], None) else {
+            unreachable!("groups");
+        };
+        assert_eq!(running.before("9"), None, "it is not over");
+    }
+}

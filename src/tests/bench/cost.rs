@@ -1,0 +1,162 @@
+//! Does the cost of a look and of a report grow in step with the rows?
+//!
+//! `cargo bench --bench cost` makes answers of Sofy's from a hundred to a hundred thousand rows, and times
+//! each step from their text to the reports. Where cost grows in step with the rows, the time a row
+//! stays the same. The steps below are the one place that knows the crate's modules.
+
+use std::time::Duration;
+
+use super::frame::{self, Step, timed};
+use crate::gate::attribution::Attribution;
+use crate::gate::estimate::Estimate;
+use crate::gate::settle::{History, Taken};
+use crate::gate::verdict::{self, Ending, Observation};
+use crate::model::report::Report;
+use crate::model::schedule::{Generation, Origin};
+use crate::model::test_run::{Group, GroupStatus, Row, ScheduledAt, Snapshot, TestRun, TestStatus};
+use crate::model::verdict::Policy;
+use crate::report::{junit, outputs, summary};
+use crate::sofy::json;
+const YESTERDAY: &str = "2022-10-07T20:39:26.02";
+const TODAY: &str = "2022-10-08T09:00:00";
+
+const STEPS: [(&str, Step); 8] = [
+    ("parse", |count| {
+        let answer = frame::answer(count, TODAY);
+        Box::new(move || timed(|| parse(&answer)))
+    }),
+    ("attribute", |count| {
+        let earlier = rows(count, YESTERDAY);
+        let listed = [rows(count, YESTERDAY), rows(count, TODAY)].concat();
+        Box::new(move || {
+            let mut attribution = Attribution::since("77".to_owned(), &earlier);
+            let listed = listed.clone();
+            timed(|| attribution.attribute(&Group::parse("Running"), listed))
+        })
+    }),
+    ("settle", |count| {
+        let mut history = History::new(Generation::Public);
+        let seen = observation(count).snapshot;
+        let mut at = Duration::ZERO;
+        Box::new(move || {
+            at += Duration::from_secs(4);
+            let taken = Taken {
+                began: at,
+                ended: at,
+            };
+            let seen = seen.clone();
+            timed(|| seen.map(|seen| history.take(seen, taken)))
+        })
+    }),
+    ("estimate", |count| {
+        let test_runs = test_runs(count);
+        let mut estimate = Estimate::default();
+        let mut at = Duration::ZERO;
+        Box::new(move || {
+            at += Duration::from_secs(15);
+            timed(|| estimate.take(at, &GroupStatus::Running, &test_runs))
+        })
+    }),
+    ("judge", |count| {
+        let seen = observation(count);
+        let policy = policy();
+        Box::new(move || timed(|| verdict::judge(&seen, &policy)))
+    }),
+    ("render the summary", |count| {
+        let report = report(count);
+        Box::new(move || timed(|| summary::render(&report)))
+    }),
+    ("render the outputs", |count| {
+        let report = report(count);
+        Box::new(move || timed(|| (outputs::pairs(&report), outputs::json(&report))))
+    }),
+    ("render JUnit XML", |count| {
+        let report = report(count);
+        Box::new(move || timed(|| junit::render(&report)))
+    }),
+];
+
+/// Times each step from the text of an answer to the reports.
+pub fn cost() {
+    frame::print(&STEPS);
+}
+
+/// Reads an answer as `sofy/` does, whose own row is private to it.
+fn parse(answer: &str) -> Vec<WireTestRun> {
+    json::list(answer).unwrap_or_default()
+}
+
+#[derive(Default, serde::Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct WireTestRun {
+    #[serde(deserialize_with = "json::text")]
+    test_run_group_id: String,
+    #[serde(deserialize_with = "json::text")]
+    scenario_name: String,
+    #[serde(deserialize_with = "json::text")]
+    scheduled_at: String,
+    #[serde(deserialize_with = "json::text")]
+    build: String,
+    #[serde(deserialize_with = "json::text")]
+    device: String,
+    #[serde(deserialize_with = "json::text")]
+    status: String,
+}
+
+fn rows(count: usize, scheduled_at: &str) -> Vec<Row> {
+    parse(&frame::answer(count, scheduled_at))
+        .into_iter()
+        .map(|wire| Row {
+            group_id: json::group_name(wire.test_run_group_id),
+            test_run: TestRun {
+                scenario: wire.scenario_name,
+                device: wire.device,
+                build: wire.build,
+                status: TestStatus::parse(&wire.status),
+                scheduled_at: ScheduledAt::parse(&wire.scheduled_at),
+            },
+        })
+        .collect()
+}
+
+fn test_runs(count: usize) -> Vec<TestRun> {
+    rows(count, TODAY)
+        .into_iter()
+        .map(|row| row.test_run)
+        .collect()
+}
+
+fn observation(count: usize) -> Observation {
+    Observation {
+        snapshot: Some(Snapshot {
+            schedule_name: "Nightly".to_owned(),
+            group: Group::parse("Complete"),
+            test_runs: test_runs(count),
+            ambiguous: None,
+            late: Vec::new(),
+        }),
+        lost: Vec::new(),
+        retried: Vec::new(),
+        provenance: None,
+        origin: Origin::Named,
+        ending: Ending::Settled,
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        tolerated: [
+            TestStatus::Incomplete,
+            TestStatus::NotExecuted,
+            TestStatus::Stopped,
+        ]
+        .into(),
+    }
+}
+
+fn report(count: usize) -> Report {
+    Report {
+        test_runs: test_runs(count),
+        ..Report::of(verdict::judge(&observation(count), &policy()))
+    }
+}

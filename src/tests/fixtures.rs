@@ -1,0 +1,73 @@
+//! What do tests compare with? Test runs and limits, made in one place.
+
+use std::time::Duration;
+
+use tokio::sync::watch::{Sender, channel};
+use tokio::time::sleep;
+
+use crate::gate::conduct;
+use crate::gate_step;
+use crate::github::Runner;
+use crate::inputs::Inputs;
+use crate::model::report::Report;
+use crate::model::test_run::{ScheduledAt, TestRun, TestStatus};
+use crate::sofy::SofyApi;
+use crate::stop::Limits;
+
+/// A test run on build 1.0(1).
+pub(crate) fn test_run(scenario: &str, device: &str, status: &str) -> TestRun {
+    at("2024-05-01T10:00:00", scenario, device, status)
+}
+
+/// A test run of a time.
+pub(crate) fn at(time: &str, scenario: &str, device: &str, status: &str) -> TestRun {
+    TestRun {
+        scenario: scenario.into(),
+        device: device.into(),
+        build: "1.0(1)".into(),
+        status: TestStatus::parse(status),
+        scheduled_at: ScheduledAt::parse(time),
+    }
+}
+
+/// Test runs of different scenarios on one device.
+pub(crate) fn test_runs(statuses: &[&str]) -> Vec<TestRun> {
+    statuses
+        .iter()
+        .enumerate()
+        .map(|(n, status)| test_run(&format!("S{n}"), "Pixel 8", status))
+        .collect()
+}
+
+/// Runs a gate against a scripted Sofy, by the way that the program takes from its environment to the exit status.
+pub(crate) async fn gate<A: SofyApi>(
+    api: &A,
+    env: &[(String, String)],
+    runner: &mut Runner,
+    cancelled_after: Option<Duration>,
+) -> (Report, u8) {
+    let (sender, receiver) = channel(None);
+    let mut told = None;
+    let run = async |inputs: &Inputs, runner: &mut Runner| {
+        let limits = Limits::new(inputs.timeout, receiver);
+        let report = conduct(api, inputs, runner, limits, || 0.5).await;
+        told = Some(report.clone());
+        report
+    };
+    let signal = async {
+        if let Some(after) = cancelled_after {
+            sleep(after).await;
+            _ = sender.send(Some("SIGINT"));
+        }
+    };
+    let (exit, ()) = tokio::join!(gate_step(env, runner, run), signal);
+    let report = told.expect("inputs that can be read");
+    assert_eq!(exit, report.verdict.conclusion.exit_status());
+    (report, exit)
+}
+
+/// The end of the runner's signals, and what listens to it.
+pub(crate) fn limits(timeout: Duration) -> (Sender<Option<&'static str>>, Limits) {
+    let (sender, receiver) = channel(None);
+    (sender, Limits::new(timeout, receiver))
+}

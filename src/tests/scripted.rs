@@ -1,0 +1,305 @@
+//! What would a Sofy answer that plays a script? For the tests of all that stands above the seam.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use crate::gate::attribution::Attribution;
+use crate::gate::watch::RunHandle;
+use crate::model::schedule::Build;
+use crate::model::schedule::Details;
+use crate::model::schedule::Generation;
+use crate::model::schedule::Order;
+use crate::model::test_run::Row;
+use crate::model::test_run::{Group, TestRun};
+use crate::sofy::upload::{Payload, Received, Uploads};
+use crate::sofy::{ApiError, Baseline, Groups, Kind, ListedGroup, Rows, SofyApi};
+
+/// A scripted public API.
+pub(crate) type Public = Scripted<true>;
+/// A scripted classic API.
+pub(crate) type Classic = Scripted<false>;
+
+/// The group of the run.
+const OURS: &str = "77";
+
+/// Answers each kind of call by its own script, whose last line goes on for ever.
+pub(crate) struct Scripted<const PUBLIC: bool> {
+    baselines: Lines<Baseline>,
+    triggers: Lines<Vec<String>>,
+    groups: Lines<Group>,
+    rows: Lines<Rows>,
+    previous: Lines<Rows>,
+    builds: Lines<Vec<Build>>,
+    uploads: Lines<Received>,
+    aborts: Lines<String>,
+    start: Instant,
+    calls: RefCell<Vec<(&'static str, Duration)>>,
+}
+
+struct Lines<T>(RefCell<VecDeque<Line<T>>>);
+
+/// An answer, and how long it takes.
+struct Line<T> {
+    answer: Result<T, ApiError>,
+    takes: Duration,
+}
+
+impl<T: Clone> Lines<T> {
+    fn new() -> Self {
+        Self(RefCell::default())
+    }
+
+    fn add(&self, answer: Result<T, ApiError>, takes: Duration) {
+        self.0.borrow_mut().push_back(Line { answer, takes });
+    }
+
+    /// Tells whether the next answer comes later than anybody waits for.
+    fn is_late(&self) -> bool {
+        let lines = self.0.borrow();
+        lines
+            .front()
+            .is_some_and(|line| line.takes >= Duration::from_secs(3600))
+    }
+
+    async fn next(&self) -> Result<T, ApiError> {
+        let (answer, takes) = {
+            let mut lines = self.0.borrow_mut();
+            let line = lines.front().expect("a line in the script");
+            let played = (line.answer.clone(), line.takes);
+            if lines.len() > 1 {
+                lines.pop_front();
+            }
+            played
+        };
+        sleep(takes).await;
+        answer
+    }
+}
+
+impl<const PUBLIC: bool> Scripted<PUBLIC> {
+    pub(crate) fn new() -> Self {
+        Self {
+            baselines: Lines::new(),
+            triggers: Lines::new(),
+            groups: Lines::new(),
+            rows: Lines::new(),
+            previous: Lines::new(),
+            builds: Lines::new(),
+            uploads: Lines::new(),
+            aborts: Lines::new(),
+            start: Instant::now(),
+            calls: RefCell::default(),
+        }
+    }
+
+    /// The next look before a trigger, or for a lost one, finds these groups or rows.
+    pub(crate) fn baseline(self, baseline: Result<Baseline, ApiError>) -> Self {
+        self.baselines.add(baseline, Duration::ZERO);
+        self
+    }
+
+    /// The next look before a trigger takes its time.
+    pub(crate) fn slow_baseline(
+        self,
+        baseline: Result<Baseline, ApiError>,
+        takes: Duration,
+    ) -> Self {
+        self.baselines.add(baseline, takes);
+        self
+    }
+
+    /// The next trigger names these groups after a while.
+    pub(crate) fn trigger(self, named: Result<&[&str], ApiError>, takes: Duration) -> Self {
+        let named = named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+        self.triggers.add(named, takes);
+        self
+    }
+
+    /// The next look at the run shows this group and these rows.
+    pub(crate) fn look(self, group: &str, test_runs: Vec<TestRun>) -> Self {
+        self.look_at_rows(group, test_runs.into_iter().map(unnamed).collect())
+    }
+
+    pub(crate) fn look_at_rows(self, group: &str, list: Vec<Row>) -> Self {
+        self.groups.add(Ok(Group::parse(group)), Duration::ZERO);
+        self.rows.add(Ok(named(list)), Duration::ZERO);
+        self
+    }
+
+    /// What the schedule's previous run lists.
+    pub(crate) fn previous(self, test_runs: Vec<TestRun>) -> Self {
+        self.previous_after(Ok(test_runs), Duration::ZERO)
+    }
+
+    /// What the schedule's previous run lists after a while.
+    pub(crate) fn previous_after(
+        self,
+        answer: Result<Vec<TestRun>, ApiError>,
+        takes: Duration,
+    ) -> Self {
+        let rows = answer.map(|list| named(list.into_iter().map(unnamed).collect()));
+        self.previous.add(rows, takes);
+        self
+    }
+
+    /// The next looks at the run fail.
+    pub(crate) fn failures(self, error: &ApiError, looks: usize) -> Self {
+        for _ in 0..looks {
+            self.groups.add(Err(error.clone()), Duration::ZERO);
+        }
+        self
+    }
+
+    /// The next look takes its time.
+    pub(crate) fn hang(self, takes: Duration) -> Self {
+        self.groups.add(Err(failure(Kind::Unclear)), takes);
+        self
+    }
+
+    pub(crate) fn abort(self, answer: Result<&str, ApiError>, takes: Duration) -> Self {
+        self.aborts.add(answer.map(str::to_owned), takes);
+        self
+    }
+
+    /// The next list of builds.
+    pub(crate) fn builds(self, builds: Result<Vec<Build>, ApiError>) -> Self {
+        self.builds.add(builds, Duration::ZERO);
+        self
+    }
+
+    /// The list of builds comes only after a while.
+    pub(crate) fn slow_builds(self, takes: Duration) -> Self {
+        self.builds.add(Ok(Vec::new()), takes);
+        self
+    }
+
+    /// The next upload gets this answer, after a while.
+    pub(crate) fn upload(self, answer: Result<Received, ApiError>, takes: Duration) -> Self {
+        self.uploads.add(answer, takes);
+        self
+    }
+
+    /// When each call of a kind was made, since the script was written.
+    pub(crate) fn calls(&self, kind: &str) -> Vec<Duration> {
+        let calls = self.calls.borrow();
+        let of_kind = calls.iter().filter(|(name, _)| *name == kind);
+        of_kind.map(|(_, at)| *at).collect()
+    }
+
+    fn note(&self, kind: &'static str) {
+        let at = self.start.elapsed();
+        self.calls.borrow_mut().push((kind, at));
+    }
+}
+
+impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
+    const GENERATION: Generation = if PUBLIC {
+        Generation::Public
+    } else {
+        Generation::Classic
+    };
+
+    async fn baseline(&self) -> Result<Baseline, ApiError> {
+        self.note("baseline");
+        self.baselines.next().await
+    }
+
+    async fn trigger(&self, _order: &Order) -> Result<Vec<String>, ApiError> {
+        self.note("trigger");
+        self.triggers.next().await
+    }
+
+    async fn group(&self, _group_id: &str) -> Result<Group, ApiError> {
+        self.note("look");
+        self.groups.next().await
+    }
+
+    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError> {
+        if group_id != OURS {
+            self.note("previous");
+            if !self.previous.0.borrow().is_empty() {
+                return self.previous.next().await;
+            }
+        }
+        self.rows.next().await
+    }
+
+    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+        self.note("builds");
+        self.builds.next().await
+    }
+
+    async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {
+        self.note("abort");
+        self.aborts.next().await
+    }
+}
+
+impl<const PUBLIC: bool> Uploads for Scripted<PUBLIC> {
+    /// Takes the whole file, unless its answer is late: then nothing of it.
+    async fn upload(&self, _details: &Details, mut payload: Payload) -> Result<Received, ApiError> {
+        self.note("upload");
+        while !self.uploads.is_late() {
+            match payload.pieces.recv().await {
+                Some(Ok(piece)) => payload.sent.add(piece.len()),
+                Some(Err(error)) => return Err(ApiError::new(Kind::Unclear, error.to_string())),
+                None => break,
+            }
+        }
+        self.uploads.next().await
+    }
+
+    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+        SofyApi::builds(self).await
+    }
+}
+
+/// Groups, with the second of Sofy's clock at which each was executed.
+pub(crate) fn groups(list: &[(&str, Option<i64>)], answered_at: Option<i64>) -> Baseline {
+    let time = |second| jiff::Timestamp::from_second(second).expect("a time");
+    Baseline::Groups(Groups {
+        list: list
+            .iter()
+            .map(|(id, executed_at)| ListedGroup {
+                id: (*id).to_owned(),
+                group: Group::parse("Queued"),
+                executed_at: executed_at.map(time),
+            })
+            .collect(),
+        answered_at: answered_at.map(time),
+    })
+}
+
+/// Rows of a schedule's list, which name no group.
+pub(crate) fn rows(test_runs: Vec<TestRun>) -> Baseline {
+    Baseline::Rows(test_runs.into_iter().map(unnamed).collect())
+}
+
+pub(crate) const fn unnamed(test_run: TestRun) -> Row {
+    Row {
+        group_id: None,
+        test_run,
+    }
+}
+
+fn named(list: Vec<Row>) -> Rows {
+    Rows {
+        schedule_name: "Nightly".to_owned(),
+        list,
+    }
+}
+
+pub(crate) fn failure(kind: Kind) -> ApiError {
+    ApiError::new(kind, "GET /x: Sofy answered 502 with an empty body")
+}
+
+/// A run whose rows are listed by its group, 77.
+pub(crate) fn handle() -> RunHandle {
+    RunHandle {
+        group_id: OURS.into(),
+        attribution: Attribution::listed_by_group(OURS.into()),
+    }
+}
