@@ -36,6 +36,7 @@ RUN target="$(rustc -vV | sed -n 's/^host: //p')" \
  && mv Cargo.toml whole.toml \
  && awk '/^\[/ { skip = /dev-dependencies/ || /^\[\[(test|bench|example)\]\]/ } !skip' whole.toml > Cargo.toml \
  && mkdir src \
+ && touch src/lib.rs \
  && echo 'fn main() {}' > src/main.rs \
  && cp Cargo.lock committed.lock \
  && cargo fetch --target "$target" \

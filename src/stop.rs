@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// What ends the step before its own end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Limit {
+pub(crate) enum StopReason {
     /// The deadline, which the input `timeout` set.
     Deadline,
     /// The runner sent this signal.
@@ -19,13 +19,13 @@ pub(crate) enum Limit {
 
 /// The deadline and the signal of one step.
 #[derive(Clone, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct Stop {
     deadline: Instant,
     timeout: Duration,
     signal: Receiver<Option<&'static str>>,
 }
 
-impl Limits {
+impl Stop {
     /// Starts the clock.
     pub(crate) fn new(timeout: Duration, signal: Receiver<Option<&'static str>>) -> Self {
         Self {
@@ -65,17 +65,20 @@ impl Limits {
     }
 
     /// Waits for a limit.
-    pub(crate) async fn reached(&mut self) -> Limit {
+    pub(crate) async fn reached(&mut self) -> StopReason {
         let deadline = self.deadline;
         tokio::select! {
             biased;
-            name = self.signal() => Limit::Signal(name),
-            () = sleep_until(deadline) => Limit::Deadline,
+            name = self.signal() => StopReason::Signal(name),
+            () = sleep_until(deadline) => StopReason::Deadline,
         }
     }
 
     /// Lets a call run to its end, or to a limit.
-    pub(crate) async fn within<T>(&mut self, call: impl Future<Output = T>) -> Result<T, Limit> {
+    pub(crate) async fn run_until_stopped<T>(
+        &mut self,
+        call: impl Future<Output = T>,
+    ) -> Result<T, StopReason> {
         tokio::select! {
             biased;
             limit = self.reached() => Err(limit),

@@ -263,7 +263,16 @@ fn table(markdown: &str, heading: &str) -> Vec<Vec<String>> {
 
 /// The program's text, without the line breaks inside of string literals.
 fn sources() -> String {
-    let folders = ["src", "src/github", "src/inputs", "src/report", "src/sofy"];
+    let folders = [
+        "src",
+        "src/gate",
+        "src/github",
+        "src/inputs",
+        "src/model",
+        "src/report",
+        "src/sofy",
+        "src/upload",
+    ];
     let files = folders.iter().flat_map(|folder| files(folder, &["rs"]));
     let mut text = String::new();
     for file in files {

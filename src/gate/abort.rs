@@ -15,7 +15,7 @@ use crate::model::schedule::ScheduleId;
 use crate::model::test_run::is_group_id;
 use crate::retry::backoff;
 use crate::sofy::{ApiError, Public, SofyApi};
-use crate::stop::Limits;
+use crate::stop::Stop;
 
 /// With the trigger's grace it stays below the 7.5 s that the runner waits before it insists.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(3);
@@ -61,7 +61,7 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
     wanted: bool,
     origin: Origin,
     group_id: &str,
-    limits: &mut Limits,
+    stop: &mut Stop,
 ) -> End {
     match (wanted, A::GENERATION, origin) {
         (false, _, _) => {
@@ -72,10 +72,10 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
             "Test run group {group_id} goes on at Sofy: it was found after a lost answer and may \
              be somebody else's, so it is never aborted."
         )),
-        (true, Generation::Public, Origin::Named | Origin::Attached) => {
+        (true, Generation::Public, Origin::Triggered | Origin::Attached) => {
             let mut latest = unanswered(group_id);
             let patience = async {
-                _ = timeout(WITHOUT_A_SIGNAL, limits.signal()).await;
+                _ = timeout(WITHOUT_A_SIGNAL, stop.signal()).await;
                 sleep(AFTER_A_SIGNAL).await;
             };
             let stopped = tokio::select! {
@@ -223,14 +223,14 @@ pub(crate) async fn post_step(
         Ok(api) => api,
         Err(error) => return PostStep::Trouble(refused(&group_id, &error)),
     };
-    let mut limits = Limits::new(WITH_PATIENCE, signal);
-    patient_abort(&api, &group_id, &mut limits).await
+    let mut stop = Stop::new(WITH_PATIENCE, signal);
+    patient_abort(&api, &group_id, &mut stop).await
 }
 
-async fn patient_abort<A: SofyApi>(api: &A, group_id: &str, limits: &mut Limits) -> PostStep {
+async fn patient_abort<A: SofyApi>(api: &A, group_id: &str, stop: &mut Stop) -> PostStep {
     let mut latest = unanswered(group_id);
-    match limits
-        .within(until_stopped(api, group_id, &mut latest))
+    match stop
+        .run_until_stopped(until_stopped(api, group_id, &mut latest))
         .await
     {
         Ok(Stopped::Aborted(said)) => PostStep::Acted(said),
@@ -242,8 +242,8 @@ async fn patient_abort<A: SofyApi>(api: &A, group_id: &str, limits: &mut Limits)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sofy::Kind;
-    use crate::tests::fixtures::limits;
+    use crate::sofy::ErrorKind;
+    use crate::tests::fixtures::stop;
     use crate::tests::scripted::{Classic, Public as Scripted, failure};
     use tokio::time::Instant;
 
@@ -261,34 +261,34 @@ mod tests {
                 (Scripted::new().abort(Ok("aborted"), second), true),
                 (
                     Scripted::new()
-                        .abort(Err(failure(Kind::Unclear)), Duration::ZERO)
+                        .abort(Err(failure(ErrorKind::OutcomeUnknown)), Duration::ZERO)
                         .abort(Ok("aborted"), second),
                     true,
                 ),
                 (
                     Scripted::new()
-                        .abort(Err(failure(Kind::Refused)), Duration::ZERO)
+                        .abort(Err(failure(ErrorKind::Rejected)), Duration::ZERO)
                         .abort(Ok("aborted"), second),
                     true,
                 ),
                 (
-                    Scripted::new().abort(Err(failure(Kind::Unclear)), Duration::ZERO),
+                    Scripted::new().abort(Err(failure(ErrorKind::OutcomeUnknown)), Duration::ZERO),
                     false,
                 ),
                 (
-                    Scripted::new().abort(Err(failure(Kind::Refused)), Duration::ZERO),
+                    Scripted::new().abort(Err(failure(ErrorKind::Rejected)), Duration::ZERO),
                     false,
                 ),
                 (Scripted::new().abort(Ok("too late"), HOUR), false),
             ] {
                 let api = api.look("Running", Vec::new());
-                let (sender, mut limits) = limits(HOUR);
+                let (sender, mut stop) = stop(HOUR);
                 sender
                     .send(signalled.then_some("SIGINT"))
                     .expect("a receiver");
                 let start = Instant::now();
 
-                let end = abort_unfinished(&api, true, Origin::Named, "77", &mut limits).await;
+                let end = abort_unfinished(&api, true, Origin::Triggered, "77", &mut stop).await;
 
                 assert_eq!(matches!(end, End::Aborted(_)), aborted, "{why}: {end:?}");
                 assert_eq!(end.goes_on(), !aborted, "{why}");
@@ -300,11 +300,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_pauses_between_aborts_grow() {
         let api = Scripted::new()
-            .abort(Err(failure(Kind::Unclear)), Duration::ZERO)
+            .abort(Err(failure(ErrorKind::OutcomeUnknown)), Duration::ZERO)
             .look("Running", Vec::new());
-        let (_sender, mut limits) = limits(WITH_PATIENCE);
+        let (_sender, mut stop) = stop(WITH_PATIENCE);
 
-        patient_abort(&api, "77", &mut limits).await;
+        patient_abort(&api, "77", &mut stop).await;
 
         let at: Vec<u128> = api.calls("abort").iter().map(Duration::as_millis).collect();
         assert_eq!(at, [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
@@ -312,7 +312,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_group_that_is_over_needs_no_further_abort() {
-        let nothing = || Scripted::new().abort(Err(failure(Kind::Unclear)), Duration::ZERO);
+        let nothing =
+            || Scripted::new().abort(Err(failure(ErrorKind::OutcomeUnknown)), Duration::ZERO);
         for (api, over, why) in [
             (nothing().look("Complete", Vec::new()), true, "at once"),
             (
@@ -329,15 +330,16 @@ mod tests {
                 "an unknown word",
             ),
             (
-                nothing().failures(&failure(Kind::Unclear), 1),
+                nothing().failures(&failure(ErrorKind::OutcomeUnknown), 1),
                 false,
                 "nothing is known",
             ),
         ] {
-            let (_sender, mut limits) = limits(WITH_PATIENCE);
+            let (_sender, mut stop) = stop(WITH_PATIENCE);
 
-            let end = abort_unfinished(&api, true, Origin::Named, "77", &mut limits.clone()).await;
-            let post = patient_abort(&api, "77", &mut limits).await;
+            let end =
+                abort_unfinished(&api, true, Origin::Triggered, "77", &mut stop.clone()).await;
+            let post = patient_abort(&api, "77", &mut stop).await;
 
             assert_eq!(end == End::Over, over, "{why}: {end:?}");
             assert_eq!(
@@ -351,14 +353,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_signal_during_an_unhurried_abort_cuts_it_short() {
         let api = Scripted::new().abort(Ok("too late"), HOUR);
-        let (sender, mut limits) = limits(HOUR);
+        let (sender, mut stop) = stop(HOUR);
         let start = Instant::now();
         let signalling = async {
             sleep(Duration::from_secs(5)).await;
             sender.send(Some("SIGINT")).expect("a receiver");
         };
 
-        let aborting = abort_unfinished(&api, true, Origin::Named, "77", &mut limits);
+        let aborting = abort_unfinished(&api, true, Origin::Triggered, "77", &mut stop);
         let (end, ()) = tokio::join!(aborting, signalling);
 
         let said = "Test run group 77 could not be aborted: Sofy did not answer in time.";
@@ -369,21 +371,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_not_ours_or_not_wanted_is_left_alone() {
         for (wanted, origin, left_alone, why) in [
-            (false, Origin::Named, true, "abort-unfinished is false"),
+            (false, Origin::Triggered, true, "abort-unfinished is false"),
             (true, Origin::Adopted, true, "perhaps somebody else's"),
             (true, Origin::Attached, false, "the user named it"),
         ] {
-            let (_sender, mut limits) = limits(HOUR);
+            let (_sender, mut stop) = stop(HOUR);
             let api = Scripted::new().abort(Ok("aborted"), Duration::ZERO);
 
-            let end = abort_unfinished(&api, wanted, origin, "77", &mut limits).await;
+            let end = abort_unfinished(&api, wanted, origin, "77", &mut stop).await;
 
             assert_eq!(matches!(end, End::LeftAlone(_)), left_alone, "{why}");
             assert_eq!(api.calls("abort").is_empty(), left_alone, "{why}");
         }
-        let (_sender, mut limits) = limits(HOUR);
+        let (_sender, mut stop) = stop(HOUR);
         let classic = Classic::new().abort(Ok("never"), Duration::ZERO);
-        let end = abort_unfinished(&classic, true, Origin::Named, "77", &mut limits).await;
+        let end = abort_unfinished(&classic, true, Origin::Triggered, "77", &mut stop).await;
         assert!(end.said().contains("no call to abort"), "{end:?}");
         assert_eq!(classic.calls("abort"), []);
     }
@@ -391,8 +393,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_post_step_asks_for_a_minute_whatever_sofy_says() {
         for (kind, why) in [
-            (Kind::Unclear, "a bad minute"),
-            (Kind::Refused, "a gateway's no"),
+            (ErrorKind::OutcomeUnknown, "a bad minute"),
+            (ErrorKind::Rejected, "a gateway's no"),
         ] {
             let back = Scripted::new()
                 .abort(Err(failure(kind)), Duration::ZERO)
@@ -402,11 +404,11 @@ mod tests {
             let silent = Scripted::new()
                 .abort(Err(failure(kind)), Duration::ZERO)
                 .look("Running", Vec::new());
-            let (_sender, mut limits) = limits(WITH_PATIENCE);
+            let (_sender, mut stop) = stop(WITH_PATIENCE);
 
-            let done = patient_abort(&back, "77", &mut limits.clone()).await;
+            let done = patient_abort(&back, "77", &mut stop.clone()).await;
             let start = Instant::now();
-            let given_up = patient_abort(&silent, "77", &mut limits).await;
+            let given_up = patient_abort(&silent, "77", &mut stop).await;
 
             assert!(matches!(done, PostStep::Acted(_)), "{why}: {done:?}");
             assert!(

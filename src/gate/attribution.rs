@@ -24,10 +24,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::DateTime;
 
-use crate::model::schedule::{Newest, ResultsAfter};
+use crate::model::schedule::{Cutoff, ResultsAfter};
 use crate::model::test_run::Row;
 use crate::model::test_run::{
-    Ambiguous, Doubt, Group, GroupStatus, OwnedSlot, ScheduledAt, TestRun, TestStatus,
+    AmbiguityReason, Ambiguous, Group, GroupStatus, OwnedSlot, ScheduledAt, TestRun, TestStatus,
 };
 
 /// What tells our rows from others.
@@ -40,7 +40,7 @@ pub(crate) struct Attribution {
     /// The times of the first look that showed rows of ours.
     first_times: BTreeSet<ScheduledAt>,
     /// Why rows that name no group cannot be ours for certain.
-    doubt: Option<Doubt>,
+    doubt: Option<AmbiguityReason>,
     first_look: FirstLook,
 }
 
@@ -58,7 +58,7 @@ enum Rule {
     /// The list was asked for by group.
     ListedByGroup,
     /// Newer than what an earlier step found before its trigger.
-    After(Newest),
+    After(Cutoff),
     /// Different from what was listed before the trigger.
     Since(Before),
 }
@@ -108,14 +108,14 @@ impl Attribution {
     }
 
     /// Doubts every row that names no group, from now on.
-    pub(crate) const fn distrust(&mut self, doubt: Doubt) {
+    pub(crate) const fn mark_ambiguous(&mut self, doubt: AmbiguityReason) {
         self.doubt = Some(doubt);
     }
 
     /// Finds our rows in a list that was read after the group's status.
     pub(crate) fn attribute(&mut self, group: &Group, rows: Vec<Row>) -> Attributed {
         if self.first_look == FirstLook::AnOpenGroup && group.is_terminal() {
-            self.distrust(Doubt::EarlierAttempt);
+            self.mark_ambiguous(AmbiguityReason::EarlierAttempt);
         }
         self.first_look = FirstLook::Anything;
         let mut named = Vec::new();
@@ -132,7 +132,7 @@ impl Attribution {
         let (mut ours, ambiguous) = match &mut self.rule {
             Rule::ListedByGroup => {
                 named.extend(unnamed);
-                return Attributed::new(named, others, Doubt::OtherGroup);
+                return Attributed::new(named, others, AmbiguityReason::OtherGroup);
             }
             Rule::After(newest) => newest.attribute(unnamed, &named),
             Rule::Since(before) => before.attribute(unnamed, &named),
@@ -142,7 +142,7 @@ impl Attribution {
         }
         let times: BTreeSet<&ScheduledAt> = ours.iter().map(|run| &run.scheduled_at).collect();
         if !self.times.iter().all(|at| times.contains(at)) {
-            return Attributed::new(named, listed, Doubt::LaterExecution);
+            return Attributed::new(named, listed, AmbiguityReason::LaterExecution);
         }
         self.times = times.into_iter().cloned().collect();
         if self.first_times.is_empty() {
@@ -155,13 +155,13 @@ impl Attribution {
         ours.extend(named);
         Attributed {
             late,
-            ..Attributed::new(ours, ambiguous, Doubt::EarlierExecution)
+            ..Attributed::new(ours, ambiguous, AmbiguityReason::EarlierExecution)
         }
     }
 }
 
 impl Attributed {
-    fn new(test_runs: Vec<TestRun>, ambiguous: usize, doubt: Doubt) -> Self {
+    fn new(test_runs: Vec<TestRun>, ambiguous: usize, doubt: AmbiguityReason) -> Self {
         Self {
             test_runs,
             ambiguous: (ambiguous > 0).then_some(Ambiguous {
@@ -173,24 +173,24 @@ impl Attributed {
     }
 }
 
-impl Newest {
+impl Cutoff {
     /// Finds the newest time of the rows.
     pub(crate) fn of(rows: &[Row]) -> Self {
         if rows.is_empty() {
-            return Self::Nothing;
+            return Self::NoRows;
         }
         rows.iter()
             .map(|row| &row.test_run.scheduled_at)
             .filter(|at| at.time().is_some())
             .max()
-            .map_or(Self::Unknown, |at| Self::At(at.clone()))
+            .map_or(Self::NoTimes, |at| Self::At(at.clone()))
     }
 
     /// Gives our rows, and how many others cannot be told.
     fn attribute(&self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
         let newest = match self {
-            Self::Nothing => return (rows, 0),
-            Self::Unknown => return (Vec::new(), rows.len()),
+            Self::NoRows => return (rows, 0),
+            Self::NoTimes => return (Vec::new(), rows.len()),
             Self::At(at) => at.time(),
         };
         let is_newer = |run: &TestRun| run.scheduled_at.time() > newest;
@@ -359,7 +359,7 @@ fn state(run: &TestRun) -> State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::previous::{Change, Previous};
+    use crate::model::previous::{Change, PreviousRun};
     use crate::tests::fixtures::at;
 
     const YESTERDAY: &str = "2022-10-07T20:39:26.02";
@@ -802,7 +802,7 @@ mod tests {
     #[test]
     fn a_doubt_is_about_every_row_that_names_no_group_and_is_not_old() {
         let mut attribution = attached(YESTERDAY);
-        attribution.distrust(Doubt::LostContact);
+        attribution.mark_ambiguous(AmbiguityReason::LostContact);
         let list = [
             rows(YESTERDAY, &["Failed"]),
             rows(TODAY, &["Passed"]),
@@ -822,7 +822,7 @@ mod tests {
 
         assert_eq!(replaced.test_runs, []);
         let doubt = replaced.ambiguous.map(|ambiguous| ambiguous.doubt);
-        assert_eq!(doubt, Some(Doubt::LaterExecution));
+        assert_eq!(doubt, Some(AmbiguityReason::LaterExecution));
         assert_eq!(
             look(&mut attribution, &rows(TODAY, &["Passed"])),
             expected(&["Passed"], 0),
@@ -866,7 +866,7 @@ mod tests {
         ] {
             let rows: Vec<Row> = times.iter().map(|at| row("S", at, "Passed")).collect();
             let after = ResultsAfter {
-                newest: Newest::of(&rows),
+                newest: Cutoff::of(&rows),
                 attempt: None,
             };
 
@@ -949,7 +949,7 @@ mod tests {
                 "another scenario",
             ),
         ] {
-            let previous = Previous::of(&previous_execution(baseline));
+            let previous = PreviousRun::of(&previous_execution(baseline));
 
             let change = previous.change(&today("Failed")[0].test_run);
 

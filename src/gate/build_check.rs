@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::model::report::Provenance;
+use crate::model::report::BuildCheck;
 use crate::model::schedule::Build;
 use crate::model::test_run::TestRun;
 
@@ -54,8 +54,8 @@ impl Listed {
 }
 
 /// Compares the builds of the test runs with the one that the hash stands for.
-pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> Provenance {
-    let unverified = |because: String| Provenance::Unverified { because };
+pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> BuildCheck {
+    let unverified = |because: String| BuildCheck::Unverified { because };
     let builds = match listed {
         Listed::Builds(builds) => builds,
         Listed::Failed(why) | Listed::Refused(why) => return unverified(why.clone()),
@@ -82,7 +82,7 @@ pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> P
         .iter()
         .find(|text| !ours.is_called(text) && others(text, true))
     {
-        return Provenance::Another {
+        return BuildCheck::Another {
             asked_for: ours.name().to_owned(),
             tested: (*other).to_owned(),
         };
@@ -103,7 +103,7 @@ pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> P
     if tested.iter().any(|text| others(text, true)) {
         return unverified(format!("another hash has the same build, {}", ours.name()));
     }
-    Provenance::Verified {
+    BuildCheck::Verified {
         build: ours.name().to_owned(),
     }
 }
@@ -299,14 +299,14 @@ mod tests {
         ] {
             let listed = Listed::Builds(builds.to_vec());
 
-            let provenance = check(hash, &listed, &runs(tested));
+            let build_check = check(hash, &listed, &runs(tested));
 
             assert!(
-                provenance.to_string().contains(expected),
-                "{why}: {provenance}"
+                build_check.to_string().contains(expected),
+                "{why}: {build_check}"
             );
-            assert_eq!(provenance.is_verified(), expected == "verified", "{why}");
-            let red = matches!(provenance, Provenance::Another { .. });
+            assert_eq!(build_check.is_verified(), expected == "verified", "{why}");
+            let red = matches!(build_check, BuildCheck::Another { .. });
             assert_eq!(red, expected.contains("was tested"), "{why}");
         }
     }
@@ -360,7 +360,7 @@ mod tests {
             let builds: Vec<Build> = list.iter().map(|(hash, app, id)| build(hash, app, id)).collect();
             let tested: Vec<&str> = tested.iter().map(String::as_str).collect();
 
-            if let Provenance::Verified { build } = check("a", &Listed::Builds(builds.clone()), &runs(&tested)) {
+            if let BuildCheck::Verified { build } = check("a", &Listed::Builds(builds.clone()), &runs(&tested)) {
                 prop_assert!(!tested.is_empty() && tested.iter().all(|text| *text == build));
                 let app = &builds.iter().find(|one| one.app_hash == "a").expect("ours").application;
                 prop_assert!(builds.iter().all(|one| one.app_hash == "a" || one.application != *app || one.id != build));

@@ -18,23 +18,23 @@ use tokio::time::{Instant, timeout};
 use crate::gate::abort::{End, STATE, State, abort_unfinished};
 use crate::gate::attribution::{Attribution, previous_execution};
 use crate::gate::build_check::Listed;
-use crate::gate::trigger::{NoRun, Sent, Triggered, trigger};
+use crate::gate::trigger::{Sent, TriggerError, Triggered, trigger};
 use crate::gate::verdict::{Ending, Observation, judge};
 use crate::gate::watch::RunHandle;
 use crate::gate::watch::{Plan, Watched, watch};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
-use crate::model::previous::Previous;
+use crate::model::previous::PreviousRun;
 use crate::model::report::{PORTAL, Report};
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::schedule::ScheduleId;
-use crate::model::schedule::{Newest, ResultsAfter};
+use crate::model::schedule::{Cutoff, ResultsAfter};
 use crate::model::test_run::TestRun;
-use crate::model::verdict::{Bearing, Conclusion, Verdict};
+use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::retry::Jitter;
-use crate::sofy::{ApiError, Baseline, Classic, Groups, Kind, Public, SofyApi};
-use crate::stop::{Limit, Limits};
+use crate::sofy::{ApiError, Baseline, Classic, ErrorKind, Groups, Public, SofyApi};
+use crate::stop::{Stop, StopReason};
 use crate::text::span;
 
 /// Runs the step with the API generation that the schedule's ID selects.
@@ -45,14 +45,14 @@ pub(crate) async fn run(
     jitter: Jitter,
 ) -> Report {
     let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
-    let limits = Limits::new(inputs.timeout, signal);
+    let stop = Stop::new(inputs.timeout, signal);
     match &inputs.schedule {
         ScheduleId::Classic(number) => match Classic::new(url, key, *number) {
-            Ok(api) => conduct(&api, inputs, runner, limits, jitter).await,
+            Ok(api) => run_gate(&api, inputs, runner, stop, jitter).await,
             Err(error) => before_a_run(inputs, error.into()),
         },
         ScheduleId::Public(guid) => match Public::new(url, key, guid.clone()) {
-            Ok(api) => conduct(&api, inputs, runner, limits, jitter).await,
+            Ok(api) => run_gate(&api, inputs, runner, stop, jitter).await,
             Err(error) => before_a_run(inputs, error.into()),
         },
     }
@@ -84,16 +84,16 @@ const GOES_ON: &str = "The run goes on at Sofy. Run the job again with the input
      trigger.";
 
 /// Runs the step with one generation of the API.
-pub(crate) async fn conduct<A: SofyApi>(
+pub(crate) async fn run_gate<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
     runner: &mut Runner,
-    mut limits: Limits,
+    mut stop: Stop,
     jitter: Jitter,
 ) -> Report {
     let mut builds = match &inputs.app_hash {
         Some(hash) => {
-            let listed = list_builds(api, BUILDS_BEFORE, &mut limits).await;
+            let listed = list_builds(api, BUILDS_BEFORE, &mut stop).await;
             tracing::info!("app-hash {hash}: {}", listed.named(hash));
             Some((hash.as_str(), listed))
         }
@@ -102,14 +102,14 @@ pub(crate) async fn conduct<A: SofyApi>(
     if inputs.asks_for_latest_build() {
         tracing::info!("no app-hash is given: Sofy tests the latest build, whoever uploaded it");
     }
-    let mut run = match start::<A>(api, inputs, &mut limits, jitter).await {
+    let mut run = match start::<A>(api, inputs, &mut stop, jitter).await {
         Ok(run) => run,
         Err(no_run) => return before_a_run(inputs, no_run.verdict(inputs.timeout)),
     };
     let started_at = Instant::now();
     let group_id = run.handle.group_id.clone();
     runner.set_outputs(&[("test-run-group-id", group_id.clone())]);
-    if let (Start::Detach(_), None) = (&inputs.start, limits.signalled()) {
+    if let (Start::Detach(_), None) = (&inputs.start, stop.signalled()) {
         tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
         return Report {
             inputs_to_attach: run.inputs_to_attach(),
@@ -133,9 +133,9 @@ pub(crate) async fn conduct<A: SofyApi>(
     let Watched {
         mut observation,
         queued,
-    } = watch(api, &mut run.handle, plan, &mut limits, jitter).await;
+    } = watch(api, &mut run.handle, plan, &mut stop, jitter).await;
 
-    let end = end_of_run(api, inputs, &run, &observation, &mut limits).await;
+    let end = end_of_run(api, inputs, &run, &observation, &mut stop).await;
     match end {
         End::Over | End::Aborted(_) | End::LeftAlone(_) => runner.save_state(STATE, ""),
         End::NotAborted(_) => {}
@@ -143,10 +143,10 @@ pub(crate) async fn conduct<A: SofyApi>(
     let mut warnings = Vec::new();
     if let (Some((hash, listed)), Some(seen)) = (&mut builds, &observation.snapshot) {
         if observation.ending == Ending::Settled && listed.is_worth_another_look(hash) {
-            *listed = list_builds(api, BUILDS_AFTER, &mut limits).await;
+            *listed = list_builds(api, BUILDS_AFTER, &mut stop).await;
         }
         warnings = build_check::warnings(hash, listed, &seen.test_runs);
-        observation.provenance = Some(build_check::check(hash, listed, &seen.test_runs));
+        observation.build_check = Some(build_check::check(hash, listed, &seen.test_runs));
     }
     let mut verdict = judge(&observation, &inputs.policy);
     verdict.warnings.append(&mut warnings);
@@ -165,7 +165,7 @@ pub(crate) async fn conduct<A: SofyApi>(
         duration: started_at.elapsed(),
         queued,
         abort: end.said().to_owned(),
-        provenance: observation.provenance,
+        build_check: observation.build_check,
         inputs_to_attach,
         ..run.report(inputs, verdict)
     };
@@ -177,15 +177,15 @@ pub(crate) async fn conduct<A: SofyApi>(
     if report
         .test_runs
         .iter()
-        .any(|run| matches!(report.bearing(run), Bearing::Breaking | Bearing::Tolerated))
+        .any(|run| matches!(report.outcome(run), Outcome::Failing | Outcome::Tolerated))
     {
-        report.previous = previous(api, &run, &mut limits).await;
+        report.previous = previous(api, &run, &mut stop).await;
     }
     report
 }
 
 /// How the schedule's previous run went, as far as one or two quick calls tell.
-async fn previous<A: SofyApi>(api: &A, run: &Run, limits: &mut Limits) -> Previous {
+async fn previous<A: SofyApi>(api: &A, run: &Run, stop: &mut Stop) -> PreviousRun {
     let ask = async {
         let group_id = &run.handle.group_id;
         let listed = match &run.groups {
@@ -202,25 +202,25 @@ async fn previous<A: SofyApi>(api: &A, run: &Run, limits: &mut Limits) -> Previo
     };
     match A::GENERATION {
         // The list before the trigger showed it, or nobody did.
-        Generation::Classic => Previous::of(&run.previous),
-        Generation::Public => match limits.within(timeout(PREVIOUS_RUN, ask)).await {
+        Generation::Classic => PreviousRun::of(&run.previous),
+        Generation::Public => match stop.run_until_stopped(timeout(PREVIOUS_RUN, ask)).await {
             Ok(Ok(Ok::<_, ApiError>(rows))) => {
-                Previous::of(&rows.into_iter().map(|row| row.test_run).collect::<Vec<_>>())
+                PreviousRun::of(&rows.into_iter().map(|row| row.test_run).collect::<Vec<_>>())
             }
             Ok(Ok(Err(error))) => {
                 tracing::debug!("the previous run is not known: {}", error.message);
-                Previous::default()
+                PreviousRun::default()
             }
-            Ok(Err(_)) | Err(_) => Previous::default(),
+            Ok(Err(_)) | Err(_) => PreviousRun::default(),
         },
     }
 }
 
 /// Asks for the list of builds once. What fails here says less of the run, and never ends the step.
-async fn list_builds<A: SofyApi>(api: &A, at_most: Duration, limits: &mut Limits) -> Listed {
-    match limits.within(timeout(at_most, api.builds())).await {
+async fn list_builds<A: SofyApi>(api: &A, at_most: Duration, stop: &mut Stop) -> Listed {
+    match stop.run_until_stopped(timeout(at_most, api.builds())).await {
         Ok(Ok(Ok(builds))) => Listed::Builds(builds),
-        Ok(Ok(Err(error))) if error.kind == Kind::Refused => Listed::Refused(error.message),
+        Ok(Ok(Err(error))) if error.kind == ErrorKind::Rejected => Listed::Refused(error.message),
         Ok(Ok(Err(error))) => Listed::Failed(error.message),
         Ok(Err(_)) => Listed::Failed(format!("Sofy's list of builds took over {}", span(at_most))),
         Err(_) => Listed::Failed("the step ended before Sofy's list of builds came".to_owned()),
@@ -233,7 +233,7 @@ async fn end_of_run<A: SofyApi>(
     inputs: &Inputs,
     run: &Run,
     observation: &Observation,
-    limits: &mut Limits,
+    stop: &mut Stop,
 ) -> End {
     let over = observation
         .snapshot
@@ -251,7 +251,7 @@ async fn end_of_run<A: SofyApi>(
                 inputs.abort_unfinished,
                 run.origin,
                 &run.handle.group_id,
-                limits,
+                stop,
             )
             .await;
             if !end.said().is_empty() {
@@ -266,12 +266,12 @@ async fn end_of_run<A: SofyApi>(
 async fn start<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
-    limits: &mut Limits,
+    stop: &mut Stop,
     jitter: Jitter,
-) -> Result<Run, NoRun> {
+) -> Result<Run, TriggerError> {
     match &inputs.start {
         Start::Trigger(order) | Start::Detach(order) => {
-            let triggered = trigger(api, order, limits, jitter).await?;
+            let triggered = trigger(api, order, stop, jitter).await?;
             Ok(Run::of(triggered, inputs.attempt))
         }
         Start::Attach {
@@ -310,7 +310,7 @@ impl Run {
                 },
                 origin,
                 results_after: ResultsAfter {
-                    newest: Newest::of(&rows),
+                    newest: Cutoff::of(&rows),
                     attempt,
                 }
                 .to_string(),
@@ -383,7 +383,7 @@ fn detached(run: &Run, inputs: &Inputs) -> Verdict {
             "Look at the group in Sofy's portal. If it is the right one, judge it with the inputs \
              below.",
         ),
-        (Origin::Adopted | Origin::Named | Origin::Attached, _) => Verdict::new(
+        (Origin::Adopted | Origin::Triggered | Origin::Attached, _) => Verdict::new(
             Conclusion::Detached,
             format!("test run group {group_id} was started; this step does not wait for it"),
         )
@@ -394,10 +394,10 @@ fn detached(run: &Run, inputs: &Inputs) -> Verdict {
 impl From<ApiError> for Verdict {
     fn from(error: ApiError) -> Self {
         let what = match error.kind {
-            Kind::Refused => "Sofy refuses",
-            Kind::Unsent => "Sofy cannot be reached",
-            Kind::Unclear => "Sofy does not answer as it should",
-            Kind::NotListed => "Sofy does not list the test run group",
+            ErrorKind::Rejected => "Sofy refuses",
+            ErrorKind::NotSent => "Sofy cannot be reached",
+            ErrorKind::OutcomeUnknown => "Sofy does not answer as it should",
+            ErrorKind::NotFound => "Sofy does not list the test run group",
         };
         Self::new(
             Conclusion::Error,
@@ -407,19 +407,19 @@ impl From<ApiError> for Verdict {
     }
 }
 
-impl NoRun {
+impl TriggerError {
     /// Says why there is nothing to judge.
     fn verdict(self, timeout: Duration) -> Verdict {
         let look = "Look at the schedule in Sofy's portal: if a run has started, stop it there or wait \
              for it, then run the job again.";
         match self {
-            Self::Limited { limit, sent } => {
+            Self::Interrupted { limit, sent } => {
                 let (conclusion, what) = match limit {
-                    Limit::Signal(signal) => (
+                    StopReason::Signal(signal) => (
                         Conclusion::Cancelled,
                         format!("the workflow was cancelled ({signal})"),
                     ),
-                    Limit::Deadline => (
+                    StopReason::Deadline => (
                         Conclusion::TimedOut,
                         format!("the timeout of {} was reached", span(timeout)),
                     ),
@@ -429,14 +429,14 @@ impl NoRun {
                         Verdict::new(conclusion, format!("{what} before anything was triggered"))
                             .advise("Nothing was started. Run the job again for a result.")
                     }
-                    Sent::Perhaps => Verdict::new(
+                    Sent::Unknown => Verdict::new(
                         conclusion,
                         format!("{what} while the trigger was under way; a run may have started"),
                     )
                     .advise(look),
                 }
             }
-            Self::TooLate { error, pause } => Verdict::new(
+            Self::RetryAfterDeadline { error, pause } => Verdict::new(
                 Conclusion::TimedOut,
                 format!(
                     "nothing was triggered: Sofy is to be asked again in {}, after the timeout \
@@ -450,8 +450,8 @@ impl NoRun {
                 "Nothing was started. Raise the input timeout, or run the job again when \
                 Sofy answers.",
             ),
-            Self::Failed(error) => error.into(),
-            Self::Ambiguous(error) => Verdict::new(
+            Self::Rejected(error) => error.into(),
+            Self::OutcomeUnknown(error) => Verdict::new(
                 Conclusion::Error,
                 format!(
                     "a run may have started, and nothing is triggered twice: {}",
@@ -516,8 +516,8 @@ mod tests {
     async fn what_is_unfinished_at_an_early_end_is_aborted_and_nothing_else() {
         let running = |api: Scripted| api.look("Running", test_runs(&["Failed", "Running"]));
         let over = |api: Scripted| api.look("Complete", test_runs(&["Running"]));
-        let no = failure(Kind::Refused);
-        let silence = failure(Kind::Unclear);
+        let no = failure(ErrorKind::Rejected);
+        let silence = failure(ErrorKind::OutcomeUnknown);
         let short = ("timeout", "30s");
         for (api, pairs, cancelled, conclusion, aborts, left, why) in [
             (
@@ -614,7 +614,7 @@ mod tests {
             .baseline(Ok(groups(&[("76", None)], None)))
             .trigger(Ok(&["77"]), SECOND)
             .look("Running", test_runs(&["Running"]))
-            .abort(Err(failure(Kind::Unclear)), Duration::ZERO);
+            .abort(Err(failure(ErrorKind::OutcomeUnknown)), Duration::ZERO);
 
         let (report, left_to_do) = step(&api, &[], Some(9 * SECOND)).await;
 
@@ -634,7 +634,7 @@ mod tests {
     async fn an_adopted_group_is_never_aborted_and_never_left_to_the_post_step() {
         let api = Scripted::new()
             .baseline(Ok(groups(&[("76", None)], Some(0))))
-            .trigger(Err(failure(Kind::Unclear)), SECOND)
+            .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
             .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
             .look("Running", test_runs(&["Running"]))
             .abort(Ok("aborted"), Duration::ZERO);
@@ -734,7 +734,7 @@ mod tests {
         let no_timeout = ("timeout", "60m");
         for (api, timeout, cancelled, conclusion, words, why) in [
             (
-                Scripted::new().baseline(Err(failure(Kind::Unclear))),
+                Scripted::new().baseline(Err(failure(ErrorKind::OutcomeUnknown))),
                 deadline,
                 None,
                 Conclusion::TimedOut,
@@ -780,7 +780,7 @@ mod tests {
             (
                 Scripted::new()
                     .baseline(listed())
-                    .trigger(Err(failure(Kind::Unclear)), SECOND),
+                    .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND),
                 no_timeout,
                 None,
                 Conclusion::Error,
@@ -788,7 +788,7 @@ mod tests {
                 "nobody knows what became of it",
             ),
             (
-                Scripted::new().baseline(Err(failure(Kind::Refused))),
+                Scripted::new().baseline(Err(failure(ErrorKind::Rejected))),
                 no_timeout,
                 None,
                 Conclusion::Error,
@@ -825,8 +825,8 @@ mod tests {
     async fn a_green_gate_says_whether_the_right_build_was_tested() {
         let ours = || listed(&[("4dde", "1.0(1)")]);
         let another = || listed(&[("4dde", "2.0(2)"), ("b01d", "1.0(1)")]);
-        let no = || Err(failure(Kind::Refused));
-        let silence = || Err(failure(Kind::Unclear));
+        let no = || Err(failure(ErrorKind::Rejected));
+        let silence = || Err(failure(ErrorKind::OutcomeUnknown));
         let lag = || listed(&[("b01d", "0.9(9)")]);
         for (builds, conclusion, verified, asked, why) in [
             (
@@ -896,7 +896,9 @@ mod tests {
                     "{why}: {:?}",
                     report.verdict
                 );
-                let proven = report.provenance.map(|provenance| provenance.is_verified());
+                let proven = report
+                    .build_check
+                    .map(|build_check| build_check.is_verified());
                 assert_eq!(proven, verified, "{why}");
                 assert_eq!(api.calls("builds").len(), asked, "{why}");
             }
@@ -922,7 +924,7 @@ mod tests {
         ] {
             let api = Scripted::new()
                 .baseline(Ok(groups(&[("76", None)], Some(0))))
-                .trigger(Err(failure(Kind::Unclear)), SECOND)
+                .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
                 .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
                 .look("Complete", test_runs(&["Passed"]))
                 .builds(listed(&builds));
@@ -942,7 +944,7 @@ mod tests {
         for (hash, conclusion) in [("", Conclusion::Detached), ("4dde", Conclusion::Error)] {
             let api = Scripted::new()
                 .baseline(Ok(groups(&[("76", None)], Some(0))))
-                .trigger(Err(failure(Kind::Unclear)), SECOND)
+                .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
                 .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
                 .builds(listed(&[("4dde", "1.0(1)")]));
 
@@ -1056,7 +1058,7 @@ mod tests {
             ),
             (
                 "Failed",
-                Err(failure(Kind::Unclear)),
+                Err(failure(ErrorKind::OutcomeUnknown)),
                 Duration::ZERO,
                 1,
                 false,

@@ -40,7 +40,7 @@ pub(crate) enum Standing {
     /// Nothing can change any more.
     Settled,
     /// The group is over, and something about it did not become clear within the patience.
-    Stuck(Obstacle),
+    Stuck(Blocker),
 }
 
 /// What a group that is over still lacks.
@@ -51,12 +51,12 @@ pub(crate) struct Settling {
     /// What is left of the patience with it.
     pub(crate) left: Duration,
     /// What stands in the way besides time.
-    pub(crate) obstacle: Option<Obstacle>,
+    pub(crate) obstacle: Option<Blocker>,
 }
 
 /// Why a group that is over does not settle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Obstacle {
+pub(crate) enum Blocker {
     /// Rows cannot be told from another execution's.
     Ambiguous,
     /// Test runs that were listed before are gone.
@@ -71,7 +71,7 @@ pub(crate) enum Obstacle {
     Changing,
 }
 
-impl Obstacle {
+impl Blocker {
     const fn patience(self) -> Duration {
         match self {
             Self::Ambiguous | Self::Missing | Self::Empty => PATIENCE_WITH_THE_LIST,
@@ -82,7 +82,7 @@ impl Obstacle {
 
 /// A test run that had not passed and is gone, or has another status now.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Lost {
+pub(crate) struct SeenFailure {
     pub(crate) scenario: String,
     pub(crate) device: String,
     /// None where it was only seen unfinished or passed.
@@ -108,7 +108,7 @@ pub(crate) struct History {
     progress: (usize, usize),
     progress_at: Duration,
     /// What stood in the way at the latest look, and since when.
-    obstacle: Option<Obstacle>,
+    obstacle: Option<Blocker>,
     obstacle_since: Duration,
     looked_at: Duration,
 }
@@ -190,14 +190,14 @@ impl History {
         let waited = taken.ended.saturating_sub(since);
         // What has just come into the way may go as it came. Whatever comes and goes, there is an end.
         let obstructed_for = taken.ended.saturating_sub(since.max(self.obstacle_since));
-        let patience = obstacle.map_or(PATIENCE, Obstacle::patience);
+        let patience = obstacle.map_or(PATIENCE, Blocker::patience);
         let left = patience
             .saturating_sub(obstructed_for)
             .min(PATIENCE.saturating_sub(waited));
         match obstacle {
             None if still => Standing::Settled,
-            Some(Obstacle::Empty) if still && left.is_zero() => Standing::Settled,
-            obstacle if left.is_zero() => Standing::Stuck(obstacle.unwrap_or(Obstacle::Changing)),
+            Some(Blocker::Empty) if still && left.is_zero() => Standing::Settled,
+            obstacle if left.is_zero() => Standing::Stuck(obstacle.unwrap_or(Blocker::Changing)),
             obstacle => Standing::Settling(Settling {
                 obstructed_for: obstacle.map_or(Duration::ZERO, |_| obstructed_for),
                 left,
@@ -207,7 +207,7 @@ impl History {
     }
 
     /// Lists what had not passed and is gone or changed, and what is no longer listed at all.
-    pub(crate) fn lost(&self) -> Vec<Lost> {
+    pub(crate) fn lost(&self) -> Vec<SeenFailure> {
         let Some(latest) = &self.latest else {
             return Vec::new();
         };
@@ -217,7 +217,7 @@ impl History {
             for (status, most) in statuses {
                 let gone = most.saturating_sub(slots.count(slot.as_slot(), status));
                 lost.extend(std::iter::repeat_n(
-                    Lost {
+                    SeenFailure {
                         scenario: slot.scenario.clone(),
                         device: slot.device.clone(),
                         status: Some(status.clone()),
@@ -242,10 +242,10 @@ impl History {
     }
 
     /// Lists the test runs whose failure gave way to a pass, since Sofy ran them again.
-    pub(crate) fn retried(&self) -> Vec<Lost> {
+    pub(crate) fn retried(&self) -> Vec<SeenFailure> {
         self.retried
             .iter()
-            .map(|(slot, status)| Lost {
+            .map(|(slot, status)| SeenFailure {
                 scenario: slot.scenario.clone(),
                 device: slot.device.clone(),
                 status: Some(status.clone()),
@@ -253,24 +253,24 @@ impl History {
             .collect()
     }
 
-    fn find_obstacle(&self, snapshot: &Snapshot) -> Option<Obstacle> {
+    fn find_obstacle(&self, snapshot: &Snapshot) -> Option<Blocker> {
         if snapshot.ambiguous.is_some() {
-            Some(Obstacle::Ambiguous)
+            Some(Blocker::Ambiguous)
         } else if self.missing(&snapshot.test_runs).next().is_some() {
-            Some(Obstacle::Missing)
+            Some(Blocker::Missing)
         } else if snapshot.test_runs.is_empty() {
-            Some(Obstacle::Empty)
+            Some(Blocker::Empty)
         } else if is_running(snapshot) {
-            Some(Obstacle::Unfinished)
+            Some(Blocker::Unfinished)
         } else if !snapshot.group.is_terminal() {
-            Some(Obstacle::UnknownGroup)
+            Some(Blocker::UnknownGroup)
         } else {
             None
         }
     }
 
     /// Test runs of which fewer are listed than before, by scenario and device: a time may change.
-    fn missing(&self, test_runs: &[TestRun]) -> impl Iterator<Item = Lost> {
+    fn missing(&self, test_runs: &[TestRun]) -> impl Iterator<Item = SeenFailure> {
         let now = by_place(test_runs);
         self.most
             .iter()
@@ -278,7 +278,7 @@ impl History {
                 now.get(&(scenario.as_str(), device.as_str()))
                     .is_none_or(|now| now < most)
             })
-            .map(|((scenario, device), _)| Lost {
+            .map(|((scenario, device), _)| SeenFailure {
                 scenario: scenario.clone(),
                 device: device.clone(),
                 status: None,
@@ -417,7 +417,7 @@ fn same(one: &Snapshot, other: &Snapshot) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_run::{Ambiguous, Doubt, Group};
+    use crate::model::test_run::{AmbiguityReason, Ambiguous, Group};
     use crate::tests::fixtures::{at, test_run, test_runs};
 
     fn seen(group: &str, test_runs: Vec<TestRun>) -> Snapshot {
@@ -597,7 +597,7 @@ mod tests {
     fn patience_is_bounded_and_starts_anew_with_progress() {
         let running = || test_runs(&["Passed", "Running"]);
         let more = || test_runs(&["Passed", "Running", "Running"]);
-        let stuck = Some(Standing::Stuck(Obstacle::Unfinished));
+        let stuck = Some(Standing::Stuck(Blocker::Unfinished));
         for (looks, expected, why) in [
             (
                 vec![
@@ -654,7 +654,7 @@ mod tests {
                     (19, "Complete with errors", vec![]),
                     (21, "Complete with errors", vec![]),
                 ],
-                Some(Standing::Stuck(Obstacle::Empty)),
+                Some(Standing::Stuck(Blocker::Empty)),
                 "nothing, and the group itself is not still",
             ),
             (
@@ -707,13 +707,13 @@ mod tests {
                 Standing::Settling(Settling {
                     obstructed_for: Duration::ZERO,
                     left: PATIENCE_WITH_THE_LIST,
-                    obstacle: Some(Obstacle::Missing),
+                    obstacle: Some(Blocker::Missing),
                 }),
                 "one look without a row is no end, however long the group is over",
             ),
             (
                 since_25(&[(45, "Complete", one())]),
-                Standing::Stuck(Obstacle::Missing),
+                Standing::Stuck(Blocker::Missing),
                 "it stays away",
             ),
             (
@@ -722,7 +722,7 @@ mod tests {
                     (60, "Complete", one()),
                     (75, "Complete", running()),
                 ]),
-                Standing::Stuck(Obstacle::Unfinished),
+                Standing::Stuck(Blocker::Unfinished),
                 "it comes and goes",
             ),
         ] {
@@ -736,7 +736,7 @@ mod tests {
         let doubted = Snapshot {
             ambiguous: Some(Ambiguous {
                 rows: 1,
-                doubt: Doubt::EarlierExecution,
+                doubt: AmbiguityReason::EarlierExecution,
             }),
             ..seen("Complete", test_runs(&["Passed"]))
         };
@@ -785,7 +785,7 @@ mod tests {
             })
             .collect();
 
-        assert_eq!(last(&looks), Some(Standing::Stuck(Obstacle::Changing)));
+        assert_eq!(last(&looks), Some(Standing::Stuck(Blocker::Changing)));
     }
 
     fn same_slot(statuses: &[&str]) -> Vec<TestRun> {

@@ -11,11 +11,11 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout};
 
 use crate::model::schedule::Generation;
-use crate::model::schedule::Order;
 use crate::model::schedule::Origin;
+use crate::model::schedule::TriggerRequest;
 use crate::retry::{Jitter, Patience, backoff};
-use crate::sofy::{ApiError, Baseline, Groups, Kind, ListedGroup, SofyApi};
-use crate::stop::{Limit, Limits};
+use crate::sofy::{ApiError, Baseline, ErrorKind, Groups, ListedGroup, SofyApi};
+use crate::stop::{Stop, StopReason};
 use crate::text::span;
 
 /// Long enough to learn the group of a trigger under way, so that it can be aborted; with the abort
@@ -46,34 +46,34 @@ pub(crate) struct Triggered {
 
 /// Why there is no run to watch.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum NoRun {
+pub(crate) enum TriggerError {
     /// A limit came first.
-    Limited { limit: Limit, sent: Sent },
+    Interrupted { limit: StopReason, sent: Sent },
     /// Sofy asks for a longer pause than is left.
-    TooLate { error: ApiError, pause: Duration },
+    RetryAfterDeadline { error: ApiError, pause: Duration },
     /// Sofy refused, or could not be reached within the budget.
-    Failed(ApiError),
+    Rejected(ApiError),
     /// A run may have started; the trigger is not sent again.
-    Ambiguous(ApiError),
+    OutcomeUnknown(ApiError),
 }
 
 /// Whether a trigger was under way when a limit came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Sent {
     No,
-    Perhaps,
+    Unknown,
 }
 
 /// Triggers a run.
 pub(crate) async fn trigger<A: SofyApi>(
     api: &A,
-    order: &Order,
-    limits: &mut Limits,
+    request: &TriggerRequest,
+    stop: &mut Stop,
     jitter: Jitter,
-) -> Result<Triggered, NoRun> {
+) -> Result<Triggered, TriggerError> {
     let mut attempts = Attempts {
         api,
-        limits,
+        stop,
         jitter,
         failures: 0,
         since: Instant::now(),
@@ -81,7 +81,7 @@ pub(crate) async fn trigger<A: SofyApi>(
     loop {
         // Anew each time: after a pause, groups of others may have been listed.
         let baseline = attempts.baseline().await?;
-        match attempts.send(order, baseline).await? {
+        match attempts.send(request, baseline).await? {
             Attempt::Run(run) => return Ok(run),
             Attempt::NotSent(error) => attempts.pause(error).await?,
         }
@@ -96,7 +96,7 @@ enum Attempt {
 
 struct Attempts<'step, A> {
     api: &'step A,
-    limits: &'step mut Limits,
+    stop: &'step mut Stop,
     jitter: Jitter,
     failures: u32,
     since: Instant,
@@ -107,7 +107,7 @@ impl<A: SofyApi> Attempts<'_, A> {
     ///
     /// Nearly every schedule has run before. An empty answer by mistake would make yesterday's rows
     /// ours, and somebody else's group the one that is new.
-    async fn baseline(&mut self) -> Result<Baseline, NoRun> {
+    async fn baseline(&mut self) -> Result<Baseline, TriggerError> {
         let first = self.look().await?;
         if first.is_empty() {
             return self.look().await;
@@ -115,22 +115,26 @@ impl<A: SofyApi> Attempts<'_, A> {
         Ok(first)
     }
 
-    async fn look(&mut self) -> Result<Baseline, NoRun> {
+    async fn look(&mut self) -> Result<Baseline, TriggerError> {
         loop {
-            match self.limits.within(self.api.baseline()).await {
+            match self.stop.run_until_stopped(self.api.baseline()).await {
                 Ok(Ok(baseline)) => return Ok(baseline),
                 Ok(Err(error)) if error.is_transient() => self.pause(error).await?,
-                Ok(Err(error)) => return Err(NoRun::Failed(error)),
+                Ok(Err(error)) => return Err(TriggerError::Rejected(error)),
                 Err(limit) => return Err(limited(limit, Sent::No)),
             }
         }
     }
 
-    async fn send(&mut self, order: &Order, baseline: Baseline) -> Result<Attempt, NoRun> {
+    async fn send(
+        &mut self,
+        request: &TriggerRequest,
+        baseline: Baseline,
+    ) -> Result<Attempt, TriggerError> {
         let sent_at = Instant::now();
-        let call = self.api.trigger(order);
+        let call = self.api.trigger(request);
         tokio::pin!(call);
-        let (answer, limit) = match self.limits.within(&mut call).await {
+        let (answer, limit) = match self.stop.run_until_stopped(&mut call).await {
             Ok(answer) => (answer, None),
             Err(limit) => {
                 // The run may be starting just now. Its ID is needed to abort it.
@@ -140,7 +144,7 @@ impl<A: SofyApi> Attempts<'_, A> {
                 };
                 match timeout(grace, call).await {
                     Ok(answer) => (answer, Some(limit)),
-                    Err(_) => return Err(limited(limit, Sent::Perhaps)),
+                    Err(_) => return Err(limited(limit, Sent::Unknown)),
                 }
             }
         };
@@ -149,17 +153,17 @@ impl<A: SofyApi> Attempts<'_, A> {
                 [one] if !baseline.names(one) => {
                     return Ok(Attempt::Run(Triggered {
                         group_id: one.clone(),
-                        origin: Origin::Named,
+                        origin: Origin::Triggered,
                         baseline,
                     }));
                 }
                 [one] => ApiError::new(
-                    Kind::Unclear,
+                    ErrorKind::OutcomeUnknown,
                     format!("the answer names test run group {one}, which was there before"),
                 ),
                 several => {
-                    return Err(NoRun::Ambiguous(ApiError::new(
-                        Kind::Unclear,
+                    return Err(TriggerError::OutcomeUnknown(ApiError::new(
+                        ErrorKind::OutcomeUnknown,
                         format!(
                             "the answer names several test run groups, and one step judges one: {}",
                             some_of(several)
@@ -168,23 +172,23 @@ impl<A: SofyApi> Attempts<'_, A> {
                 }
             },
             Err(error) => match (error.kind, limit) {
-                (Kind::Unsent | Kind::Refused, Some(limit)) => {
+                (ErrorKind::NotSent | ErrorKind::Rejected, Some(limit)) => {
                     return Err(limited(limit, Sent::No));
                 }
-                (Kind::Unsent, None) => return Ok(Attempt::NotSent(error)),
-                (Kind::Refused, None) => return Err(NoRun::Failed(error)),
-                (Kind::Unclear | Kind::NotListed, _) => error,
+                (ErrorKind::NotSent, None) => return Ok(Attempt::NotSent(error)),
+                (ErrorKind::Rejected, None) => return Err(TriggerError::Rejected(error)),
+                (ErrorKind::OutcomeUnknown | ErrorKind::NotFound, _) => error,
             },
         };
         if let Some(limit) = limit {
-            return Err(limited(limit, Sent::Perhaps));
+            return Err(limited(limit, Sent::Unknown));
         }
         match baseline {
             Baseline::Groups(before) => {
                 let begun = Begun::between(&before, sent_at, Instant::now());
                 self.search(unclear, before, begun).await.map(Attempt::Run)
             }
-            Baseline::Rows(_) => Err(NoRun::Ambiguous(unclear)),
+            Baseline::Rows(_) => Err(TriggerError::OutcomeUnknown(unclear)),
         }
     }
 
@@ -197,7 +201,7 @@ impl<A: SofyApi> Attempts<'_, A> {
         unclear: ApiError,
         before: Groups,
         begun: Option<Begun>,
-    ) -> Result<Triggered, NoRun> {
+    ) -> Result<Triggered, TriggerError> {
         let known: BTreeSet<String> = before.list.iter().map(|group| group.id.clone()).collect();
         // Every new group, with the number of looks that showed it begin in our time.
         let mut new: BTreeMap<String, u32> = BTreeMap::new();
@@ -207,10 +211,10 @@ impl<A: SofyApi> Attempts<'_, A> {
                 tokio::time::sleep(pause).await;
                 self.api.baseline().await
             };
-            let groups = match self.limits.within(look).await {
+            let groups = match self.stop.run_until_stopped(look).await {
                 Ok(Ok(Baseline::Groups(groups))) => groups.list,
                 Ok(Ok(Baseline::Rows(_)) | Err(_)) => continue,
-                Err(limit) => return Err(limited(limit, Sent::Perhaps)),
+                Err(limit) => return Err(limited(limit, Sent::Unknown)),
             };
             answered = true;
             for group in groups {
@@ -248,29 +252,29 @@ impl<A: SofyApi> Attempts<'_, A> {
                 some_of(new.keys())
             ),
         };
-        Err(NoRun::Ambiguous(ApiError {
+        Err(TriggerError::OutcomeUnknown(ApiError {
             message: format!("{}; {found}", unclear.message),
             ..unclear
         }))
     }
 
     /// Waits before the next call, as long as that makes sense.
-    async fn pause(&mut self, error: ApiError) -> Result<(), NoRun> {
+    async fn pause(&mut self, error: ApiError) -> Result<(), TriggerError> {
         self.failures += 1;
         if !Patience::BEFORE_A_RUN.allows(self.failures, self.since.elapsed()) {
-            return Err(NoRun::Failed(error));
+            return Err(TriggerError::Rejected(error));
         }
         let pause = backoff(self.failures, error.retry_after, (self.jitter)());
         let left = self
-            .limits
+            .stop
             .deadline()
             .saturating_duration_since(Instant::now());
         if pause >= left {
-            return Err(NoRun::TooLate { error, pause });
+            return Err(TriggerError::RetryAfterDeadline { error, pause });
         }
         tracing::debug!("{}; asking again in {}", error.message, span(pause));
-        self.limits
-            .within(tokio::time::sleep(pause))
+        self.stop
+            .run_until_stopped(tokio::time::sleep(pause))
             .await
             .map_err(|limit| limited(limit, Sent::No))
     }
@@ -284,8 +288,8 @@ fn some_of<'ids>(ids: impl IntoIterator<Item = &'ids String>) -> String {
     format!("{}{more}", named.join(", "))
 }
 
-const fn limited(limit: Limit, sent: Sent) -> NoRun {
-    NoRun::Limited { limit, sent }
+const fn limited(limit: StopReason, sent: Sent) -> TriggerError {
+    TriggerError::Interrupted { limit, sent }
 }
 
 /// When a run of ours can have begun, by Sofy's clock.
@@ -332,7 +336,7 @@ enum When {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::fixtures::{limits, test_runs};
+    use crate::tests::fixtures::{stop, test_runs};
     use crate::tests::scripted::{Classic, Public, failure, groups, rows};
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -355,24 +359,24 @@ mod tests {
     }
 
     fn unclear() -> ApiError {
-        failure(Kind::Unclear)
+        failure(ErrorKind::OutcomeUnknown)
     }
 
-    async fn triggered<A: SofyApi>(api: &A) -> (Result<Triggered, NoRun>, Duration) {
+    async fn triggered<A: SofyApi>(api: &A) -> (Result<Triggered, TriggerError>, Duration) {
         within(api, 600 * SECOND).await
     }
 
     async fn within<A: SofyApi>(
         api: &A,
         timeout: Duration,
-    ) -> (Result<Triggered, NoRun>, Duration) {
-        let (_sender, mut limits) = limits(timeout);
+    ) -> (Result<Triggered, TriggerError>, Duration) {
+        let (_sender, mut stop) = stop(timeout);
         let start = Instant::now();
-        let result = trigger(api, &Order::default(), &mut limits, || 0.0).await;
+        let result = trigger(api, &TriggerRequest::default(), &mut stop, || 0.0).await;
         (result, start.elapsed())
     }
 
-    fn found(result: &Result<Triggered, NoRun>) -> Option<(&str, Origin)> {
+    fn found(result: &Result<Triggered, TriggerError>) -> Option<(&str, Origin)> {
         let run = result.as_ref().ok()?;
         Some((run.group_id.as_str(), run.origin))
     }
@@ -381,13 +385,13 @@ mod tests {
     async fn a_trigger_is_sent_again_only_where_it_certainly_did_not_happen() {
         for (kind, triggers, why) in [
             (
-                Kind::Unsent,
+                ErrorKind::NotSent,
                 2,
                 "the connection was never made, or Sofy refused in so many words",
             ),
-            (Kind::Unclear, 1, "the answer was lost"),
-            (Kind::Refused, 1, "Sofy said no"),
-            (Kind::NotListed, 1, "not an answer to a trigger"),
+            (ErrorKind::OutcomeUnknown, 1, "the answer was lost"),
+            (ErrorKind::Rejected, 1, "Sofy said no"),
+            (ErrorKind::NotFound, 1, "not an answer to a trigger"),
         ] {
             let public = Public::new()
                 .baseline(old())
@@ -412,7 +416,7 @@ mod tests {
     async fn the_schedule_is_looked_at_anew_before_each_attempt_and_an_empty_one_twice() {
         let again = Public::new()
             .baseline(old())
-            .trigger(Err(failure(Kind::Unsent)), NO_TIME)
+            .trigger(Err(failure(ErrorKind::NotSent)), NO_TIME)
             .trigger(Ok(&["77"]), NO_TIME);
         let empty = Public::new()
             .baseline(Ok(groups(&[], None)))
@@ -437,7 +441,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn only_an_answer_that_names_one_new_group_is_believed() {
         for (named, expected, why) in [
-            (&["77"][..], Some(("77", Origin::Named)), "one"),
+            (&["77"][..], Some(("77", Origin::Triggered)), "one"),
             (&["77", "78"], None, "several"),
             (&["76"], None, "one of those before"),
         ] {
@@ -457,7 +461,7 @@ mod tests {
             .trigger(Ok(&["76"]), NO_TIME);
         assert!(matches!(
             triggered(&classic).await.0,
-            Err(NoRun::Ambiguous(_))
+            Err(TriggerError::OutcomeUnknown(_))
         ));
     }
 
@@ -540,7 +544,7 @@ mod tests {
                 "{why}"
             );
             assert!(
-                adopted.is_some() || matches!(result, Err(NoRun::Ambiguous(_))),
+                adopted.is_some() || matches!(result, Err(TriggerError::OutcomeUnknown(_))),
                 "{why}"
             );
             assert_eq!(api.calls("trigger").len(), 1, "{why}");
@@ -552,25 +556,25 @@ mod tests {
     /// Triggers with a limit after a second; gives the group, or whether a trigger was under way.
     async fn limited_after_a_second<A: SofyApi>(
         api: &A,
-        limit: Limit,
+        limit: StopReason,
     ) -> (Result<String, Sent>, Duration) {
-        let (sender, mut limits) = limits(match limit {
-            Limit::Deadline => SECOND,
-            Limit::Signal(_) => HOUR,
+        let (sender, mut stop) = stop(match limit {
+            StopReason::Deadline => SECOND,
+            StopReason::Signal(_) => HOUR,
         });
         let start = Instant::now();
         let signalling = async {
             tokio::time::sleep(SECOND).await;
-            if let Limit::Signal(name) = limit {
+            if let StopReason::Signal(name) = limit {
                 sender.send(Some(name)).expect("a receiver");
             }
         };
-        let order = Order::default();
-        let triggering = trigger(api, &order, &mut limits, || 0.0);
+        let request = TriggerRequest::default();
+        let triggering = trigger(api, &request, &mut stop, || 0.0);
         let (result, ()) = tokio::join!(triggering, signalling);
         let result = match result {
             Ok(run) => Ok(run.group_id),
-            Err(NoRun::Limited { limit: by, sent }) => {
+            Err(TriggerError::Interrupted { limit: by, sent }) => {
                 assert_eq!(by, limit);
                 Err(sent)
             }
@@ -595,39 +599,39 @@ mod tests {
                 Ok(&["77"]),
                 4,
                 Ok("77"),
-                Err(Sent::Perhaps),
+                Err(Sent::Unknown),
                 "where nothing can be aborted, a second suffices",
             ),
             (
                 Ok(&["77"]),
                 3600,
-                Err(Sent::Perhaps),
-                Err(Sent::Perhaps),
+                Err(Sent::Unknown),
+                Err(Sent::Unknown),
                 "its answer does not come",
             ),
             (
                 Err(unclear()),
                 2,
-                Err(Sent::Perhaps),
-                Err(Sent::Perhaps),
+                Err(Sent::Unknown),
+                Err(Sent::Unknown),
                 "it ends unclearly",
             ),
             (
-                Err(failure(Kind::Unsent)),
+                Err(failure(ErrorKind::NotSent)),
                 2,
                 Err(Sent::No),
                 Err(Sent::No),
                 "it certainly did not happen",
             ),
             (
-                Err(failure(Kind::Refused)),
+                Err(failure(ErrorKind::Rejected)),
                 2,
                 Err(Sent::No),
                 Err(Sent::No),
                 "Sofy said no",
             ),
         ] {
-            for limit in [Limit::Signal("SIGINT"), Limit::Deadline] {
+            for limit in [StopReason::Signal("SIGINT"), StopReason::Deadline] {
                 let takes = seconds * SECOND;
                 let public = Public::new().baseline(old()).trigger(answer.clone(), takes);
                 let classic = Classic::new()
@@ -656,18 +660,18 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_is_obeyed_during_the_look_before_the_trigger_and_the_pause_after_it() {
-        for limit in [Limit::Signal("SIGTERM"), Limit::Deadline] {
+        for limit in [StopReason::Signal("SIGTERM"), StopReason::Deadline] {
             let slow = Public::new().slow_baseline(old(), HOUR);
             let busy = Public::new()
                 .baseline(old())
-                .trigger(Err(failure(Kind::Unsent)), SECOND - SECOND / 4)
+                .trigger(Err(failure(ErrorKind::NotSent)), SECOND - SECOND / 4)
                 .trigger(Ok(&["77"]), NO_TIME);
 
             let (of_slow, took) = limited_after_a_second(&slow, limit).await;
 
             assert_eq!((of_slow, took), (Err(Sent::No), SECOND), "{limit:?}");
             assert_eq!(slow.calls("trigger"), [], "{limit:?}");
-            if limit != Limit::Deadline {
+            if limit != StopReason::Deadline {
                 let (of_busy, took) = limited_after_a_second(&busy, limit).await;
                 assert_eq!((of_busy, took), (Err(Sent::No), SECOND), "{limit:?}");
                 assert_eq!(busy.calls("trigger").len(), 1, "{limit:?}");
@@ -681,7 +685,10 @@ mod tests {
 
         let (result, took) = within(&early, 10 * SECOND).await;
 
-        assert!(matches!(result, Err(NoRun::TooLate { .. })), "{result:?}");
+        assert!(
+            matches!(result, Err(TriggerError::RetryAfterDeadline { .. })),
+            "{result:?}"
+        );
         assert!(took < 10 * SECOND, "{took:?}");
         assert_eq!(early.calls("trigger"), []);
     }
@@ -744,7 +751,7 @@ mod tests {
 
             let (result, _) = triggered(&api).await;
 
-            let Err(NoRun::Ambiguous(error)) = result else {
+            let Err(TriggerError::OutcomeUnknown(error)) = result else {
                 panic!("{why}: {result:?}")
             };
             assert!(error.message.ends_with(reason), "{why}: {error:?}");
@@ -759,9 +766,9 @@ mod tests {
 
         let (result, took) = within(&searching, 5 * SECOND).await;
 
-        let expected = NoRun::Limited {
-            limit: Limit::Deadline,
-            sent: Sent::Perhaps,
+        let expected = TriggerError::Interrupted {
+            limit: StopReason::Deadline,
+            sent: Sent::Unknown,
         };
         assert_eq!(result.err(), Some(expected));
         assert_eq!(took, 5 * SECOND);
@@ -771,20 +778,29 @@ mod tests {
     async fn before_there_is_a_run_the_budget_is_short() {
         let unreachable = Public::new().baseline(Err(unclear()));
         let (result, took) = triggered(&unreachable).await;
-        assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
+        assert!(
+            matches!(result, Err(TriggerError::Rejected(_))),
+            "{result:?}"
+        );
         assert!(took < 60 * SECOND, "{took:?}");
 
         let busy = Public::new()
             .baseline(old())
-            .trigger(Err(failure(Kind::Unsent)), NO_TIME);
+            .trigger(Err(failure(ErrorKind::NotSent)), NO_TIME);
         let (result, took) = triggered(&busy).await;
-        assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
+        assert!(
+            matches!(result, Err(TriggerError::Rejected(_))),
+            "{result:?}"
+        );
         assert!(took < 60 * SECOND, "{took:?}");
         assert_eq!(busy.calls("trigger").len(), 6);
 
-        let refused = Public::new().baseline(Err(failure(Kind::Refused)));
+        let refused = Public::new().baseline(Err(failure(ErrorKind::Rejected)));
         let (result, took) = triggered(&refused).await;
-        assert!(matches!(result, Err(NoRun::Failed(_))), "{result:?}");
+        assert!(
+            matches!(result, Err(TriggerError::Rejected(_))),
+            "{result:?}"
+        );
         assert_eq!(took, NO_TIME, "a key that never worked");
     }
 
@@ -802,7 +818,7 @@ mod tests {
         for api in [named, found] {
             let (result, _) = triggered(&api).await;
 
-            let Err(NoRun::Ambiguous(error)) = result else {
+            let Err(TriggerError::OutcomeUnknown(error)) = result else {
                 panic!("{result:?}")
             };
             assert!(
@@ -814,13 +830,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_beyond_the_deadline_is_said_and_not_waited_for() {
-        let mut error = failure(Kind::Unsent);
+        let mut error = failure(ErrorKind::NotSent);
         error.retry_after = Some(300 * SECOND);
         let api = Public::new().baseline(old()).trigger(Err(error), NO_TIME);
 
         let (result, took) = within(&api, 8 * SECOND).await;
 
-        let Err(NoRun::TooLate { pause, .. }) = result else {
+        let Err(TriggerError::RetryAfterDeadline { pause, .. }) = result else {
             panic!("{result:?}")
         };
         assert_eq!((pause, took), (300 * SECOND, NO_TIME));

@@ -2,18 +2,20 @@
 //!
 //! Success is stated positively; everything else is red with its own reason. No I/O, no clock.
 
-use crate::model::verdict::Bearing;
 use crate::model::verdict::Conclusion;
+use crate::model::verdict::Outcome;
 use crate::model::verdict::Policy;
 use crate::model::verdict::Verdict;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::gate::settle::{Lost, Obstacle};
-use crate::model::report::Provenance;
+use crate::gate::settle::{Blocker, SeenFailure};
+use crate::model::report::BuildCheck;
 use crate::model::schedule::Origin;
-use crate::model::test_run::{Ambiguous, Doubt, GroupStatus, Snapshot, Tally, TestStatus};
-use crate::sofy::{ApiError, Kind};
+use crate::model::test_run::{
+    AmbiguityReason, Ambiguous, GroupStatus, Snapshot, Tally, TestStatus,
+};
+use crate::sofy::{ApiError, ErrorKind};
 use crate::text::{count, span};
 
 /// How the watch ended.
@@ -22,7 +24,7 @@ pub(crate) enum Ending {
     /// Nothing in the snapshot can change any more.
     Settled,
     /// The group is over, and this did not become clear within a bounded wait.
-    Stuck(Obstacle),
+    Stuck(Blocker),
     /// The deadline came first.
     Deadline(Duration),
     /// The runner sent this signal.
@@ -38,11 +40,11 @@ pub(crate) enum Ending {
 pub(crate) struct Observation {
     pub(crate) snapshot: Option<Snapshot>,
     /// Test runs that had not passed and are gone, or that are no longer listed.
-    pub(crate) lost: Vec<Lost>,
+    pub(crate) lost: Vec<SeenFailure>,
     /// Test runs that Sofy itself ran again until they passed.
-    pub(crate) retried: Vec<Lost>,
+    pub(crate) retried: Vec<SeenFailure>,
     /// Which build was tested; none where no hash was asked for.
-    pub(crate) provenance: Option<Provenance>,
+    pub(crate) build_check: Option<BuildCheck>,
     pub(crate) origin: Origin,
     pub(crate) ending: Ending,
 }
@@ -81,7 +83,7 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
             error.message.as_str(),
             "Run the job again when Sofy answers.",
         ),
-        Ending::Refused(error) if snapshot.is_none() && error.kind == Kind::NotListed => {
+        Ending::Refused(error) if snapshot.is_none() && error.kind == ErrorKind::NotFound => {
             return Verdict::new(Conclusion::Error, error.message.clone())
                 .advise(error.advice.clone());
         }
@@ -143,7 +145,7 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         return failure("the group is over and has no test runs")
             .advise("Check in Sofy's portal that the schedule has scenarios and devices.");
     }
-    if let Some(Provenance::Another { asked_for, tested }) = &seen.provenance {
+    if let Some(BuildCheck::Another { asked_for, tested }) = &seen.build_check {
         return failure(format!(
             "another build was tested: {tested}, and app-hash is that of {asked_for}"
         ))
@@ -154,12 +156,12 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
     }
     let breaking = by_status(snapshot, |status| {
         matches!(
-            policy.bearing(status),
-            Bearing::Breaking | Bearing::Unfinished
+            policy.outcome(status),
+            Outcome::Failing | Outcome::Unfinished
         )
     });
     let tolerated = by_status(snapshot, |status| {
-        policy.bearing(status) == Bearing::Tolerated
+        policy.outcome(status) == Outcome::Tolerated
     });
     if !breaking.is_empty() {
         return failure(not_passed(&breaking, &tolerated, tally.total()))
@@ -177,10 +179,10 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
     }
     let late = |bearing| {
         let late = snapshot.late.iter();
-        late.filter(|status| policy.bearing(status) == bearing)
+        late.filter(|status| policy.outcome(status) == bearing)
             .count()
     };
-    if tally.passed == late(Bearing::Passed) {
+    if tally.passed == late(Outcome::Passed) {
         return failure(format!(
             "nothing passed for certain: {}, which fail-on tolerates; {} that were listed later \
              passed, and may be a later execution's",
@@ -191,9 +193,9 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
     }
     if seen.origin == Origin::Adopted
         && seen
-            .provenance
+            .build_check
             .as_ref()
-            .is_some_and(|provenance| !provenance.is_verified())
+            .is_some_and(|build_check| !build_check.is_verified())
     {
         return failure(
             "nothing in the group failed, but the answer to the trigger was lost, and nothing proves \
@@ -212,7 +214,7 @@ fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict 
         ))
         .advise("Look for the errors in Sofy's portal, or run the job again.");
     }
-    let all_late = tolerated.values().sum::<usize>() == late(Bearing::Tolerated);
+    let all_late = tolerated.values().sum::<usize>() == late(Outcome::Tolerated);
     if all_late && snapshot.group.status != GroupStatus::Complete {
         return failure(format!(
             "Sofy reports the group as \"{}\", and nothing that is ours for certain explains it: what \
@@ -259,7 +261,7 @@ fn about_the_tests(breaking: &BTreeMap<&TestStatus, usize>) -> &'static str {
 }
 
 /// Warns of test runs that Sofy ran again on its own.
-fn retried(retried: &[Lost]) -> Option<String> {
+fn retried(retried: &[SeenFailure]) -> Option<String> {
     (!retried.is_empty()).then(|| {
         format!(
             "Sofy itself ran {} again, and the second result counts: {}",
@@ -269,21 +271,21 @@ fn retried(retried: &[Lost]) -> Option<String> {
     })
 }
 
-fn stuck(seen: &Observation, snapshot: &Snapshot, obstacle: Obstacle) -> Verdict {
+fn stuck(seen: &Observation, snapshot: &Snapshot, obstacle: Blocker) -> Verdict {
     let group = &snapshot.group.verbatim;
     match obstacle {
-        Obstacle::Ambiguous => ambiguous(group, snapshot.ambiguous),
-        Obstacle::Unfinished => unfinished(snapshot),
-        Obstacle::Missing => lost(&seen.lost),
-        Obstacle::Empty => failure(format!(
+        Blocker::Ambiguous => ambiguous(group, snapshot.ambiguous),
+        Blocker::Unfinished => unfinished(snapshot),
+        Blocker::Missing => lost(&seen.lost),
+        Blocker::Empty => failure(format!(
             "the group is \"{group}\", but its list of test runs kept changing and is empty"
         ))
         .advise("Look at the group in Sofy's portal, then run the job again."),
-        Obstacle::Changing => failure(format!(
+        Blocker::Changing => failure(format!(
             "the group is \"{group}\", but its list of test runs kept changing"
         ))
         .advise("Look at the group in Sofy's portal, then run the job again."),
-        Obstacle::UnknownGroup => failure(format!(
+        Blocker::UnknownGroup => failure(format!(
             "Sofy reports the group as \"{group}\", which this action does not know"
         ))
         .advise(
@@ -302,36 +304,36 @@ const OVERLAP: &str = "Look at the group in Sofy's portal. Two executions of one
      this: give the job a concurrency group, or use the schedule's GUID.";
 
 fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
-    let (rows, doubt) = ambiguous.map_or((0, Doubt::EarlierExecution), |ambiguous| {
+    let (rows, doubt) = ambiguous.map_or((0, AmbiguityReason::EarlierExecution), |ambiguous| {
         (ambiguous.rows, ambiguous.doubt)
     });
     let rows = count(rows, "test run");
     let (why, advice) = match doubt {
-        Doubt::EarlierExecution => (
+        AmbiguityReason::EarlierExecution => (
             format!("Sofy lists {rows} that may be an earlier execution's"),
             OVERLAP,
         ),
-        Doubt::LaterExecution => (
+        AmbiguityReason::LaterExecution => (
             format!(
                 "test runs of ours are gone, and Sofy lists {rows} that may be a later execution's"
             ),
             OVERLAP,
         ),
-        Doubt::LostContact => (
+        AmbiguityReason::LostContact => (
             format!(
                 "Sofy was silent for more than a minute before it listed a test run of ours, and \
                  {rows} may be another execution's"
             ),
             "Look at the group in Sofy's portal, then run the job again.",
         ),
-        Doubt::EarlierAttempt => (
+        AmbiguityReason::EarlierAttempt => (
             format!(
                 "it was over before this attempt of the workflow run began, and {rows} may be \
                  another execution's"
             ),
             "Choose \"Re-run all jobs\", so that the schedule is triggered anew.",
         ),
-        Doubt::OtherGroup => (
+        AmbiguityReason::OtherGroup => (
             format!("Sofy lists {rows} of another group in it"),
             "Look at the group in Sofy's portal, and please report it.",
         ),
@@ -367,7 +369,7 @@ fn unfinished(snapshot: &Snapshot) -> Verdict {
     )
 }
 
-fn lost(lost: &[Lost]) -> Verdict {
+fn lost(lost: &[SeenFailure]) -> Verdict {
     let failed = lost.iter().any(|lost| lost.status.is_some());
     failure(if failed {
         format!(
@@ -384,7 +386,7 @@ fn lost(lost: &[Lost]) -> Verdict {
 /// The most test runs and statuses that one sentence names.
 const MOST_NAMED: usize = 5;
 
-fn named(lost: &[Lost]) -> String {
+fn named(lost: &[SeenFailure]) -> String {
     let mut names: Vec<String> = lost
         .iter()
         .take(MOST_NAMED)
@@ -465,14 +467,14 @@ mod tests {
             }),
             lost: Vec::new(),
             retried: Vec::new(),
-            provenance: None,
-            origin: Origin::Named,
+            build_check: None,
+            origin: Origin::Triggered,
             ending,
         }
     }
 
-    fn failed() -> Lost {
-        Lost {
+    fn failed() -> SeenFailure {
+        SeenFailure {
             scenario: "Log in".into(),
             device: "Pixel 8".into(),
             status: Some(TestStatus::Failed),
@@ -641,18 +643,18 @@ mod tests {
 
     #[test]
     fn the_build_that_was_asked_for_has_to_be_the_one_that_was_tested() {
-        let verified = || Provenance::Verified {
+        let verified = || BuildCheck::Verified {
             build: "2.0".into(),
         };
-        let unverified = || Provenance::Unverified {
+        let unverified = || BuildCheck::Unverified {
             because: "the list failed".into(),
         };
-        let another = || Provenance::Another {
+        let another = || BuildCheck::Another {
             asked_for: "2.0".into(),
             tested: "1.0".into(),
         };
-        let named = Origin::Named;
-        for (provenance, origin, conclusion, why) in [
+        let named = Origin::Triggered;
+        for (build_check, origin, conclusion, why) in [
             (None, named, Conclusion::Success, "no hash was asked for"),
             (Some(verified()), named, Conclusion::Success, "proven"),
             (
@@ -682,7 +684,7 @@ mod tests {
             ),
         ] {
             let mut seen = seen("Complete", &["Passed"], Ending::Settled);
-            seen.provenance = provenance;
+            seen.build_check = build_check;
             seen.origin = origin;
 
             assert_eq!(judge(&seen, &strict()).conclusion, conclusion, "{why}");
@@ -836,15 +838,15 @@ mod tests {
     #[test]
     fn only_a_group_that_was_never_listed_speaks_for_itself() {
         for (kind, rows, reason, why) in [
-            (Kind::NotListed, None, "no", "the message says it all"),
+            (ErrorKind::NotFound, None, "no", "the message says it all"),
             (
-                Kind::Refused,
+                ErrorKind::Rejected,
                 None,
                 "Sofy refuses to show the run; nothing of the run was seen; the last problem was: no",
                 "another refusal needs its context",
             ),
             (
-                Kind::NotListed,
+                ErrorKind::NotFound,
                 Some(&["Passed", "Passed"][..]),
                 "Sofy refuses to show the run; 2 of 2 test runs were done, and the group was \
                  \"Running\"; the last problem was: no",
@@ -863,27 +865,27 @@ mod tests {
     fn no_other_ending_is_ever_green_even_if_every_row_passed() {
         for (ending, conclusion, why) in [
             (
-                Ending::Stuck(Obstacle::Ambiguous),
+                Ending::Stuck(Blocker::Ambiguous),
                 Conclusion::Failure,
                 "perhaps yesterday's rows",
             ),
             (
-                Ending::Stuck(Obstacle::Unfinished),
+                Ending::Stuck(Blocker::Unfinished),
                 Conclusion::Failure,
                 "a row never finished",
             ),
             (
-                Ending::Stuck(Obstacle::Missing),
+                Ending::Stuck(Blocker::Missing),
                 Conclusion::Failure,
                 "rows went missing",
             ),
             (
-                Ending::Stuck(Obstacle::Changing),
+                Ending::Stuck(Blocker::Changing),
                 Conclusion::Failure,
                 "more may come",
             ),
             (
-                Ending::Stuck(Obstacle::UnknownGroup),
+                Ending::Stuck(Blocker::UnknownGroup),
                 Conclusion::Failure,
                 "an unknown word",
             ),
@@ -900,18 +902,18 @@ mod tests {
             (
                 Ending::LostContact {
                     timeout: Duration::from_secs(60),
-                    error: ApiError::new(Kind::Unclear, "gone"),
+                    error: ApiError::new(ErrorKind::OutcomeUnknown, "gone"),
                 },
                 Conclusion::Error,
                 "no judgement",
             ),
             (
-                Ending::Refused(ApiError::new(Kind::Refused, "no")),
+                Ending::Refused(ApiError::new(ErrorKind::Rejected, "no")),
                 Conclusion::Error,
                 "no judgement either",
             ),
             (
-                Ending::Stuck(Obstacle::Empty),
+                Ending::Stuck(Blocker::Empty),
                 Conclusion::Failure,
                 "nothing listed",
             ),

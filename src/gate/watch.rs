@@ -14,11 +14,11 @@ use crate::gate::settle::{History, Standing, Taken};
 use crate::gate::verdict::{Ending, Observation};
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
-use crate::model::test_run::{Doubt, GroupStatus, Snapshot, TestRun};
+use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, TestRun};
 use crate::report::progress::Progress;
 use crate::retry::{Jitter, Patience, backoff};
-use crate::sofy::{ApiError, Kind, SofyApi};
-use crate::stop::Limits;
+use crate::sofy::{ApiError, ErrorKind, SofyApi};
+use crate::stop::Stop;
 use crate::text::span;
 
 /// The last look, and the settling that it finds begun, may outlast the deadline by this much.
@@ -49,11 +49,11 @@ pub(crate) async fn watch<A: SofyApi>(
     api: &A,
     run: &mut RunHandle,
     plan: Plan<'_>,
-    limits: &mut Limits,
+    stop: &mut Stop,
     jitter: Jitter,
 ) -> Watched {
     let start = Instant::now();
-    let deadline = limits.deadline();
+    let deadline = stop.deadline();
     let mut history = History::new(A::GENERATION);
     let mut contact = Contact::new(plan.origin);
     let mut estimate = Estimate::after(plan.previous);
@@ -62,11 +62,11 @@ pub(crate) async fn watch<A: SofyApi>(
     let ending = loop {
         let began = start.elapsed();
         if contact.silent_for(began) > BLIND && !history.has_shown_test_runs() {
-            run.attribution.distrust(Doubt::LostContact);
+            run.attribution.mark_ambiguous(AmbiguityReason::LostContact);
         }
         let look = tokio::select! {
             biased;
-            name = limits.signal() => break Ending::Cancelled(name),
+            name = stop.signal() => break Ending::Cancelled(name),
             look = timeout_at(deadline + LAST_LOOK, observe(api, run)) => look,
         };
         let taken = Taken {
@@ -74,7 +74,7 @@ pub(crate) async fn watch<A: SofyApi>(
             ended: start.elapsed(),
         };
         let (pause, last) = match look {
-            Err(_) => break contact.at_the_deadline(limits),
+            Err(_) => break contact.at_the_deadline(stop),
             Ok(Ok(snapshot)) => {
                 contact.back(taken.ended);
                 if queued.is_none() && has_begun(&snapshot) {
@@ -125,7 +125,7 @@ pub(crate) async fn watch<A: SofyApi>(
         };
         let now = Instant::now();
         if now >= last {
-            break contact.at_the_deadline(limits);
+            break contact.at_the_deadline(stop);
         }
         // Clamped, so that the last look falls on the deadline.
         let wake = now.checked_add(pause).map_or(last, |at| {
@@ -137,7 +137,7 @@ pub(crate) async fn watch<A: SofyApi>(
         });
         tokio::select! {
             biased;
-            name = limits.signal() => break Ending::Cancelled(name),
+            name = stop.signal() => break Ending::Cancelled(name),
             () = sleep_until(wake) => {}
         }
     };
@@ -145,7 +145,7 @@ pub(crate) async fn watch<A: SofyApi>(
         observation: Observation {
             lost: history.lost(),
             retried: history.retried(),
-            provenance: None,
+            build_check: None,
             origin: plan.origin,
             snapshot: history.into_latest(),
             ending,
@@ -244,16 +244,18 @@ impl Contact {
         outage.failures += 1;
         outage.latest = error.clone();
         outage.refused_since = match error.kind {
-            Kind::Refused => outage.refused_since.or(Some(at)),
-            Kind::Unsent | Kind::Unclear | Kind::NotListed => None,
+            ErrorKind::Rejected => outage.refused_since.or(Some(at)),
+            ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => None,
         };
         let waited = at.saturating_sub(outage.refused_since.unwrap_or(outage.since));
         let named_by_sofy = self.confirmed || self.origin != Origin::Attached;
         let patience = match error.kind {
-            Kind::Refused if named_by_sofy => Patience::OF_A_REFUSAL,
-            Kind::Refused => Patience::NONE,
-            Kind::NotListed if !named_by_sofy => Patience::BEFORE_A_RUN,
-            Kind::NotListed | Kind::Unsent | Kind::Unclear => Patience::ENDLESS,
+            ErrorKind::Rejected if named_by_sofy => Patience::OF_A_REFUSAL,
+            ErrorKind::Rejected => Patience::NONE,
+            ErrorKind::NotFound if !named_by_sofy => Patience::BEFORE_A_RUN,
+            ErrorKind::NotFound | ErrorKind::NotSent | ErrorKind::OutcomeUnknown => {
+                Patience::ENDLESS
+            }
         };
         if !patience.allows(outage.failures, waited) {
             return ControlFlow::Break(Ending::Refused(error.clone()));
@@ -275,11 +277,11 @@ impl Contact {
     }
 
     /// The ending when the deadline has come: without contact, it is not about the tests.
-    fn at_the_deadline(self, limits: &Limits) -> Ending {
+    fn at_the_deadline(self, stop: &Stop) -> Ending {
         match self.outage {
-            None => Ending::Deadline(limits.timeout()),
+            None => Ending::Deadline(stop.timeout()),
             Some(outage) => Ending::LostContact {
-                timeout: limits.timeout(),
+                timeout: stop.timeout(),
                 error: outage.latest,
             },
         }
@@ -316,9 +318,9 @@ pub(crate) async fn observe<A: SofyApi>(
 mod tests {
     use super::*;
     use crate::gate::attribution::Attribution;
-    use crate::gate::settle::Obstacle;
+    use crate::gate::settle::Blocker;
     use crate::model::schedule::ResultsAfter;
-    use crate::tests::fixtures::{at, limits, test_runs};
+    use crate::tests::fixtures::{at, stop, test_runs};
     use crate::tests::scripted::{Classic, Public, failure, handle, unnamed};
     use std::sync::{Arc, Mutex};
     use tracing::field::{Field, Visit};
@@ -336,13 +338,13 @@ mod tests {
         timeout: Duration,
     ) -> (Observation, Duration) {
         let start = Instant::now();
-        let (_sender, mut limits) = limits(timeout);
-        let watched = watch(api, &mut run, plan(origin), &mut limits, || 0.0).await;
+        let (_sender, mut stop) = stop(timeout);
+        let watched = watch(api, &mut run, plan(origin), &mut stop, || 0.0).await;
         (watched.observation, start.elapsed())
     }
 
     async fn ending<A: SofyApi>(api: &A, timeout: Duration) -> (Ending, Duration) {
-        let (observation, took) = watched(api, handle(), Origin::Named, timeout).await;
+        let (observation, took) = watched(api, handle(), Origin::Triggered, timeout).await;
         (observation.ending, took)
     }
 
@@ -388,7 +390,7 @@ mod tests {
             ),
             (
                 Public::new().look("Complete", rows(&["Passed", "Running"])),
-                Ending::Stuck(Obstacle::Unfinished),
+                Ending::Stuck(Blocker::Unfinished),
                 76 * SECOND,
                 "a row that never ends",
             ),
@@ -402,13 +404,13 @@ mod tests {
                 Public::new()
                     .look("Running", rows(&["Passed", "Failed"]))
                     .look("Complete", rows(&["Passed"])),
-                Ending::Stuck(Obstacle::Missing),
+                Ending::Stuck(Blocker::Missing),
                 MINUTE,
                 "a failed row goes missing",
             ),
             (
                 Public::new().look("Aborted", rows(&["Passed"])),
-                Ending::Stuck(Obstacle::UnknownGroup),
+                Ending::Stuck(Blocker::UnknownGroup),
                 2 * MINUTE,
                 "a group status that we do not know",
             ),
@@ -434,7 +436,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_outage_is_outlived_until_the_deadline() {
-        let error = failure(Kind::Unclear);
+        let error = failure(ErrorKind::OutcomeUnknown);
         let api = Public::new()
             .look("Running", test_runs(&["Running"]))
             .failures(&error, 15)
@@ -480,7 +482,7 @@ mod tests {
         let _listening = tracing::subscriber::set_default(log);
         let api = Public::new()
             .look("Running", test_runs(&["Running"]))
-            .failures(&failure(Kind::Unclear), 15)
+            .failures(&failure(ErrorKind::OutcomeUnknown), 15)
             .look("Complete", test_runs(&["Passed"]));
 
         let (_, took) = ending(&api, 60 * MINUTE).await;
@@ -539,13 +541,13 @@ mod tests {
             ),
             (Public::new().look("Queued", vec![]), None, "it never began"),
         ] {
-            let (_sender, mut limits) = limits(10 * MINUTE);
+            let (_sender, mut stop) = stop(10 * MINUTE);
 
             let watched = watch(
                 &api,
                 &mut handle(),
-                plan(Origin::Named),
-                &mut limits,
+                plan(Origin::Triggered),
+                &mut stop,
                 || 0.0,
             )
             .await;
@@ -556,7 +558,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_that_sofy_asks_for_is_kept_and_never_outlasts_the_deadline() {
-        let mut busy = failure(Kind::Unsent);
+        let mut busy = failure(ErrorKind::NotSent);
         busy.retry_after = Some(5 * MINUTE);
         for (timeout, looks) in [(60 * MINUTE, vec![0, 300, 304, 307]), (MINUTE, vec![0, 60])] {
             let api = Public::new()
@@ -576,7 +578,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_two_looks_are_closer_than_two_seconds_or_the_poll_interval() {
-        let unclear = failure(Kind::Unclear);
+        let unclear = failure(ErrorKind::OutcomeUnknown);
         for (poll_interval, least) in [(POLL, 2 * SECOND), (SECOND, SECOND)] {
             for api in [
                 Public::new().failures(&unclear, 1),
@@ -584,13 +586,13 @@ mod tests {
                 Public::new().look("Complete", test_runs(&["Running"])),
                 Public::new().look("Running", test_runs(&["Running", "Passed"])),
             ] {
-                let (_sender, mut limits) = limits(5 * MINUTE);
+                let (_sender, mut stop) = stop(5 * MINUTE);
                 let plan = Plan {
                     poll_interval,
-                    ..plan(Origin::Named)
+                    ..plan(Origin::Triggered)
                 };
 
-                _ = watch(&api, &mut handle(), plan, &mut limits, || 1.0).await;
+                _ = watch(&api, &mut handle(), plan, &mut stop, || 1.0).await;
 
                 let looks = api.calls("look");
                 // The last look is the one that falls on the deadline.
@@ -606,13 +608,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_says_no_is_asked_again_for_two_minutes_once_sofy_has_named_the_run() {
-        let no = failure(Kind::Refused);
-        let unlisted = failure(Kind::NotListed);
+        let no = failure(ErrorKind::Rejected);
+        let unlisted = failure(ErrorKind::NotFound);
         let running = || Public::new().look("Running", test_runs(&["Running"]));
         for (api, origin, at_least, at_most, why) in [
             (
                 Public::new().failures(&no, 1),
-                Origin::Named,
+                Origin::Triggered,
                 2 * MINUTE,
                 4 * MINUTE,
                 "triggered",
@@ -723,12 +725,12 @@ mod tests {
         for api in [
             Public::new().look("Running", test_runs(&["Running"])),
             Public::new().hang(MINUTE),
-            Public::new().failures(&failure(Kind::Unclear), 1),
+            Public::new().failures(&failure(ErrorKind::OutcomeUnknown), 1),
         ] {
-            let (sender, mut limits) = limits(60 * MINUTE);
+            let (sender, mut stop) = stop(60 * MINUTE);
             let start = Instant::now();
             let mut run = handle();
-            let watching = watch(&api, &mut run, plan(Origin::Named), &mut limits, || 0.0);
+            let watching = watch(&api, &mut run, plan(Origin::Triggered), &mut stop, || 0.0);
             let signalling = async {
                 tokio::time::sleep(5 * SECOND).await;
                 sender.send(Some("SIGTERM")).expect("a receiver");
@@ -759,7 +761,13 @@ mod tests {
         let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
         let api = Classic::new().look("Queued", old());
 
-        let (_, _) = watched(&api, triggered_after(YESTERDAY), Origin::Named, 2 * MINUTE).await;
+        let (_, _) = watched(
+            &api,
+            triggered_after(YESTERDAY),
+            Origin::Triggered,
+            2 * MINUTE,
+        )
+        .await;
 
         let looks = api.calls("look");
         let early = looks.iter().filter(|at| **at < 30 * SECOND).count();
@@ -767,7 +775,7 @@ mod tests {
         assert_eq!(looks.len() - early, 7, "then at the usual pace: {looks:?}");
 
         let seen = Classic::new().look("Running", vec![at(TODAY, "S0", "Pixel 8", "Running")]);
-        let (_, _) = watched(&seen, triggered_after(YESTERDAY), Origin::Named, MINUTE).await;
+        let (_, _) = watched(&seen, triggered_after(YESTERDAY), Origin::Triggered, MINUTE).await;
         let looks = seen.calls("look").len();
         assert!(
             looks < early,
@@ -805,13 +813,18 @@ mod tests {
                 })
                 .look("Complete", ours("Passed"));
 
-            let (observation, _) =
-                watched(&api, triggered_after(YESTERDAY), Origin::Named, 60 * MINUTE).await;
+            let (observation, _) = watched(
+                &api,
+                triggered_after(YESTERDAY),
+                Origin::Triggered,
+                60 * MINUTE,
+            )
+            .await;
 
             let doubt = observation.snapshot.and_then(|seen| seen.ambiguous);
             assert_eq!(
                 doubt.map(|ambiguous| ambiguous.doubt),
-                doubted.then_some(Doubt::LostContact),
+                doubted.then_some(AmbiguityReason::LostContact),
                 "{why}"
             );
         }
@@ -823,13 +836,13 @@ mod tests {
             (
                 "none;attempt=1",
                 "Complete",
-                Ending::Stuck(Obstacle::Ambiguous),
+                Ending::Stuck(Blocker::Ambiguous),
                 "an earlier attempt",
             ),
             (
                 YESTERDAY,
                 "Complete",
-                Ending::Stuck(Obstacle::Ambiguous),
+                Ending::Stuck(Blocker::Ambiguous),
                 "a bare time in a re-run",
             ),
             (

@@ -184,7 +184,7 @@ mod tests {
             Runner::open(&[("GITHUB_STEP_SUMMARY".to_owned(), "/dev/full".to_owned())]);
         assert!(runner.has_summary());
 
-        runner.add_summary("# Lost");
+        runner.add_summary("# SeenFailure");
 
         assert!(!runner.has_summary());
     }

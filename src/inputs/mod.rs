@@ -17,7 +17,7 @@ use serde::Deserialize;
 use crate::model::report::Paths;
 use crate::model::schedule::ResultsAfter;
 use crate::model::schedule::is_app_hash;
-use crate::model::schedule::{Order, ScheduleId};
+use crate::model::schedule::{ScheduleId, TriggerRequest};
 use crate::model::test_run::{TestStatus, is_group_id};
 use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
@@ -64,9 +64,9 @@ impl Inputs {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Start {
     /// Trigger a run, then wait for it.
-    Trigger(Order),
+    Trigger(TriggerRequest),
     /// Trigger a run and leave it alone.
-    Detach(Order),
+    Detach(TriggerRequest),
     /// Wait for a run that an earlier step triggered.
     Attach {
         group_id: String,
@@ -195,7 +195,7 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
 
     let understood = || {
         let app_hash = app_hash?;
-        let order = Order {
+        let order = TriggerRequest {
             app_hash: app_hash.clone(),
             device_serials,
         };

@@ -9,7 +9,7 @@ use crate::model::test_run::{TestRun, TestStatus};
 
 /// What the previous run showed of each scenario on each device.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Previous {
+pub(crate) struct PreviousRun {
     /// None where its rows contradict each other.
     statuses: BTreeMap<(String, String), Option<TestStatus>>,
 }
@@ -25,7 +25,7 @@ pub(crate) enum Change {
     FailingBefore,
 }
 
-impl Previous {
+impl PreviousRun {
     /// Reads the test runs of the previous run.
     pub(crate) fn of(test_runs: &[TestRun]) -> Self {
         let mut statuses: BTreeMap<_, Option<TestStatus>> = BTreeMap::new();
@@ -99,7 +99,7 @@ mod tests {
                 ])
                 .collect();
 
-            let change = Previous::of(&rows).change(&test_run("Pay", "Pixel 8", "Failed"));
+            let change = PreviousRun::of(&rows).change(&test_run("Pay", "Pixel 8", "Failed"));
 
             assert_eq!(change, expected, "{why}");
         }

@@ -6,9 +6,9 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::previous::{Change, Previous};
+use super::previous::{Change, PreviousRun};
 use super::test_run::{Tally, TestRun};
-use super::verdict::{Bearing, Policy, Verdict};
+use super::verdict::{Outcome, Policy, Verdict};
 
 /// Where people look at their runs; Sofy documents no deeper link.
 pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
@@ -24,7 +24,7 @@ pub(crate) struct Report {
     /// Empty where none was asked for.
     pub(crate) app_hash: String,
     /// Which build was tested; none where no hash was asked for.
-    pub(crate) provenance: Option<Provenance>,
+    pub(crate) build_check: Option<BuildCheck>,
     /// An earlier step triggered the run.
     pub(crate) attached: bool,
     /// Empty before the group is known.
@@ -43,7 +43,7 @@ pub(crate) struct Report {
     pub(crate) inputs_to_attach: Vec<(&'static str, String)>,
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) policy: Policy,
-    pub(crate) previous: Previous,
+    pub(crate) previous: PreviousRun,
 }
 
 impl Report {
@@ -54,7 +54,7 @@ impl Report {
             schedule_id: String::new(),
             schedule_name: String::new(),
             app_hash: String::new(),
-            provenance: None,
+            build_check: None,
             attached: false,
             group_id: String::new(),
             group_status: String::new(),
@@ -65,20 +65,20 @@ impl Report {
             inputs_to_attach: Vec::new(),
             test_runs: Vec::new(),
             policy: Policy::default(),
-            previous: Previous::default(),
+            previous: PreviousRun::default(),
         }
     }
 
     /// Tells what a test run means for the gate.
-    pub(crate) fn bearing(&self, run: &TestRun) -> Bearing {
-        self.policy.bearing(&run.status)
+    pub(crate) fn outcome(&self, run: &TestRun) -> Outcome {
+        self.policy.outcome(&run.status)
     }
 
     /// Compares a test run that did not pass with the schedule's previous run.
     pub(crate) fn change(&self, run: &TestRun) -> Change {
-        match self.bearing(run) {
-            Bearing::Breaking | Bearing::Tolerated => self.previous.change(run),
-            Bearing::Unfinished | Bearing::Passed => Change::Unknown,
+        match self.outcome(run) {
+            Outcome::Failing | Outcome::Tolerated => self.previous.change(run),
+            Outcome::Unfinished | Outcome::Passed => Change::Unknown,
         }
     }
 
@@ -87,7 +87,7 @@ impl Report {
         let changes: Vec<Change> = self
             .test_runs
             .iter()
-            .filter(|run| self.bearing(run) == Bearing::Breaking)
+            .filter(|run| self.outcome(run) == Outcome::Failing)
             .map(|run| self.change(run))
             .collect();
         let count = |change| changes.iter().filter(|one| **one == change).count();
@@ -115,7 +115,7 @@ impl Report {
 
 /// What the list says of the builds that were tested.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Provenance {
+pub(crate) enum BuildCheck {
     /// Every test run ran on the build of the hash.
     Verified { build: String },
     /// Nothing is proven, and this is why.
@@ -124,7 +124,7 @@ pub(crate) enum Provenance {
     Another { asked_for: String, tested: String },
 }
 
-impl Provenance {
+impl BuildCheck {
     /// Tells whether it is proven that the right build was tested.
     pub(crate) const fn is_verified(&self) -> bool {
         match self {
@@ -134,7 +134,7 @@ impl Provenance {
     }
 }
 
-impl fmt::Display for Provenance {
+impl fmt::Display for BuildCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Verified { build } => write!(f, "build {build} verified"),
@@ -223,7 +223,7 @@ mod tests {
             let mut report = Report::of(Verdict::new(Conclusion::Failure, "why"));
             report.policy.tolerated.insert(TestStatus::Stopped);
             report.test_runs = test_runs(now);
-            report.previous = Previous::of(&test_runs(before));
+            report.previous = PreviousRun::of(&test_runs(before));
 
             let expected = match expected {
                 "" => String::new(),

@@ -46,7 +46,7 @@ impl fmt::Display for ScheduleId {
 
 /// What a trigger carries besides the schedule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Order {
+pub(crate) struct TriggerRequest {
     pub(crate) app_hash: Option<String>,
     pub(crate) device_serials: Vec<String>,
 }
@@ -111,7 +111,7 @@ pub(crate) fn is_app_hash(text: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
     /// Sofy named it in its answer to our trigger.
-    Named,
+    Triggered,
     /// Our trigger's answer was lost; this is the one group that is new since. Perhaps not ours.
     Adopted,
     /// The input `test-run-group-id` names it.
@@ -120,18 +120,18 @@ pub(crate) enum Origin {
 
 /// The newest time that a schedule's rows bore.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Newest {
+pub(crate) enum Cutoff {
     /// There was no row.
-    Nothing,
+    NoRows,
     /// There were rows, and none had a time.
-    Unknown,
+    NoTimes,
     At(ScheduledAt),
 }
 
 /// What a later step needs to know in order to attribute rows: the output `results-after`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResultsAfter {
-    pub(crate) newest: Newest,
+    pub(crate) newest: Cutoff,
     /// The attempt of the workflow run that triggered, where the runner gave its number.
     pub(crate) attempt: Option<u32>,
 }
@@ -139,9 +139,9 @@ pub(crate) struct ResultsAfter {
 impl fmt::Display for ResultsAfter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match &self.newest {
-            Newest::Nothing => "none",
-            Newest::Unknown => "unknown",
-            Newest::At(at) => at.text(),
+            Cutoff::NoRows => "none",
+            Cutoff::NoTimes => "unknown",
+            Cutoff::At(at) => at.text(),
         })?;
         match self.attempt {
             Some(attempt) => write!(f, ";attempt={attempt}"),
@@ -158,9 +158,9 @@ impl ResultsAfter {
             None => (text, None),
         };
         let newest = match newest {
-            "none" => Newest::Nothing,
-            "unknown" => Newest::Unknown,
-            text => Newest::At(Some(ScheduledAt::parse(text)).filter(|at| at.time().is_some())?),
+            "none" => Cutoff::NoRows,
+            "unknown" => Cutoff::NoTimes,
+            text => Cutoff::At(Some(ScheduledAt::parse(text)).filter(|at| at.time().is_some())?),
         };
         Some(Self { newest, attempt })
     }

@@ -260,12 +260,12 @@ pub(crate) struct Snapshot {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Ambiguous {
     pub(crate) rows: usize,
-    pub(crate) doubt: Doubt,
+    pub(crate) doubt: AmbiguityReason,
 }
 
 /// Why a row cannot be attributed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Doubt {
+pub(crate) enum AmbiguityReason {
     /// It may be an earlier execution's.
     EarlierExecution,
     /// A row that was ours is no longer listed; a later execution may have taken its place.

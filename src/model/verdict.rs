@@ -86,9 +86,9 @@ pub(crate) struct Policy {
 
 /// What a status means for the gate; what matters most comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Bearing {
+pub(crate) enum Outcome {
     /// It fails the step.
-    Breaking,
+    Failing,
     /// It is not known yet, and fails the step if it stays so.
     Unfinished,
     /// It did not pass, and `fail-on` does not list it.
@@ -98,23 +98,23 @@ pub(crate) enum Bearing {
 
 impl Policy {
     /// Tells what a status means for the gate.
-    pub(crate) fn bearing(&self, status: &TestStatus) -> Bearing {
+    pub(crate) fn outcome(&self, status: &TestStatus) -> Outcome {
         match status {
-            TestStatus::Passed => Bearing::Passed,
-            TestStatus::Running => Bearing::Unfinished,
+            TestStatus::Passed => Outcome::Passed,
+            TestStatus::Running => Outcome::Unfinished,
             TestStatus::Failed
             | TestStatus::Incomplete
             | TestStatus::NotExecuted
             | TestStatus::Stopped
                 if self.tolerated.contains(status) =>
             {
-                Bearing::Tolerated
+                Outcome::Tolerated
             }
             TestStatus::Failed
             | TestStatus::Incomplete
             | TestStatus::NotExecuted
             | TestStatus::Stopped
-            | TestStatus::Other(_) => Bearing::Breaking,
+            | TestStatus::Other(_) => Outcome::Failing,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use crate::model::previous::Change;
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::Bearing;
+use crate::model::verdict::Outcome;
 use crate::text::count;
 
 /// The runner shows ten annotations of a kind; the verdict takes one, "and more" another.
@@ -59,7 +59,7 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
     let mut bad: Vec<&TestRun> = report
         .test_runs
         .iter()
-        .filter(|run| report.bearing(run) == Bearing::Breaking)
+        .filter(|run| report.outcome(run) == Outcome::Failing)
         .collect();
     bad.sort_by_key(|run| (report.change(run), &run.status));
     all.extend(bad.iter().take(ANNOTATED_TEST_RUNS).map(|run| {
@@ -95,7 +95,7 @@ fn title(report: &Report) -> String {
 fn tolerated(report: &Report) -> Vec<String> {
     let mut counts: BTreeMap<&TestStatus, usize> = BTreeMap::new();
     for run in &report.test_runs {
-        if report.bearing(run) == Bearing::Tolerated {
+        if report.outcome(run) == Outcome::Tolerated {
             *counts.entry(&run.status).or_default() += 1;
         }
     }
@@ -109,7 +109,7 @@ fn tolerated(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::previous::Previous;
+    use crate::model::previous::PreviousRun;
     use crate::model::verdict::{Conclusion, Verdict};
     use crate::tests::fixtures::test_run;
 
@@ -196,7 +196,7 @@ mod tests {
             .iter()
             .map(|status| test_run(status, "Pixel 8", status))
             .collect();
-        report.previous = Previous::of(&[
+        report.previous = PreviousRun::of(&[
             test_run("Failed", "Pixel 8", "Failed"),
             test_run("Incomplete", "Pixel 8", "Passed"),
         ]);

@@ -9,7 +9,7 @@ use quick_junit::{NonSuccessKind, SerializeError, TestCase, TestCaseStatus, Test
 
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::Bearing;
+use crate::model::verdict::Outcome;
 use crate::text::without_stacks;
 
 /// The name of the whole, and of the suite that carries a red verdict no test case shows.
@@ -35,7 +35,7 @@ pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
     let shows_red = report
         .test_runs
         .iter()
-        .any(|run| matches!(report.bearing(run), Bearing::Breaking | Bearing::Unfinished));
+        .any(|run| matches!(report.outcome(run), Outcome::Failing | Outcome::Unfinished));
     if !report.verdict.conclusion.is_green() && !shows_red {
         xml.add_test_suite(verdict_suite(report));
     }
@@ -44,7 +44,7 @@ pub(crate) fn render(report: &Report) -> Result<String, SerializeError> {
     let skipped = report
         .test_runs
         .iter()
-        .filter(|run| report.bearing(run) == Bearing::Tolerated)
+        .filter(|run| report.outcome(run) == Outcome::Tolerated)
         .count();
     Ok(text.replacen(&format!(" skipped=\"{skipped}\""), "", 1))
 }
@@ -57,9 +57,9 @@ fn suite(name: &str, report: &Report) -> TestSuite {
 
 fn test_case(run: &TestRun, report: &Report) -> TestCase {
     let spelled = legal(&run.status.to_string());
-    let status = match report.bearing(run) {
-        Bearing::Passed => TestCaseStatus::success(),
-        Bearing::Tolerated => {
+    let status = match report.outcome(run) {
+        Outcome::Passed => TestCaseStatus::success(),
+        Outcome::Tolerated => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(format!(
                 "Sofy reports the status \"{spelled}\"; tolerated, since the input fail-on does not \
@@ -67,10 +67,10 @@ fn test_case(run: &TestRun, report: &Report) -> TestCase {
             ));
             status
         }
-        Bearing::Breaking if run.status == TestStatus::Failed => {
+        Outcome::Failing if run.status == TestStatus::Failed => {
             not_passed(NonSuccessKind::Failure, &spelled)
         }
-        Bearing::Breaking | Bearing::Unfinished => not_passed(NonSuccessKind::Error, &spelled),
+        Outcome::Failing | Outcome::Unfinished => not_passed(NonSuccessKind::Error, &spelled),
     };
     let mut case = TestCase::new(named(&run.scenario, "Unnamed scenario"), status);
     case.set_classname(class(&named(

@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::Bearing;
+use crate::model::verdict::Outcome;
 use crate::text::is_invisible;
 
 /// The most bytes that `results-json` takes.
@@ -66,9 +66,9 @@ impl Serialize for Rows<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.test_runs.iter().map(|run| {
             Row {
-                previous_status: match self.0.bearing(run) {
-                    Bearing::Breaking | Bearing::Tolerated => self.0.previous.status(run),
-                    Bearing::Unfinished | Bearing::Passed => None,
+                previous_status: match self.0.outcome(run) {
+                    Outcome::Failing | Outcome::Tolerated => self.0.previous.status(run),
+                    Outcome::Unfinished | Outcome::Passed => None,
                 }
                 .map(ToString::to_string),
                 ..Row::of(run)
@@ -141,8 +141,8 @@ fn build_verified(report: &Report) -> &'static str {
     if report.app_hash.is_empty() {
         return "";
     }
-    match &report.provenance {
-        Some(provenance) if provenance.is_verified() => "true",
+    match &report.build_check {
+        Some(build_check) if build_check.is_verified() => "true",
         Some(_) | None => "false",
     }
 }

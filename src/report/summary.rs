@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::model::previous::Change;
 use crate::model::report::{PORTAL, Report};
 use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::{Bearing, Conclusion};
+use crate::model::verdict::{Conclusion, Outcome};
 use crate::text::{count, is_invisible, is_mark, span, without_stacks};
 
 /// The most bytes that the summary takes.
@@ -64,10 +64,10 @@ pub(crate) fn render(report: &Report) -> String {
     let by_build = builds(report).len() > 1;
     let mut all_shown = true;
     for (bearing, title) in [
-        (Bearing::Breaking, "Needs attention"),
-        (Bearing::Unfinished, "Unfinished"),
+        (Outcome::Failing, "Needs attention"),
+        (Outcome::Unfinished, "Unfinished"),
         (
-            Bearing::Tolerated,
+            Outcome::Tolerated,
             "Tolerated, since <code>fail-on</code> does not list it",
         ),
     ] {
@@ -171,8 +171,8 @@ fn facts(page: &mut String, report: &Report) {
         (false, Some(build), 1) => format!("build <code>{}</code>", name(build)),
         (false, Some(_), n) => count(n, "build"),
     };
-    match &report.provenance {
-        Some(provenance) => facts.push(name(&provenance.to_string())),
+    match &report.build_check {
+        Some(build_check) => facts.push(name(&build_check.to_string())),
         None if which.is_empty() => {}
         None => facts.push(which),
     }
@@ -228,9 +228,9 @@ fn counts(page: &mut String, report: &Report) {
         (TestStatus::Running, "Unfinished", unfinished),
     ] {
         if n > 0 {
-            let tolerated = match report.policy.bearing(&status) {
-                Bearing::Tolerated => ", tolerated",
-                Bearing::Breaking | Bearing::Unfinished | Bearing::Passed => "",
+            let tolerated = match report.policy.outcome(&status) {
+                Outcome::Tolerated => ", tolerated",
+                Outcome::Failing | Outcome::Unfinished | Outcome::Passed => "",
             };
             columns.push((format!("{}{tolerated}", label(&status, word)), n));
         }
@@ -255,7 +255,7 @@ fn one_device(report: &Report) -> Option<String> {
     for run in &report.test_runs {
         let (broken, all) = devices.entry(&run.device).or_default();
         *all += 1;
-        *broken += usize::from(report.bearing(run) == Bearing::Breaking);
+        *broken += usize::from(report.outcome(run) == Outcome::Failing);
     }
     let broken: usize = devices.values().map(|(broken, _)| broken).sum();
     let (device, (here, all)) = devices.iter().max_by_key(|(_, (broken, _))| *broken)?;
@@ -279,7 +279,7 @@ fn one_device(report: &Report) -> Option<String> {
 fn section(
     page: &mut String,
     report: &Report,
-    bearing: Bearing,
+    bearing: Outcome,
     title: &str,
     by_build: bool,
     room: bool,
@@ -288,7 +288,7 @@ fn section(
     for run in report
         .test_runs
         .iter()
-        .filter(|run| report.bearing(run) == bearing)
+        .filter(|run| report.outcome(run) == bearing)
     {
         let change = report.change(run);
         let key = (change, &run.status, ByName(&run.scenario));
@@ -359,12 +359,12 @@ fn section(
     unshown == 0
 }
 
-const fn kind(bearing: Bearing) -> &'static str {
+const fn kind(bearing: Outcome) -> &'static str {
     match bearing {
-        Bearing::Breaking => "that did not pass",
-        Bearing::Unfinished => "that did not finish",
-        Bearing::Tolerated => "that are tolerated",
-        Bearing::Passed => "that passed",
+        Outcome::Failing => "that did not pass",
+        Outcome::Unfinished => "that did not finish",
+        Outcome::Tolerated => "that are tolerated",
+        Outcome::Passed => "that passed",
     }
 }
 
@@ -642,7 +642,7 @@ mod tests {
     use pulldown_cmark::{Event, Options, Parser};
 
     use super::*;
-    use crate::model::previous::Previous;
+    use crate::model::previous::PreviousRun;
     use crate::model::verdict::Verdict;
     use crate::tests::fixtures::test_run as run;
 
@@ -956,7 +956,7 @@ mod tests {
             ],
         );
         report.policy.tolerated.insert(TestStatus::Stopped);
-        report.previous = Previous::of(&[
+        report.previous = PreviousRun::of(&[
             run("Log in", "Pixel 8", "Failed"),
             run("Pay", "Pixel 8", "Passed"),
         ]);

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::error::ApiError;
-use crate::model::schedule::{Build, Generation, Order};
+use crate::model::schedule::{Build, Generation, TriggerRequest};
 use crate::model::test_run::{Group, Row};
 
 /// One generation of Sofy's API, for one schedule.
@@ -16,8 +16,8 @@ pub(crate) trait SofyApi {
 
     /// Triggers, once, and gives the IDs of the groups that the answer names.
     ///
-    /// An error of kind [`Kind::Unclear`](super::Kind::Unclear) means that a run may have started.
-    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError>;
+    /// An error of kind [`ErrorKind::OutcomeUnknown`](super::ErrorKind::OutcomeUnknown) means that a run may have started.
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<String>, ApiError>;
 
     /// Asks for the status of a group.
     async fn group(&self, group_id: &str) -> Result<Group, ApiError>;

@@ -5,7 +5,7 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
 use super::http::Http;
 use super::json;
 use crate::model::schedule::Build;
@@ -97,7 +97,7 @@ pub(super) fn with_key(
 pub(super) fn key_as_header(http: &Http) -> Result<HeaderValue, ApiError> {
     let mut key = HeaderValue::from_str(http.key().expose()).map_err(|_| {
         ApiError::new(
-            Kind::Refused,
+            ErrorKind::Rejected,
             "the input api-key cannot be sent as a header",
         )
     })?;

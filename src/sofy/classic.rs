@@ -6,12 +6,12 @@ use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 use super::api::{Baseline, Rows, SofyApi};
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
 use super::http::Http;
 use super::json;
 use crate::model::schedule::Build;
 use crate::model::schedule::Generation;
-use crate::model::schedule::Order;
+use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
@@ -100,7 +100,7 @@ impl Classic {
         })
         .map_err(|error| {
             ApiError::new(
-                Kind::Refused,
+                ErrorKind::Rejected,
                 format!("the request cannot be written: {error}"),
             )
         })?;
@@ -130,8 +130,8 @@ impl SofyApi for Classic {
         Ok(Baseline::Rows(self.list().await?.list))
     }
 
-    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError> {
-        let body = self.post(TRIGGER, &[], order.app_hash.as_deref()).await?;
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<String>, ApiError> {
+        let body = self.post(TRIGGER, &[], request.app_hash.as_deref()).await?;
         let groups: Vec<WireGroup> = json::list(&body).unwrap_or_default();
         let named = groups.into_iter().map(|group| group.id);
         self.http
@@ -157,14 +157,14 @@ impl SofyApi for Classic {
 
     async fn builds(&self) -> Result<Vec<Build>, ApiError> {
         Err(ApiError::new(
-            Kind::Refused,
+            ErrorKind::Rejected,
             "the classic API has no list of builds",
         ))
     }
 
     async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {
         Err(ApiError::new(
-            Kind::Refused,
+            ErrorKind::Rejected,
             "the classic API has no call to abort a run",
         ))
     }
@@ -236,7 +236,7 @@ mod tests {
             .create_async()
             .await;
         let api = client(&server);
-        let order = Order {
+        let order = TriggerRequest {
             app_hash: Some("abc".into()),
             device_serials: vec![],
         };
@@ -298,7 +298,7 @@ mod tests {
         let builds = api.builds().await.expect_err("no list");
         let abort = api.abort("77").await.expect_err("no call");
 
-        assert_eq!([builds.kind, abort.kind], [Kind::Refused; 2]);
+        assert_eq!([builds.kind, abort.kind], [ErrorKind::Rejected; 2]);
     }
 
     #[tokio::test]
@@ -327,9 +327,9 @@ mod tests {
             let api = client(&server);
 
             let group = api.group("77").await.expect_err(why);
-            let trigger = api.trigger(&Order::default()).await;
+            let trigger = api.trigger(&TriggerRequest::default()).await;
 
-            assert_eq!(group.kind, Kind::Unclear, "{why}");
+            assert_eq!(group.kind, ErrorKind::OutcomeUnknown, "{why}");
             assert!(!group.message.contains(KEY), "{why}: {}", group.message);
             assert!(trigger.is_ok() == body.contains("78"), "{why}");
         }

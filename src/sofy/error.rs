@@ -5,7 +5,7 @@ use std::time::Duration;
 /// A call to Sofy that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ErrorKind,
     /// One line that names the call and what happened, without the key.
     pub(crate) message: String,
     /// What the user does next.
@@ -15,35 +15,37 @@ pub(crate) struct ApiError {
 
 /// The kinds of failure, by consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorKind {
     /// Sofy said no: asking again changes nothing.
-    Refused,
+    Rejected,
     /// The call certainly did not happen: even a trigger may be sent again.
-    Unsent,
+    NotSent,
     /// The call may have happened: worth another look, never another trigger.
-    Unclear,
+    OutcomeUnknown,
     /// Sofy's list does not hold the group; a list may lag.
-    NotListed,
+    NotFound,
 }
 
 impl ApiError {
     /// A failure with the usual advice for its kind.
-    pub(crate) fn new(kind: Kind, message: impl Into<String>) -> Self {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
             advice: match kind {
-                Kind::Refused => {
+                ErrorKind::Rejected => {
                     "Check the inputs api-key, schedule-id and app-hash against Sofy's portal."
                 }
-                Kind::Unsent => {
+                ErrorKind::NotSent => {
                     "Check the network, the proxy and the input api-url, then run the job again."
                 }
-                Kind::NotListed => {
+                ErrorKind::NotFound => {
                     "Use the output test-run-group-id of the step that triggered this same \
                      schedule."
                 }
-                Kind::Unclear => "Look at the schedule in Sofy's portal, then run the job again.",
+                ErrorKind::OutcomeUnknown => {
+                    "Look at the schedule in Sofy's portal, then run the job again."
+                }
             }
             .to_owned(),
             retry_after: None,
@@ -59,8 +61,8 @@ impl ApiError {
     /// Tells whether asking again may help.
     pub(crate) const fn is_transient(&self) -> bool {
         match self.kind {
-            Kind::Refused => false,
-            Kind::Unsent | Kind::Unclear | Kind::NotListed => true,
+            ErrorKind::Rejected => false,
+            ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => true,
         }
     }
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::api::Rows;
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
 use super::json;
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, ScheduledAt, TestStatus, is_group_id};
@@ -145,7 +145,7 @@ impl Http {
                 date,
             })),
             Err(problem) if status.is_success() => Err(ApiError::new(
-                Kind::Unclear,
+                ErrorKind::OutcomeUnknown,
                 format!("{call}: {}", self.key.redact(problem)),
             )),
             body => Ok(Reply::Refusal(Refusal {
@@ -270,7 +270,7 @@ impl Http {
         // The reason may quote what a parser decoded, of any length.
         let why = cut(self.key.redact(why.to_owned()), SNIPPET);
         ApiError::new(
-            Kind::Unclear,
+            ErrorKind::OutcomeUnknown,
             format!("{call}: {why}; Sofy answered {said}"),
         )
     }
@@ -287,7 +287,8 @@ impl Http {
             said,
             retry_after,
         } = refusal;
-        let refused = |advice: &str| ApiError::new(Kind::Refused, message.clone()).advise(advice);
+        let refused =
+            |advice: &str| ApiError::new(ErrorKind::Rejected, message.clone()).advise(advice);
         let mut error = match status {
             StatusCode::UNAUTHORIZED => {
                 refused("Check the input api-key: copy it again from Account > API Key in Sofy.")
@@ -296,24 +297,24 @@ impl Http {
                 refused("Check the input api-key, and that its account may run this schedule.")
             }
             StatusCode::NOT_FOUND => refused("Check the inputs schedule-id and api-url."),
-            StatusCode::TOO_MANY_REQUESTS => ApiError::new(Kind::Unsent, message),
+            StatusCode::TOO_MANY_REQUESTS => ApiError::new(ErrorKind::NotSent, message),
             StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
-                ApiError::new(Kind::Unsent, message)
+                ApiError::new(ErrorKind::NotSent, message)
             }
-            StatusCode::REQUEST_TIMEOUT => ApiError::new(Kind::Unclear, message),
+            StatusCode::REQUEST_TIMEOUT => ApiError::new(ErrorKind::OutcomeUnknown, message),
             _ if said.contains("subscriptionAuth") => {
                 refused("Check the input api-key: copy it again from Account > API Key in Sofy.")
             }
             StatusCode::BAD_REQUEST if said.contains("expired") => {
                 refused("Renew the subscription in Sofy.")
             }
-            _ if status.is_client_error() => ApiError::new(Kind::Refused, message),
-            _ if status.is_redirection() => ApiError::new(Kind::Unclear, message).advise(
+            _ if status.is_client_error() => ApiError::new(ErrorKind::Rejected, message),
+            _ if status.is_redirection() => ApiError::new(ErrorKind::OutcomeUnknown, message).advise(
                 "Check the input api-url: Sofy's answers redirect to another address, and no redirect is \
                  followed, since the key would go there too.",
             ),
             // Perhaps a gateway's bad minute.
-            _ => ApiError::new(Kind::Unclear, message),
+            _ => ApiError::new(ErrorKind::OutcomeUnknown, message),
         };
         error.retry_after = retry_after;
         error
@@ -324,13 +325,13 @@ fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
     match base {
         Some(base) => Ok(base.clone()),
         None => Url::parse(default)
-            .map_err(|error| ApiError::new(Kind::Refused, format!("{default}: {error}"))),
+            .map_err(|error| ApiError::new(ErrorKind::Rejected, format!("{default}: {error}"))),
     }
 }
 
 /// Why a request got no answer.
 pub(crate) struct NoAnswer {
-    pub(crate) kind: Kind,
+    pub(crate) kind: ErrorKind,
     pub(crate) why: String,
 }
 
@@ -338,9 +339,9 @@ impl From<reqwest::Error> for NoAnswer {
     fn from(error: reqwest::Error) -> Self {
         Self {
             kind: if error.is_connect() {
-                Kind::Unsent
+                ErrorKind::NotSent
             } else {
-                Kind::Unclear
+                ErrorKind::OutcomeUnknown
             },
             why: causes(&error.without_url()),
         }
@@ -377,7 +378,7 @@ fn client() -> Result<Client, ApiError> {
         .build()
         .map_err(|error| {
             ApiError::new(
-                Kind::Refused,
+                ErrorKind::Rejected,
                 format!("the HTTPS client cannot start: {}", causes(&error)),
             )
             .advise("Check the CA certificates (SSL_CERT_FILE) and the proxy variables.")
@@ -679,7 +680,7 @@ mod tests {
                 401,
                 None,
                 "",
-                Kind::Refused,
+                ErrorKind::Rejected,
                 "Account > API Key",
                 "a bad key",
             ),
@@ -687,7 +688,7 @@ mod tests {
                 403,
                 None,
                 "",
-                Kind::Refused,
+                ErrorKind::Rejected,
                 "may run",
                 "a key of another account",
             ),
@@ -695,7 +696,7 @@ mod tests {
                 404,
                 None,
                 "",
-                Kind::Refused,
+                ErrorKind::Rejected,
                 "schedule-id and api-url",
                 "no such schedule",
             ),
@@ -703,7 +704,7 @@ mod tests {
                 400,
                 None,
                 "",
-                Kind::Refused,
+                ErrorKind::Rejected,
                 "schedule-id and app-hash",
                 "an unknown GUID",
             ),
@@ -711,7 +712,7 @@ mod tests {
                 429,
                 None,
                 "",
-                Kind::Unsent,
+                ErrorKind::NotSent,
                 "the network",
                 "refused in so many words",
             ),
@@ -719,7 +720,7 @@ mod tests {
                 503,
                 Some(Duration::from_secs(1)),
                 "",
-                Kind::Unsent,
+                ErrorKind::NotSent,
                 "the network",
                 "refused in so many words",
             ),
@@ -727,7 +728,7 @@ mod tests {
                 503,
                 None,
                 "",
-                Kind::Unclear,
+                ErrorKind::OutcomeUnknown,
                 "Look at the schedule",
                 "a gateway may have passed it on",
             ),
@@ -735,7 +736,7 @@ mod tests {
                 500,
                 None,
                 "",
-                Kind::Unclear,
+                ErrorKind::OutcomeUnknown,
                 "Look at the schedule",
                 "it may have happened",
             ),
@@ -743,7 +744,7 @@ mod tests {
                 500,
                 None,
                 "Validation failed for parameter 'subscriptionAuth'. Invalid GUID.",
-                Kind::Refused,
+                ErrorKind::Rejected,
                 "API Key",
                 "a bad key as a 500",
             ),
@@ -751,7 +752,7 @@ mod tests {
                 408,
                 None,
                 "",
-                Kind::Unclear,
+                ErrorKind::OutcomeUnknown,
                 "Look at the schedule",
                 "it may have happened",
             ),
@@ -759,7 +760,7 @@ mod tests {
                 502,
                 None,
                 "the certificate has expired",
-                Kind::Unclear,
+                ErrorKind::OutcomeUnknown,
                 "Look at the schedule",
                 "a gateway's page, not Sofy's word",
             ),
@@ -767,7 +768,7 @@ mod tests {
                 400,
                 None,
                 "The subscription has expired.",
-                Kind::Refused,
+                ErrorKind::Rejected,
                 "Renew",
                 "as documented",
             ),
@@ -775,7 +776,7 @@ mod tests {
                 302,
                 None,
                 "",
-                Kind::Unclear,
+                ErrorKind::OutcomeUnknown,
                 "redirect",
                 "a gateway's maintenance page",
             ),

@@ -15,7 +15,7 @@ pub(crate) mod upload;
 pub(crate) use api::Rows;
 pub(crate) use api::{Baseline, Groups, ListedGroup, SofyApi};
 pub(crate) use classic::Classic;
-pub(crate) use error::{ApiError, Kind};
+pub(crate) use error::{ApiError, ErrorKind};
 #[cfg(any(test, fuzzing))]
 pub(crate) use http::NoAnswer;
 pub(crate) use public::Public;

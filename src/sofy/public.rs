@@ -10,12 +10,12 @@ use serde::Deserialize;
 
 use super::api::{Baseline, Groups, ListedGroup, Rows, SofyApi};
 use super::builds::{Builds, with_key};
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
 use super::http::{Answer, Http};
 use super::json;
 use crate::model::schedule::Build;
 use crate::model::schedule::Generation;
-use crate::model::schedule::Order;
+use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
@@ -147,11 +147,11 @@ impl SofyApi for Public {
         Ok(Baseline::Groups(self.groups().await?))
     }
 
-    async fn trigger(&self, order: &Order) -> Result<Vec<String>, ApiError> {
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<String>, ApiError> {
         let path = format!("{RUNS}/{}/execute", self.schedule);
-        let serials = order.device_serials.join(",");
+        let serials = request.device_serials.join(",");
         let query: Vec<(&str, &str)> = [
-            ("appHash", order.app_hash.as_deref().unwrap_or_default()),
+            ("appHash", request.app_hash.as_deref().unwrap_or_default()),
             ("deviceSerials", &serials),
         ]
         .into_iter()
@@ -174,7 +174,7 @@ impl SofyApi for Public {
             .collect::<Vec<_>>();
         if statuses.is_empty() {
             return Err(ApiError::new(
-                Kind::NotListed,
+                ErrorKind::NotFound,
                 format!(
                     "the schedule {} has no test run group {group_id} in Sofy's list",
                     self.schedule
@@ -278,7 +278,7 @@ mod tests {
                 .expect(1)
                 .create_async()
                 .await;
-            let order = Order {
+            let order = TriggerRequest {
                 app_hash: Some("a&b".into()),
                 device_serials: vec!["one".into(), "two".into()],
             };
@@ -350,7 +350,7 @@ mod tests {
 
         let error = client(&server).baseline().await.expect_err("refused");
 
-        assert_eq!(error.kind, Kind::Refused);
+        assert_eq!(error.kind, ErrorKind::Rejected);
         assert!(error.advice.contains("api-key"), "{error:?}");
     }
 
@@ -440,7 +440,7 @@ mod tests {
                 api.rows("77").await.err().map(|error| error.kind),
             ];
 
-            assert_eq!(kinds, [Some(Kind::Unclear); 2], "{why}");
+            assert_eq!(kinds, [Some(ErrorKind::OutcomeUnknown); 2], "{why}");
         }
     }
 
@@ -463,9 +463,19 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_cannot_be_unpacked_still_says_what_its_status_says() {
         for (status, encoding, kind, said) in [
-            (200, "gzip", Kind::Unclear, "the answer is packed (gzip)"),
-            (401, "gzip", Kind::Refused, "Sofy answered 401"),
-            (401, "identity", Kind::Refused, "Sofy answered 401 \"no\""),
+            (
+                200,
+                "gzip",
+                ErrorKind::OutcomeUnknown,
+                "the answer is packed (gzip)",
+            ),
+            (401, "gzip", ErrorKind::Rejected, "Sofy answered 401"),
+            (
+                401,
+                "identity",
+                ErrorKind::Rejected,
+                "Sofy answered 401 \"no\"",
+            ),
         ] {
             let mut server = Server::new_async().await;
             server
@@ -498,14 +508,14 @@ mod tests {
             drop(listener);
         });
 
-        let accepted = api().trigger(&Order::default()).await;
+        let accepted = api().trigger(&TriggerRequest::default()).await;
         closing.join().expect("the connection was closed");
-        let refused = api().trigger(&Order::default()).await;
+        let refused = api().trigger(&TriggerRequest::default()).await;
 
         let errors = [accepted, refused].map(|answer| answer.expect_err("no answer"));
         assert_eq!(
             errors.each_ref().map(|error| error.kind),
-            [Kind::Unclear, Kind::Unsent]
+            [ErrorKind::OutcomeUnknown, ErrorKind::NotSent]
         );
         let said = &errors[1].message;
         assert!(
@@ -542,7 +552,7 @@ mod tests {
 
             let error = api.expect("a client").baseline().await.expect_err(why);
 
-            assert_eq!(error.kind, Kind::Unsent, "{why}: {error:?}");
+            assert_eq!(error.kind, ErrorKind::NotSent, "{why}: {error:?}");
             let asked_for = error.retry_after.map(|pause| pause.as_secs());
             assert_eq!(asked_for, Some(pause), "{why}");
         }

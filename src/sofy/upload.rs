@@ -17,7 +17,7 @@ use serde::Deserialize;
 use tokio::sync::mpsc::Receiver;
 
 use super::builds::{Builds, key_as_header, with_key};
-use super::error::{ApiError, Kind};
+use super::error::{ApiError, ErrorKind};
 use super::http::{Http, LONGEST_TEXT, Refusal, Reply};
 use super::{classic, json, public};
 use crate::model::schedule::Details;
@@ -182,7 +182,7 @@ impl Sofy {
                 let mut error =
                     self.http
                         .unreadable(call, body, "the answer holds no hash of the build");
-                error.kind = Kind::Refused;
+                error.kind = ErrorKind::Rejected;
                 Err(error.advise(
                     "Look in Sofy's portal whether the build is there. Check the input api-url, \
                      then run the job again: a build that Sofy has already is recognised.",
@@ -268,8 +268,8 @@ fn judged(call: &str, refusal: Refusal) -> Result<Received, ApiError> {
     };
     let message = refusal.message(call);
     let mut error = match advice {
-        Some(advice) => ApiError::new(Kind::Refused, message).advise(advice),
-        None => ApiError::new(Kind::Unclear, message),
+        Some(advice) => ApiError::new(ErrorKind::Rejected, message).advise(advice),
+        None => ApiError::new(ErrorKind::OutcomeUnknown, message),
     };
     error.retry_after = refusal.retry_after;
     Err(error)

@@ -14,7 +14,7 @@ use crate::model::schedule::Build;
 use crate::model::test_run::{Group, TestRun};
 use crate::report::annotations::{Severity, annotations};
 use crate::report::{junit, summary};
-use crate::sofy::{ApiError, Baseline, Kind, SofyApi};
+use crate::sofy::{ApiError, Baseline, ErrorKind, SofyApi};
 use crate::tests::fixtures::{at, gate, test_run};
 use crate::tests::scripted::{Classic, Public, groups, rows, unnamed};
 use crate::{bad_inputs, cannot_start, inputs};
@@ -117,7 +117,7 @@ fn classic() -> Classic {
         .look("Queued", vec![])
 }
 
-fn answered(kind: Kind, answer: &str) -> ApiError {
+fn answered(kind: ErrorKind, answer: &str) -> ApiError {
     ApiError::new(
         kind,
         format!(
@@ -127,7 +127,7 @@ fn answered(kind: Kind, answer: &str) -> ApiError {
 }
 
 fn bad_gateway() -> ApiError {
-    answered(Kind::Unclear, "502 \"Bad gateway\"")
+    answered(ErrorKind::OutcomeUnknown, "502 \"Bad gateway\"")
 }
 
 fn builds(list: &[(&str, &str)]) -> Result<Vec<Build>, ApiError> {
@@ -417,7 +417,7 @@ async fn cut_short(all: &mut Endings) {
         &[timeout],
     )
     .await;
-    let no = answered(Kind::Refused, "403 \"Forbidden\"");
+    let no = answered(ErrorKind::Rejected, "403 \"Forbidden\"");
     all.add(
         "refused",
         no_abort().look("Running", run(&left)).failures(&no, 1),
@@ -425,7 +425,7 @@ async fn cut_short(all: &mut Endings) {
     )
     .await;
     let not_listed = ApiError::new(
-        Kind::NotListed,
+        ErrorKind::NotFound,
         format!("the schedule {GUID} has no test run group 77 in Sofy's list"),
     );
     all.add(
@@ -442,12 +442,12 @@ async fn cut_short(all: &mut Endings) {
 /// Endings before there is a run.
 async fn not_started(all: &mut Endings) {
     let hour = 3600 * SECOND;
-    let no_key = answered(Kind::Refused, "401 \"Invalid Auth Key.\"")
+    let no_key = answered(ErrorKind::Rejected, "401 \"Invalid Auth Key.\"")
         .advise("Check the input api-key: copy it again from Account > API Key in Sofy.");
     all.add("bad-key", Public::new().baseline(Err(no_key)), &[])
         .await;
     let unsent = ApiError::new(
-        Kind::Unsent,
+        ErrorKind::NotSent,
         "POST /api/CICD/ScheduleAutomatedTestRunStatus (test runs): error sending request: client \
          error (Connect): dns error: failed to lookup address information",
     );
@@ -459,7 +459,7 @@ async fn not_started(all: &mut Endings) {
         &[],
     )
     .await;
-    let mut busy = answered(Kind::Unsent, "429 \"Too many requests\"");
+    let mut busy = answered(ErrorKind::NotSent, "429 \"Too many requests\"");
     busy.retry_after = Some(1200 * SECOND);
     all.add(
         "told-to-wait-too-long",
@@ -637,7 +637,7 @@ fn sentences(text: &mut String, name: &str, report: &Report) {
         (
             "build",
             report
-                .provenance
+                .build_check
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default(),

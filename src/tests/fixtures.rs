@@ -1,18 +1,18 @@
-//! What do tests compare with? Test runs and limits, made in one place.
+//! What do tests compare with? Test runs and stop, made in one place.
 
 use std::time::Duration;
 
 use tokio::sync::watch::{Sender, channel};
 use tokio::time::sleep;
 
-use crate::gate::conduct;
+use crate::gate::run_gate;
 use crate::gate_step;
 use crate::github::Runner;
 use crate::inputs::Inputs;
 use crate::model::report::Report;
 use crate::model::test_run::{ScheduledAt, TestRun, TestStatus};
 use crate::sofy::SofyApi;
-use crate::stop::Limits;
+use crate::stop::Stop;
 
 /// A test run on build 1.0(1).
 pub(crate) fn test_run(scenario: &str, device: &str, status: &str) -> TestRun {
@@ -49,8 +49,8 @@ pub(crate) async fn gate<A: SofyApi>(
     let (sender, receiver) = channel(None);
     let mut told = None;
     let run = async |inputs: &Inputs, runner: &mut Runner| {
-        let limits = Limits::new(inputs.timeout, receiver);
-        let report = conduct(api, inputs, runner, limits, || 0.5).await;
+        let stop = Stop::new(inputs.timeout, receiver);
+        let report = run_gate(api, inputs, runner, stop, || 0.5).await;
         told = Some(report.clone());
         report
     };
@@ -67,7 +67,7 @@ pub(crate) async fn gate<A: SofyApi>(
 }
 
 /// The end of the runner's signals, and what listens to it.
-pub(crate) fn limits(timeout: Duration) -> (Sender<Option<&'static str>>, Limits) {
+pub(crate) fn stop(timeout: Duration) -> (Sender<Option<&'static str>>, Stop) {
     let (sender, receiver) = channel(None);
-    (sender, Limits::new(timeout, receiver))
+    (sender, Stop::new(timeout, receiver))
 }

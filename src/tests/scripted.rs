@@ -11,11 +11,11 @@ use crate::gate::watch::RunHandle;
 use crate::model::schedule::Build;
 use crate::model::schedule::Details;
 use crate::model::schedule::Generation;
-use crate::model::schedule::Order;
+use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, TestRun};
 use crate::sofy::upload::{Payload, Received, Uploads};
-use crate::sofy::{ApiError, Baseline, Groups, Kind, ListedGroup, Rows, SofyApi};
+use crate::sofy::{ApiError, Baseline, ErrorKind, Groups, ListedGroup, Rows, SofyApi};
 
 /// A scripted public API.
 pub(crate) type Public = Scripted<true>;
@@ -155,7 +155,8 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
 
     /// The next look takes its time.
     pub(crate) fn hang(self, takes: Duration) -> Self {
-        self.groups.add(Err(failure(Kind::Unclear)), takes);
+        self.groups
+            .add(Err(failure(ErrorKind::OutcomeUnknown)), takes);
         self
     }
 
@@ -207,7 +208,7 @@ impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
         self.baselines.next().await
     }
 
-    async fn trigger(&self, _order: &Order) -> Result<Vec<String>, ApiError> {
+    async fn trigger(&self, _order: &TriggerRequest) -> Result<Vec<String>, ApiError> {
         self.note("trigger");
         self.triggers.next().await
     }
@@ -245,7 +246,9 @@ impl<const PUBLIC: bool> Uploads for Scripted<PUBLIC> {
         while !self.uploads.is_late() {
             match payload.pieces.recv().await {
                 Some(Ok(piece)) => payload.sent.add(piece.len()),
-                Some(Err(error)) => return Err(ApiError::new(Kind::Unclear, error.to_string())),
+                Some(Err(error)) => {
+                    return Err(ApiError::new(ErrorKind::OutcomeUnknown, error.to_string()));
+                }
                 None => break,
             }
         }
@@ -292,7 +295,7 @@ fn named(list: Vec<Row>) -> Rows {
     }
 }
 
-pub(crate) fn failure(kind: Kind) -> ApiError {
+pub(crate) fn failure(kind: ErrorKind) -> ApiError {
     ApiError::new(kind, "GET /x: Sofy answered 502 with an empty body")
 }
 

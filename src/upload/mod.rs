@@ -16,8 +16,8 @@ use crate::model::verdict::{Conclusion, Verdict};
 use crate::report::upload::{Delivery, UploadReport};
 use crate::retry::{Jitter, Patience, backoff};
 use crate::sofy::upload::{Payload, Received, Sent, Sofy, Uploads};
-use crate::sofy::{ApiError, Kind};
-use crate::stop::{Limit, Limits};
+use crate::sofy::{ApiError, ErrorKind};
+use crate::stop::{Stop, StopReason};
 use crate::text::{bytes, span};
 use crate::upload::app_file::{AppFile, Reading};
 use crate::upload::digests::Digests;
@@ -41,24 +41,24 @@ pub(crate) async fn run(
     signal: Receiver<Option<&'static str>>,
     jitter: Jitter,
 ) -> UploadReport {
-    let limits = Limits::new(inputs.timeout, signal);
+    let stop = Stop::new(inputs.timeout, signal);
     let key = inputs.api_key.clone();
     match Sofy::new(inputs.api_url.as_ref(), key, inputs.api) {
-        Ok(sofy) => conduct(&sofy, inputs, limits, jitter).await,
+        Ok(sofy) => run_upload(&sofy, inputs, stop, jitter).await,
         Err(error) => report(inputs, Failure::Api(error).verdict(inputs.timeout)),
     }
 }
 
-async fn conduct<U: Uploads>(
+async fn run_upload<U: Uploads>(
     sofy: &U,
     inputs: &UploadInputs<AppFile>,
-    mut limits: Limits,
+    mut stop: Stop,
     jitter: Jitter,
 ) -> UploadReport {
     let start = Instant::now();
     let app = &inputs.app;
     tracing::info!("uploading {} ({})", app.path(), bytes(app.size()));
-    let delivered = deliver(sofy, inputs, &mut limits, jitter).await;
+    let delivered = deliver(sofy, inputs, &mut stop, jitter).await;
     let report = match delivered {
         Ok(had) => UploadReport {
             app_hash: had.app_hash,
@@ -84,8 +84,8 @@ struct Had {
 
 /// Why there is no hash.
 enum Failure {
-    Limit {
-        limit: Limit,
+    StopReason {
+        limit: StopReason,
         /// How far the upload was.
         state: String,
         /// What went wrong before.
@@ -109,7 +109,7 @@ enum Failure {
 async fn deliver<U: Uploads>(
     sofy: &U,
     inputs: &UploadInputs<AppFile>,
-    limits: &mut Limits,
+    stop: &mut Stop,
     jitter: Jitter,
 ) -> Result<Had, Failure> {
     let start = Instant::now();
@@ -117,10 +117,10 @@ async fn deliver<U: Uploads>(
     let mut reached = false;
     let mut last = None;
     loop {
-        let received = match attempt(sofy, inputs, limits).await {
+        let received = match attempt(sofy, inputs, stop).await {
             Ok(received) => received,
-            Err(Failure::Limit { limit, state, .. }) => {
-                return Err(Failure::Limit { limit, state, last });
+            Err(Failure::StopReason { limit, state, .. }) => {
+                return Err(Failure::StopReason { limit, state, last });
             }
             Err(failure) => return Err(failure),
         };
@@ -130,7 +130,7 @@ async fn deliver<U: Uploads>(
                 ..
             } => {
                 return Ok(Had {
-                    build: build_name(sofy, &app_hash, limits).await,
+                    build: build_name(sofy, &app_hash, stop).await,
                     app_hash,
                     delivery: Delivery::Uploaded,
                     reason: format!("{} was uploaded", inputs.app.path()),
@@ -142,13 +142,13 @@ async fn deliver<U: Uploads>(
             } => {
                 let digests = match digests {
                     Some(digests) => digests,
-                    None => match limits.within(inputs.app.digests()).await {
+                    None => match stop.run_until_stopped(inputs.app.digests()).await {
                         Ok(digests) => digests.map_err(Failure::Unreadable)?,
                         Err(limit) => return Err(limited(limit, "while reading the file")),
                     },
                 };
                 let patience = if reached { LAG } else { Duration::ZERO };
-                return had_before(sofy, &digests, said, patience, limits).await;
+                return had_before(sofy, &digests, said, patience, stop).await;
             }
             Attempt {
                 received: Err(error),
@@ -156,7 +156,7 @@ async fn deliver<U: Uploads>(
             } => error,
         };
         failures += 1;
-        reached |= error.kind != Kind::Unsent;
+        reached |= error.kind != ErrorKind::NotSent;
         let patience = if reached {
             Patience::ENDLESS
         } else {
@@ -166,15 +166,15 @@ async fn deliver<U: Uploads>(
             return Err(Failure::Api(error));
         }
         let pause = backoff(failures, error.retry_after, jitter());
-        if Instant::now() + pause >= limits.deadline() {
+        if Instant::now() + pause >= stop.deadline() {
             return Err(Failure::TooLate { pause, error });
         }
         let tone = tone::YELLOW;
         tracing::info!(tone, "{}; trying again in {}", error.message, span(pause));
         last = Some(error);
-        if let Err(limit) = limits.within(sleep(pause)).await {
+        if let Err(limit) = stop.run_until_stopped(sleep(pause)).await {
             let state = "before another attempt".to_owned();
-            return Err(Failure::Limit { limit, state, last });
+            return Err(Failure::StopReason { limit, state, last });
         }
     }
 }
@@ -190,7 +190,7 @@ struct Attempt {
 async fn attempt<U: Uploads>(
     sofy: &U,
     inputs: &UploadInputs<AppFile>,
-    limits: &mut Limits,
+    stop: &mut Stop,
 ) -> Result<Attempt, Failure> {
     let app = &inputs.app;
     let sent = Sent::default();
@@ -202,9 +202,9 @@ async fn attempt<U: Uploads>(
         sent: sent.clone(),
     };
     let call = sofy.upload(&inputs.details, payload);
-    let received = watched(call, &sent, app.size(), limits).await?;
+    let received = watched(call, &sent, app.size(), stop).await?;
     // Nobody takes its pieces any more, so that the reader comes to its end.
-    let digests = match limits.within(digests).await {
+    let digests = match stop.run_until_stopped(digests).await {
         Ok(digests) => digests.map_err(io::Error::other).flatten(),
         Err(limit) => return Err(limited(limit, "while reading the file")),
     };
@@ -222,7 +222,7 @@ async fn watched(
     call: impl Future<Output = Result<Received, ApiError>>,
     sent: &Sent,
     size: u64,
-    limits: &mut Limits,
+    stop: &mut Stop,
 ) -> Result<Result<Received, ApiError>, Failure> {
     let start = Instant::now();
     let mut transfer = Transfer::of(size);
@@ -232,14 +232,14 @@ async fn watched(
     loop {
         tokio::select! {
             biased;
-            limit = limits.reached() => {
+            limit = stop.reached() => {
                 return Err(limited(limit, transfer.state(sent.bytes(), start.elapsed())));
             }
             received = &mut call => return Ok(received),
             _ = ticks.tick() => match transfer.look(sent.bytes(), start.elapsed()) {
                 Look::Quiet => {}
                 Look::Line(line) => tracing::info!("{line}"),
-                Look::Stuck(why) => return Ok(Err(ApiError::new(Kind::Unclear, why))),
+                Look::Stuck(why) => return Ok(Err(ApiError::new(ErrorKind::OutcomeUnknown, why))),
             },
         }
     }
@@ -251,13 +251,13 @@ async fn had_before<U: Uploads>(
     digests: &Digests,
     said: String,
     patience: Duration,
-    limits: &mut Limits,
+    stop: &mut Stop,
 ) -> Result<Had, Failure> {
     const LOOKING: &str = "while looking for the build in Sofy's list";
     tracing::info!("Sofy has such a build already; looking for the hash of this file in its list");
     let start = Instant::now();
     loop {
-        let listed = limits.within(sofy.builds()).await;
+        let listed = stop.run_until_stopped(sofy.builds()).await;
         let (because, again) = match listed {
             Ok(Ok(builds)) => {
                 let ours = builds.iter().find_map(|build| {
@@ -286,14 +286,14 @@ async fn had_before<U: Uploads>(
         if !again {
             return Err(Failure::Unproven { said, because });
         }
-        if let Err(limit) = limits.within(sleep(LAG_PAUSE)).await {
+        if let Err(limit) = stop.run_until_stopped(sleep(LAG_PAUSE)).await {
             return Err(limited(limit, LOOKING));
         }
     }
 }
 
-fn limited(limit: Limit, state: impl Into<String>) -> Failure {
-    Failure::Limit {
+fn limited(limit: StopReason, state: impl Into<String>) -> Failure {
+    Failure::StopReason {
         limit,
         state: state.into(),
         last: None,
@@ -301,8 +301,11 @@ fn limited(limit: Limit, state: impl Into<String>) -> Failure {
 }
 
 /// What Sofy's list calls a build; blank where a look does not tell.
-async fn build_name<U: Uploads>(sofy: &U, app_hash: &str, limits: &mut Limits) -> String {
-    match limits.within(timeout(BUILD_NAME, sofy.builds())).await {
+async fn build_name<U: Uploads>(sofy: &U, app_hash: &str, stop: &mut Stop) -> String {
+    match stop
+        .run_until_stopped(timeout(BUILD_NAME, sofy.builds()))
+        .await
+    {
         Ok(Ok(Ok(builds))) => builds
             .iter()
             .find(|build| build.app_hash.eq_ignore_ascii_case(app_hash))
@@ -335,8 +338,8 @@ impl Failure {
                 .unwrap_or_default()
         };
         match self {
-            Self::Limit {
-                limit: Limit::Signal(signal),
+            Self::StopReason {
+                limit: StopReason::Signal(signal),
                 state,
                 ..
             } => Verdict::new(
@@ -344,8 +347,8 @@ impl Failure {
                 format!("the workflow was cancelled ({signal}): {state}"),
             )
             .advise(AGAIN),
-            Self::Limit {
-                limit: Limit::Deadline,
+            Self::StopReason {
+                limit: StopReason::Deadline,
                 state,
                 last,
             } => Verdict::new(
@@ -369,9 +372,11 @@ impl Failure {
             .advise(format!("Raise the input timeout. {AGAIN}")),
             Self::Api(error) => {
                 let what = match error.kind {
-                    Kind::Refused => "Sofy does not take the build",
-                    Kind::Unsent => "Sofy cannot be reached",
-                    Kind::Unclear | Kind::NotListed => "Sofy does not answer as it should",
+                    ErrorKind::Rejected => "Sofy does not take the build",
+                    ErrorKind::NotSent => "Sofy cannot be reached",
+                    ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+                        "Sofy does not answer as it should"
+                    }
                 };
                 Verdict::new(Conclusion::Error, format!("{what}: {}", error.message))
                     .advise(error.advice)
@@ -403,7 +408,7 @@ mod tests {
     use crate::model::schedule::Details;
     use crate::model::schedule::Generation;
     use crate::secret::ApiKey;
-    use crate::tests::fixtures::limits;
+    use crate::tests::fixtures::stop;
     use crate::tests::scripted::{Public, failure};
     use std::path::Path;
 
@@ -448,14 +453,14 @@ mod tests {
             api_url: None,
             timeout: 15 * MINUTE,
         };
-        let (sender, limits) = limits(inputs.timeout);
+        let (sender, stop) = stop(inputs.timeout);
         let signalling = async {
             if let Some(after) = signal {
                 sleep(after).await;
                 sender.send(Some("SIGINT")).expect("a listener");
             }
         };
-        let (report, ()) = tokio::join!(conduct(api, &inputs, limits, || 0.0), signalling);
+        let (report, ()) = tokio::join!(run_upload(api, &inputs, stop, || 0.0), signalling);
         report
     }
 
@@ -464,7 +469,7 @@ mod tests {
         for (listed, expected, why) in [
             (builds(&["bb", "AA"]), "4.2.0(1187)", "whatever its case"),
             (builds(&["bb"]), "", "not listed yet"),
-            (Err(failure(Kind::Refused)), "", "no list to be had"),
+            (Err(failure(ErrorKind::Rejected)), "", "no list to be had"),
         ] {
             let api = Public::new().upload(received("aa"), NOW).builds(listed);
 
@@ -493,11 +498,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_unclear_is_sent_again_with_growing_pauses_until_the_deadline() {
         let api = Public::new()
-            .upload(Err(failure(Kind::Unclear)), NOW)
-            .upload(Err(failure(Kind::Unclear)), NOW)
+            .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
+            .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
             .upload(received("aa"), NOW)
             .builds(builds(&[]));
-        let never = Public::new().upload(Err(failure(Kind::Unclear)), NOW);
+        let never = Public::new().upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW);
 
         let report = run(&api, None).await;
         let timed_out = run(&never, None).await;
@@ -516,7 +521,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_final_is_sent_once() {
-        let api = Public::new().upload(Err(failure(Kind::Refused)), NOW);
+        let api = Public::new().upload(Err(failure(ErrorKind::Rejected)), NOW);
 
         let report = run(&api, None).await;
 
@@ -527,10 +532,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_sofy_that_was_never_reached_is_given_up_sooner_than_one_that_was() {
-        let unreachable = Public::new().upload(Err(failure(Kind::Unsent)), NOW);
+        let unreachable = Public::new().upload(Err(failure(ErrorKind::NotSent)), NOW);
         let reached = Public::new()
-            .upload(Err(failure(Kind::Unclear)), NOW)
-            .upload(Err(failure(Kind::Unsent)), NOW);
+            .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
+            .upload(Err(failure(ErrorKind::NotSent)), NOW);
 
         let given_up = run(&unreachable, None).await;
         let patient = run(&reached, None).await;
@@ -544,7 +549,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn retry_after_is_obeyed_and_said_where_it_is_too_late() {
         let wait = |seconds| {
-            let mut error = failure(Kind::Unclear);
+            let mut error = failure(ErrorKind::OutcomeUnknown);
             error.retry_after = Some(Duration::from_secs(seconds));
             Err(error)
         };
@@ -579,7 +584,11 @@ mod tests {
                 "another hash, though it is the only one",
             ),
             (builds(&[]), false, "no builds"),
-            (Err(failure(Kind::Refused)), false, "no list to be had"),
+            (
+                Err(failure(ErrorKind::Rejected)),
+                false,
+                "no list to be had",
+            ),
         ] {
             let api = Public::new().upload(before(), NOW).builds(listed);
 
@@ -610,7 +619,7 @@ mod tests {
     async fn after_a_lost_answer_the_list_may_lag() {
         let lost = || {
             Public::new()
-                .upload(Err(failure(Kind::Unclear)), NOW)
+                .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
                 .upload(before(), NOW)
         };
         let lagging = lost()
@@ -620,7 +629,7 @@ mod tests {
         let never = lost().builds(builds(&["aa"]));
         let failing = Public::new()
             .upload(before(), NOW)
-            .builds(Err(failure(Kind::Unclear)))
+            .builds(Err(failure(ErrorKind::OutcomeUnknown)))
             .builds(builds(&[MD5]));
 
         assert_eq!(run(&lagging, None).await.app_hash, MD5);
@@ -643,7 +652,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_limit_ends_every_phase() {
         let sending = || Public::new().upload(received("aa"), HOURS);
-        let pausing = || Public::new().upload(Err(failure(Kind::Unclear)), NOW);
+        let pausing = || Public::new().upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW);
         let looking = || Public::new().upload(before(), NOW).slow_builds(HOURS);
         for (api, words, why) in [
             (sending(), "0 B of 4 B", "while it is sent"),

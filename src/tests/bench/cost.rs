@@ -137,8 +137,8 @@ fn observation(count: usize) -> Observation {
         }),
         lost: Vec::new(),
         retried: Vec::new(),
-        provenance: None,
-        origin: Origin::Named,
+        build_check: None,
+        origin: Origin::Triggered,
         ending: Ending::Settled,
     }
 }

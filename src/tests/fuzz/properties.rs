@@ -28,13 +28,13 @@ use crate::gate::verdict::{Ending, Observation, judge};
 use crate::github::Runner;
 use crate::github::command::{self, Level};
 use crate::inputs::{self};
-use crate::model::previous::Previous;
+use crate::model::previous::PreviousRun;
 use crate::model::report::Report;
 use crate::model::schedule::Details;
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::schedule::ResultsAfter;
-use crate::model::schedule::{Order, ScheduleId};
+use crate::model::schedule::{ScheduleId, TriggerRequest};
 use crate::model::test_run::{Group, Snapshot, TestRun};
 use crate::model::verdict::{Conclusion, Policy, Verdict};
 use crate::report::annotations::{Annotation, Severity, annotations};
@@ -316,7 +316,7 @@ pub(super) fn report(texts: &[String; 9], rows: &[[String; 4]]) {
             .collect()
     };
     let mut report = judged(test_runs(rows), &texts[0]);
-    report.previous = Previous::of(&test_runs(&rows[rows.len() / 2..]));
+    report.previous = PreviousRun::of(&test_runs(&rows[rows.len() / 2..]));
     report.schedule_name.clone_from(&texts[1]);
     report.group_status.clone_from(&texts[2]);
     report.abort.clone_from(&texts[3]);
@@ -371,7 +371,7 @@ struct Understood {
     schedule_name: String,
     group: Option<Group>,
     test_runs: Vec<TestRun>,
-    previous: Previous,
+    previous: PreviousRun,
     builds: Option<Listed>,
     /// What Sofy said of an abort.
     said: String,
@@ -383,7 +383,7 @@ struct Understood {
 async fn read_all<A: SofyApi>(api: &A) -> Understood {
     let mut understood = Understood::default();
     let errors = &mut understood.errors;
-    match api.trigger(&Order::default()).await {
+    match api.trigger(&TriggerRequest::default()).await {
         Ok(named) => assert!(named.iter().all(|id| is_harmless(id) && !has_key(id))),
         Err(error) => errors.push(error),
     }
@@ -419,7 +419,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
     let mut listed = Vec::new();
     match api.baseline().await {
         Ok(Baseline::Rows(rows)) => {
-            understood.previous = Previous::of(&previous_execution(rows.clone()));
+            understood.previous = PreviousRun::of(&previous_execution(rows.clone()));
             listed.extend(rows);
         }
         Ok(Baseline::Groups(groups)) => {
@@ -468,7 +468,7 @@ impl Understood {
         let group = self.group.unwrap_or_else(|| Group::parse("Complete"));
         let mut report = judged(self.test_runs, &group.verbatim);
         report.app_hash = HASH.to_owned();
-        report.provenance = Some(build_check::check(HASH, &listed, &report.test_runs));
+        report.build_check = Some(build_check::check(HASH, &listed, &report.test_runs));
         let warnings = build_check::warnings(HASH, &listed, &report.test_runs);
         report.verdict.warnings.extend(warnings);
         // They quote the same answer.
@@ -558,8 +558,8 @@ fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
         }),
         lost: Vec::new(),
         retried: Vec::new(),
-        provenance: None,
-        origin: Origin::Named,
+        build_check: None,
+        origin: Origin::Triggered,
         ending: Ending::Settled,
     };
     if let Some(snapshot) = &seen.snapshot {

@@ -24,7 +24,7 @@ use super::world::{
     Call, Execution, Fault, Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World,
 };
 use super::{GUID, KEY};
-use crate::sofy::{Kind, NoAnswer};
+use crate::sofy::{ErrorKind, NoAnswer};
 
 /// What the real client waits for a connection, and for the whole of an answer.
 const CONNECT_TIMEOUT: Ms = 10 * SECOND;
@@ -232,11 +232,11 @@ impl Sofy {
     fn tell(&self, trouble: Option<Trouble>, body: String) -> Result<Response, NoAnswer> {
         match trouble {
             Some(Trouble::Refused) => Err(NoAnswer {
-                kind: Kind::Unsent,
+                kind: ErrorKind::NotSent,
                 why: "tcp connect error: Connection refused".to_owned(),
             }),
             Some(Trouble::ConnectionHangs) => Err(NoAnswer {
-                kind: Kind::Unsent,
+                kind: ErrorKind::NotSent,
                 why: "tcp connect error: deadline has elapsed".to_owned(),
             }),
             Some(Trouble::Reset) => lost("connection reset by peer"),
@@ -889,7 +889,7 @@ impl Live {
 
 fn lost(why: &str) -> Result<Response, NoAnswer> {
     Err(NoAnswer {
-        kind: Kind::Unclear,
+        kind: ErrorKind::OutcomeUnknown,
         why: why.to_owned(),
     })
 }
