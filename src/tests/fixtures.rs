@@ -61,7 +61,9 @@ pub(crate) async fn gate<A: SofyApi>(
         }
     };
     let (exit, ()) = tokio::join!(gate_step(env, runner, run), signal);
-    let report = told.expect("inputs that can be read");
+    let Some(report) = told else {
+        unreachable!("the inputs can be read");
+    };
     assert_eq!(exit, report.verdict.conclusion.exit_status());
     (report, exit)
 }

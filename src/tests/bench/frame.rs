@@ -1,5 +1,7 @@
 //! How is a step timed, and at what sizes? Knows none of the crate's modules.
 
+#![expect(clippy::print_stdout, reason = "a table is what a bench is for")]
+
 use std::time::{Duration, Instant};
 
 const ROWS: [usize; 4] = [100, 1_000, 10_000, 100_000];
