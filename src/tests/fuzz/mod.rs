@@ -1,37 +1,8 @@
-//! Whatever comes in, does what goes out keep its promises? Answers, inputs, state and reports, from bytes to pages.
+//! Which promises hold for any input? `properties` states them, and proptest and libFuzzer try to break them.
 //!
-//! `properties` says what must hold. What comes in is made up twice: by proptest, in `cargo test fuzz`, and by libFuzzer,
-//! which goes by what it has reached in the code; `fuzz/` holds its targets, which call the functions below, and
-//! `.ci/fuzz` runs them. What they find stays as a row of a table beside the code, or as a file in `fuzz/seeds`, which
-//! `cargo test` reads too.
-//!
-//! What was broken on purpose, one at a time, and after how many executions a target noticed it, without the seeds that
-//! were made for it. An idle core does 600 executions a second of `answers`, and thousands of `inputs` and `state`. With
-//! nothing broken, five minutes of each target found nothing.
-//!
-//! | broken | noticed after executions |
-//! |---|---|
-//! | nothing is redacted | `answers` 1,140, `uploads` 302 |
-//! | the key is redacted in one spelling only | `answers` 1,383 |
-//! | Sofy's words are quoted with the key in them | `answers` 1,172, `uploads` 453 |
-//! | any text is the ID of a group | `answers` 3 |
-//! | four bytes of an escape are taken for four letters | `answers` 871 |
-//! | a hash may hold control characters | `uploads` 3,051 |
-//! | outputs have a delimiter that is known | `reports` 28,995 |
-//! | the XML keeps control characters; U+FFFE; `##[` | `reports` 264; 70; 300 |
-//! | a printed line keeps control characters; `##[` | `reports` 15; 809 |
-//! | a page keeps what people cannot see | `reports` 18 |
-//! | a status that we do not know has passed | `reports` 12 |
-//! | a state is read leniently; with any text for its group | `state` 5; 183 |
-//! | `results-after` is written without the attempt | `state` 131,452 |
-//! | an input may hold the key | `inputs` 4,088 |
-//! | plain `http` goes anywhere | `inputs` 85 |
-//! | any pause between two looks is taken | `inputs` 64,427 |
-//! | a path may leave the workspace | `inputs` 739,111, two minutes |
-//!
-//! What none found within two minutes, and a seed shows at once: a key behind escapes that is not looked for in the
-//! fields, the status or the time of a row, in a listed build or in a hash; a text of any length, and a parser's words of
-//! any length; a `Retry-After` that is over already.
+//! proptest draws its data in `cargo test fuzz`; libFuzzer calls the functions below from the targets in `fuzz/`, which
+//! `.ci/fuzz` runs. What they find becomes a row of a table next to the code or a file in `fuzz/seeds`, which
+//! `cargo test` also reads. docs/testing.md has the breakages that they notice.
 
 #[cfg(test)]
 mod generated;

@@ -1,97 +1,12 @@
-//! Is the gate ever green when it should not be? Many worlds, each drawn from a seed.
+//! Does a step ever succeed when it should not? Thousands of simulated worlds, each drawn from a seed, look for one.
 //!
-//! A world is Sofy and the way to it, on tokio's paused clock and below the parsers: answers are bytes with a
-//! status and headers. All that stands above the socket is the real code: parsers, redaction, trigger,
-//! attribution, watch, verdict, abort, post step, outputs and reports. `world` draws what there is, `sofy` plays
-//! it, `story` runs the steps as the runner would, `invariants` compares what they left with what truly happened.
-//! Before some gates an `upload` hands over the hash of a build, and what it can meet is a matter of its own.
+//! docs/testing.md has what holds in every world, and which breakages of the code which world notices. `world` draws
+//! what there is, `sofy` plays it, `story` runs the steps as the runner would, and `invariants` compares what they left
+//! behind with what truly happened. A world stays within what polls can show: once a group is shown as finished, no row
+//! is missing, or falsely shown as passed, for 7 s.
 //!
-//! What holds in every world, whatever goes wrong in it:
-//!
-//! - Green only where every test run of our own group passed or is tolerated, one passed, all of it was over, and,
-//!   where a hash was asked for and the builds that Sofy listed tell, on that build.
-//! - An upload is green only where Sofy has this very file, and with the hash that Sofy gave it.
-//! - One trigger at most happens, and none is sent after one that may have happened. It names the build asked for.
-//! - The step ends by its deadline and 40 s, and within 7.5 s of a signal; the post step within 61 s; an upload by
-//!   its deadline and a second.
-//! - Unless the process was killed, every output is there and none contradicts another, the exit status, the
-//!   JSON file, the JUnit XML or the annotations.
-//! - The key is in no byte of log, outputs, state and reports, and in a request only where it belongs.
-//! - An abort is of our group, was asked for, and never meets a group that was seen to be over or was found after
-//!   a lost answer. A run that should be aborted is, unless Sofy refuses for as long as the post step asks.
-//! - Where nothing leaves room for another verdict, it is the true one. The other red ones are counted by cause.
-//!
-//! Some things no gate can know; docs/behaviour.md lists them. Most need somebody else's execution: one that began
-//! while a trigger of ours was under way that got lost; and on the classic API, where rows name no group and older
-//! executions are not listed, one that is listed before or with our first row, or while all rows bear the same time,
-//! or one that has rows while ours has none at all. Nor can it know of a failure that Sofy takes back before a look
-//! has shown it, or repeats after the end of the group. Such greens are counted.
-//!
-//! Beyond them, a world stays within what looks can show: once a group is shown as over, no row is missing or
-//! shown as passed without being so for seven seconds.
-//!
-//! `SOFY_SIM_WORLDS` says how many worlds are played; `SOFY_SIM_SEED` is the first of them, alone where nothing says
-//! how many. The first world that breaks an invariant is printed with its log, after all has been left out of it that
-//! it does not need.
-//!
-//! What was broken on purpose in the real code, one at a time, and which world noticed it first. With nothing
-//! broken, none of the 20,000 does.
-//!
-//! | broken | noticed by world |
-//! |---|---|
-//! | a trigger that ended unclearly is sent again | 2: a second trigger |
-//! | every listed row is taken for ours (classic) | 131: green without proof |
-//! | another build than the one asked for is green | 459: green without proof |
-//! | any build is verified | 130: a build was verified that was not tested |
-//! | a group is over once all that is listed is over | 9: the wrong verdict |
-//! | one look settles | 227: green without proof, it was not over |
-//! | two looks may be as far apart as they like | 388: the wrong verdict |
-//! | a test run that still runs has passed | 133: green without proof, it was not over |
-//! | a status that we do not know has passed | 1,593: green without proof |
-//! | a failure whose row is gone or has passed is forgotten | 3,794: green without proof |
-//! | rows that cannot be told apart are judged | 7,052: the wrong verdict |
-//! | nothing has to pass, where all is tolerated | 135: green without proof |
-//! | a later execution's pass counts, where all of ours is tolerated | 13,278: green without proof |
-//! | `Complete with errors` is as good as `Complete` | 104: green without proof |
-//! | a group without a time is adopted | 12,932: green without proof, nothing of ours ran |
-//! | a group that began at another time is adopted | 1,090: green without proof, nothing of ours ran |
-//! | the deadline is an hour later | 4: it ended late |
-//! | signals are not heard | 44: it ended late |
-//! | nothing is redacted | 11: the key was shown |
-//! | the key is redacted in one spelling only | 11: the key was shown |
-//! | a group that was adopted is aborted | 810: a wrong abort |
-//! | a group that is over is aborted | 41: a wrong abort |
-//! | a group is aborted though nobody asked for it | 44: a wrong abort |
-//! | nothing is aborted | 14: a run was left running |
-//! | no state is saved for the post step | 22: a run was left running |
-//! | whatever Sofy answers is an abort | 194: a run was left running |
-//! | an abort is asked for once | 194: a run was left running |
-//! | an output is left out | 0: outputs contradict each other |
-//! | a trigger leaves out the hash | 0: a trigger names another build |
-//! | an upload takes the first listed build for its own | 112: an upload of nothing |
-//! | an upload without a hash is green | 322: outputs contradict each other |
-//! | an upload sends half of the file | 4: the wrong verdict |
-//! | an upload is tried once | 12: the wrong verdict |
-//! | a build that Sofy has is an error like others | 12: the wrong verdict |
-//! | an upload waits ten minutes before it tries again | 130: the wrong verdict |
-//! | a transfer that is stuck is never cut | 791: the wrong verdict |
-//! | a list that lags is not asked again, after a lost answer | 6,406: the wrong verdict |
-//! | an upload hears neither deadline nor signal while it sends | 127: it ended late |
-//! | an upload shows the key beside the file | 4: the key was misplaced in a request |
-//!
-//! What none of them noticed, since another rule catches the same or the draws are too rare, and whose tests do:
-//!
-//! | broken | tests of |
-//! |---|---|
-//! | a later execution's rows may replace ours | `attribution`; their passes are late ones, which do not count |
-//! | what is tolerated of a later execution stands for errors of ours | `verdict`; world 80,041 |
-//! | rows that name our group tell nothing of the time of the others | `attribution`; world 234,580 |
-//! | what runs under an old time is an earlier execution's | `attribution`; world 235,574 |
-//! | three looks settle without seven seconds | `settle`; three looks take six seconds already, and no world hides anything for seven |
-//! | the last look may take ten minutes | `watch`: a call ends after thirty seconds in any case |
-//! | rows after a minute of silence are believed | `watch` |
-//! | a row that is gone is not missed | `settle`, `watch` |
-//! | an adopted group needs no proof of its build | `verdict`, `action` |
+//! `SOFY_SIM_WORLDS` is the number of worlds. `SOFY_SIM_SEED` is the first of them, and the only one if no number is
+//! given. The first world that breaks an invariant is reduced to what it needs and printed with its log.
 
 mod dice;
 mod invariants;
