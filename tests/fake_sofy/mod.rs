@@ -22,7 +22,7 @@ use upload::{Build, Hashes, Upload, UploadFault};
 
 /// The newest `ScheduledAt` before the first trigger, as the classic API spells it.
 pub(crate) const YESTERDAY: &str = "2026-01-05T06:14:39.2";
-/// Its clock stands still at the second in which its first execution begins.
+/// For tests its clock stands still, at the second in which its first execution begins.
 const NOW: &str = "Tue, 06 Jan 2026 20:01:26 GMT";
 /// The group of yesterday's execution.
 pub(crate) const YESTERDAYS_GROUP: u64 = 70_000;
@@ -67,7 +67,7 @@ pub(crate) enum Listing {
 pub(crate) enum Pace {
     /// Counted in looks, so that a test takes no longer than it must.
     Looks { queued: u32, running: u32 },
-    /// Counted in time, for people to watch.
+    /// Counted in time, for people to watch; the clock is the real one then.
     Time { queued: Duration, running: Duration },
     /// Never done.
     Never,
@@ -116,6 +116,10 @@ pub(crate) struct Script {
     pub(crate) id_as_text: bool,
     /// Whether a classic row carries its group, which is documented nowhere.
     pub(crate) rows_name_group: bool,
+    /// Whether somebody else starts the same schedule two seconds after us.
+    pub(crate) overlapping: bool,
+    /// After a trigger, this many requests are answered with a 503.
+    pub(crate) outage: u32,
     /// One for each upload, in turn; those after them go well.
     pub(crate) uploads: Vec<UploadFault>,
     pub(crate) hashes: Hashes,
@@ -150,6 +154,8 @@ impl Default for Script {
             abort_delay: Duration::ZERO,
             id_as_text: false,
             rows_name_group: false,
+            overlapping: false,
+            outage: 0,
             uploads: Vec::new(),
             hashes: Hashes::Md5,
             builds: Vec::new(),
@@ -303,6 +309,10 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+fn real_time(format: &str) -> String {
+    jiff::Timestamp::now().strftime(format).to_string()
+}
+
 struct Run {
     schedule: String,
     group: u64,
@@ -419,9 +429,11 @@ impl State {
     fn start_run(&mut self, schedule: &str) -> u64 {
         let n = self.runs.len() as u64 + 1;
         let group = YESTERDAYS_GROUP + n;
-        let scheduled_at = match self.script.listing {
-            Listing::SameScheduledAt => YESTERDAY.to_owned(),
-            _ => format!("2026-01-06T20:{n:02}:26.02"),
+        let scheduled_at = match (self.script.listing, self.script.pace) {
+            (Listing::SameScheduledAt, _) => YESTERDAY.to_owned(),
+            // No two runs begin at the same time.
+            (_, Pace::Time { .. }) => real_time(&format!("%Y-%m-%dT%H:%M:%S.{n:03}")),
+            (_, _) => format!("2026-01-06T20:{n:02}:26.02"),
         };
         let rows = self
             .script
@@ -440,6 +452,14 @@ impl State {
             aborted: false,
         });
         group
+    }
+
+    /// The `Date` of an answer.
+    fn date(&self) -> String {
+        match self.script.pace {
+            Pace::Time { .. } => real_time("%a, %d %b %Y %H:%M:%S GMT"),
+            Pace::Looks { .. } | Pace::Never => NOW.to_owned(),
+        }
     }
 
     fn id(&self, group: u64) -> Value {
@@ -468,6 +488,10 @@ impl State {
         }
         if self.script.bad_key {
             return Answer::error(401, "Invalid Auth Key.");
+        }
+        if !self.runs.is_empty() && self.script.outage > 0 {
+            self.script.outage -= 1;
+            return Answer::Whole(503, "text/html", "<h1>Back soon</h1>".to_owned());
         }
         let schedule = match body["ScheduledID"].as_u64() {
             Some(number) => number.to_string(),
@@ -542,6 +566,12 @@ impl State {
             _ => {}
         }
         let group = self.start_run(schedule);
+        if self.script.overlapping {
+            self.start_run(schedule);
+            if let Some(other) = self.runs.last_mut() {
+                other.started += Duration::from_secs(2);
+            }
+        }
         match self.script.trigger {
             TriggerFault::ErrorAfterTheFact => return Answer::error(500, "Internal Server Error."),
             TriggerFault::LostAnswer => return Answer::Nothing,
@@ -583,7 +613,7 @@ impl State {
         let named = self.script.rows_name_group;
         let row = |row: &Row, status: &str, at: &str, group: u64| {
             let mut value = json!({
-                "Scheduled_Name": format!("Nightly {schedule}"), "ScenarioName": row.scenario, "ScheduledAt": at,
+                "Scheduled_Name": "Nightly", "ScenarioName": row.scenario, "ScheduledAt": at,
                 "Version": "1.43.0", "CodeName": "", "BuildNumber": "5768", "Manufacturer": "Acme",
                 "Model": row.device, "Statusvalue": status,
             });
@@ -628,30 +658,38 @@ impl State {
     }
 
     fn public_rows(&mut self, guid: &str, group: &str) -> Answer {
+        let row = |row: &Row, status: &str, at: &str, group: u64| {
+            let status = if status == "Stopped" {
+                "Run Stopped"
+            } else {
+                status
+            };
+            json!({
+                "scheduledRunName": "Nightly", "testRunGroupId": group,
+                "scenarioName": row.scenario, "scheduledAt": format!("{at}Z"),
+                "build": upload::BUILD, "device": row.device, "status": status,
+            })
+        };
+        let pace = self.script.pace;
         let found = self
             .runs
             .iter_mut()
             .find(|run| run.schedule == guid && run.group.to_string() == group);
-        let Some(run) = found else {
-            return Answer::json(200, &json!({"data": [], "message": "OK"}));
+        let rows: Vec<Value> = match found {
+            Some(run) => {
+                run.looks_at_rows += 1;
+                let now = run.rows_now(pace).into_iter();
+                now.map(|(r, status)| row(r, &status, &run.scheduled_at, run.group))
+                    .collect()
+            }
+            None if group == YESTERDAYS_GROUP.to_string() => {
+                let yesterday = self.script.yesterday.iter();
+                yesterday
+                    .map(|r| row(r, &r.ends, YESTERDAY, YESTERDAYS_GROUP))
+                    .collect()
+            }
+            None => Vec::new(),
         };
-        run.looks_at_rows += 1;
-        let rows: Vec<Value> = run
-            .rows_now(self.script.pace)
-            .iter()
-            .map(|(row, status)| {
-                let status = if status == "Stopped" {
-                    "Run Stopped"
-                } else {
-                    status
-                };
-                json!({
-                    "scheduledRunName": format!("Nightly {guid}"), "testRunGroupId": run.group,
-                    "scenarioName": row.scenario, "scheduledAt": format!("{}Z", run.scheduled_at),
-                    "build": "1.43.0(5768)", "device": row.device, "status": status,
-                })
-            })
-            .collect();
         Answer::json(200, &json!({"data": rows, "message": "OK"}))
     }
 
@@ -733,7 +771,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     };
     if upload::is_upload(&request) {
         let answer = upload::take(&request, &mut reader, stream, length, state)?;
-        return respond(stream, answer);
+        return respond(stream, answer, state);
     }
     let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
     reader.read_exact(&mut body)?;
@@ -749,17 +787,17 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     };
     thread::sleep(delay);
     let answer = lock(state).answer(&request);
-    respond(stream, answer)
+    respond(stream, answer, state)
 }
 
-fn respond(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
-    let (status, kind, body, length) = match answer {
-        Answer::Nothing => return Ok(()),
-        Answer::Whole(status, kind, body) => (status, kind, body.clone(), body.len()),
+fn respond(mut stream: &TcpStream, answer: Answer, state: &Mutex<State>) -> std::io::Result<()> {
+    let Answer::Whole(status, kind, body) = answer else {
+        return Ok(());
     };
+    let (date, length) = (lock(state).date(), body.len());
     write!(
         stream,
-        "HTTP/1.1 {status} Fake\r\nDate: {NOW}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status} Fake\r\nDate: {date}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
     )?;
     stream.flush()
 }

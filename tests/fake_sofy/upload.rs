@@ -86,7 +86,7 @@ pub(super) fn take(
     };
     let classic = !request.path().ends_with("/build-upload");
     if let Some(UploadFault::Early(status, words)) = fault {
-        respond(stream, refusal(classic, status, words))?;
+        respond(stream, refusal(classic, status, words), state)?;
         stream.shutdown(Shutdown::Write)?;
         std::io::copy(reader, &mut std::io::sink())?;
         return Ok(Answer::Nothing);
