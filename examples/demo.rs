@@ -1,6 +1,7 @@
 //! The whole job, with nothing to set up: the real binary uploads a build to a fake Sofy on loopback, and tests it.
 //!
-//! `cargo run --example demo` for the classic API, `cargo run --example demo -- public` for the public one.
+//! `cargo run --example demo` for the classic API, `cargo run --example demo -- public` for the public one. With
+//! `--markdown` it also prints what GitHub makes the page of.
 
 #![expect(
     clippy::print_stdout,
@@ -32,20 +33,36 @@ fn main() -> ExitCode {
 }
 
 fn demo() -> Result<(), Box<dyn Error>> {
-    let schedule = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => CLASSIC,
-        [word] if word == "classic" => CLASSIC,
-        [word] if word == "public" => PUBLIC,
-        _ => return Err("usage: demo [classic|public]".into()),
-    };
+    const USAGE: &str = "usage: demo [classic|public] [--markdown]";
+    let mut api = "classic";
+    let mut markdown = false;
+    for argument in env::args().skip(1) {
+        match argument.as_str() {
+            "classic" => api = "classic",
+            "public" => api = "public",
+            "--markdown" => markdown = true,
+            "--help" => {
+                println!("{USAGE}");
+                return Ok(());
+            }
+            _ => return Err(USAGE.into()),
+        }
+    }
     let binary = build()?;
+    let row = |scenario, device, ends| Row::new(scenario, device, ends);
     let fake = FakeSofy::try_start(Script {
+        // Of today's two failures, one is new and one was there yesterday.
+        yesterday: vec![
+            row("Log in", "Pixel 8", "Passed"),
+            row("Search for shoes", "Pixel 8", "Passed"),
+            row("Check out as guest", "Galaxy S24", "Failed"),
+        ],
         rows: vec![
-            Row::new("Log in", "Pixel 8", "Passed"),
-            Row::new("Search for shoes", "Pixel 8", "Passed"),
-            Row::new("Check out as guest", "Galaxy S24", "Failed"),
-            Row::new("Log in", "iPhone13,2", "Passed"),
-            Row::new("Search for shoes", "iPhone13,2", "Passed"),
+            row("Log in", "Pixel 8", "Passed"),
+            row("Search for shoes", "Pixel 8", "Failed"),
+            row("Check out as guest", "Galaxy S24", "Failed"),
+            row("Log in", "iPhone13,2", "Passed"),
+            row("Search for shoes", "iPhone13,2", "Passed"),
         ],
         pace: Pace::Time {
             queued: Duration::from_secs(2),
@@ -55,7 +72,7 @@ fn demo() -> Result<(), Box<dyn Error>> {
     })?;
     let folder = env::temp_dir().join(format!("sofy-schedule-run-demo-{}", process::id()));
     fs::create_dir_all(&folder)?;
-    let shown = show(&binary, &fake, schedule, &folder);
+    let shown = show(&binary, &fake, api, &folder, markdown);
     fs::remove_dir_all(&folder).ok();
     shown
 }
@@ -63,8 +80,9 @@ fn demo() -> Result<(), Box<dyn Error>> {
 fn show(
     binary: &Path,
     fake: &FakeSofy,
-    schedule: &str,
+    api: &str,
     folder: &Path,
+    markdown: bool,
 ) -> Result<(), Box<dyn Error>> {
     println!(
         "── The log of the step that uploads a build (a fake Sofy listens on {}) ──",
@@ -72,11 +90,6 @@ fn show(
     );
     // No real app, but it begins as one does.
     fs::write(folder.join("shop.apk"), b"PK\x03\x04 an app of the demo")?;
-    let api = if schedule == CLASSIC {
-        "classic"
-    } else {
-        "public"
-    };
     let inputs = [("APP-PATH", "*.apk"), ("API", api)];
     let uploaded = step(binary, fake, folder, &["upload"], &inputs)?;
     let mut outputs = uploaded.outputs.iter();
@@ -84,6 +97,7 @@ fn show(
     let hash = hash.map_or("", |(_, hash)| hash);
 
     println!("\n── The log of the step that tests it ──");
+    let schedule = if api == "classic" { CLASSIC } else { PUBLIC };
     let inputs = [
         ("SCHEDULE-ID", schedule),
         ("APP-HASH", hash),
@@ -97,13 +111,16 @@ fn show(
         summary,
     } = step(binary, fake, folder, &[], &inputs)?;
 
-    println!("\n── The job summary ──\n{}", summary.trim_end());
-    let page = binary.with_file_name("job-summary.html");
+    // A page for each API, so that one can be compared with the other.
+    let page = binary.with_file_name(format!("job-summary-{api}.html"));
     fs::write(&page, as_a_page(&summary))?;
     println!(
-        "\nAs GitHub shows it, in a browser: file://{}",
-        page.display()
+        "\n── The job summary, as GitHub shows it: open it in a browser ──\n{}",
+        link(&page)
     );
+    if markdown {
+        println!("\n── Its Markdown ──\n{}", summary.trim_end());
+    }
     println!("\n── The outputs ──");
     for (name, value) in outputs {
         println!("{name} = {value}");
@@ -155,6 +172,17 @@ fn step(
     })
 }
 
+/// Spells a path as a URL, so that a terminal makes a link of it whatever its folders are called.
+fn link(path: &Path) -> String {
+    let path = path.as_os_str().as_encoded_bytes().iter();
+    let spelled = path.map(|byte| match byte {
+        b'/' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
+        _ if byte.is_ascii_alphanumeric() => char::from(*byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    });
+    format!("file://{}", spelled.collect::<String>())
+}
+
 /// Makes a page of the summary that stands alone, light or dark as the browser is.
 fn as_a_page(markdown: &str) -> String {
     let mut body = String::new();
@@ -191,8 +219,11 @@ fn build() -> Result<PathBuf, Box<dyn Error>> {
             cargo.env_remove(&name);
         }
     }
+    // Beside an example, so that crates are built with the features that this example's build gave them: alone, the
+    // binary would need most of them once more.
     let status = cargo
-        .args(["build", "--bin", "sofy-schedule-run", "--profile", profile])
+        .args(["build", "--bin", "sofy-schedule-run", "--example", "demo"])
+        .args(["--profile", profile])
         .args([
             "--manifest-path",
             concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
