@@ -26,12 +26,25 @@ mod verdict;
 mod weather;
 mod wire;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::LazyLock;
+use std::{env, fs};
 
 use libtest_mimic::{Arguments, Trial};
+use rustix::fs::Mode;
+use rustix::process::umask;
 
 /// Waiting costs nothing; more steps at a time would only make their start slower.
 const AT_A_TIME: usize = 24;
+
+/// What the tests write is here, and not in `target`: a step that root starts becomes a user who may enter no
+/// checkout in root's home folder. What it does with a workspace that is closed to it is claimed by tests of its own.
+static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = env::temp_dir().join(format!("sofy-gate-{}", uuid::Uuid::new_v4()));
+    fs::create_dir(&folder).unwrap();
+    folder
+});
 
 /// Lists claims by their paths. One that is left out is dead code, which clippy refuses.
 macro_rules! claims {
@@ -44,6 +57,8 @@ macro_rules! claims {
 }
 
 fn main() -> ExitCode {
+    // Others may read what is written, whatever is usual here.
+    umask(Mode::from_raw_mode(0o022));
     let mut arguments = Arguments::from_args();
     arguments.test_threads = arguments.test_threads.or(Some(AT_A_TIME));
     let mut claims = claims![
@@ -138,5 +153,7 @@ fn main() -> ExitCode {
             .into_iter()
             .map(|claim| claim.with_ignored_flag(true)),
     );
-    libtest_mimic::run(&arguments, claims).exit_code()
+    let conclusion = libtest_mimic::run(&arguments, claims);
+    fs::remove_dir_all(&*FOLDER).ok();
+    conclusion.exit_code()
 }

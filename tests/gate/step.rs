@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
-use std::{fs, process, thread};
+use std::{fs, thread};
 
 use serde_json::Value;
 
@@ -30,9 +30,9 @@ static COUNTER: AtomicU32 = AtomicU32::new(0);
 
 /// What the steps trust. To read one certificate also takes a sixth of the time of a system's whole bundle.
 static AUTHORITIES: LazyLock<String> = LazyLock::new(|| {
-    let file = format!("{}/ca-{}.pem", env!("CARGO_TARGET_TMPDIR"), process::id());
+    let file = crate::FOLDER.join("authorities.pem");
     fs::write(&file, tls::our_authority()).unwrap();
-    file
+    file.to_str().unwrap().to_owned()
 });
 
 /// A step about to be run.
@@ -47,8 +47,7 @@ impl Gate {
     /// A classic schedule with a valid key, looked at each second.
     pub(crate) fn new(fake: &FakeSofy) -> Self {
         let number = COUNTER.fetch_add(1, Ordering::SeqCst);
-        let folder =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gate-{}-{number}", process::id()));
+        let folder = crate::FOLDER.join(number.to_string());
         fs::create_dir_all(folder.join("workspace")).unwrap();
         for file in ["output", "summary", "state"] {
             fs::write(folder.join(file), "").unwrap();
