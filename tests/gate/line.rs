@@ -4,7 +4,7 @@
 //! place in the story, meets a fault, which has the connection, the request and Sofy's true answer at hand.
 
 use std::io::{self, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -183,6 +183,10 @@ impl Shared {
                 // A client that hangs up, or dislikes a certificate, does what it is meant to do.
                 thread::spawn(move || shared.serve(socket).ok());
             }
+            // A process that is being started has everything of ours until it becomes its program. To close is not enough.
+            socket2::SockRef::from(&listener)
+                .shutdown(Shutdown::Both)
+                .ok();
             drop(listener);
             shared.state().hung_up = true;
             shared.changed.notify_all();

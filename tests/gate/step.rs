@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -20,6 +20,9 @@ pub(crate) const KEY: &str = "k3y-0f-the-tests-9d41c7";
 
 /// No test waits longer than this for the step to end.
 const PATIENCE: Duration = Duration::from_secs(180);
+
+/// Between two looks at a step whose log says nothing new: hundreds of steps are looked at.
+const A_LOOK: Duration = Duration::from_millis(200);
 
 /// Between the starts of two steps: a herd of them would be slow, and most of a step's time is waiting.
 const A_TURN: Duration = Duration::from_millis(25);
@@ -169,30 +172,54 @@ impl Gate {
 
 /// What a step has printed so far.
 struct Stream {
-    text: Arc<Mutex<Vec<u8>>>,
+    printed: Arc<Printed>,
     reader: thread::JoinHandle<()>,
+}
+
+#[derive(Default)]
+struct Printed {
+    text: Mutex<Vec<u8>>,
+    more: Condvar,
 }
 
 impl Stream {
     fn of(mut source: impl Read + Send + 'static) -> Self {
-        let text = Arc::new(Mutex::new(Vec::new()));
-        let sink = Arc::clone(&text);
+        let printed = Arc::new(Printed::default());
+        let sink = Arc::clone(&printed);
         let reader = thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(n @ 1..) = source.read(&mut buffer) {
-                sink.lock().unwrap().extend_from_slice(&buffer[..n]);
+                sink.text.lock().unwrap().extend_from_slice(&buffer[..n]);
+                sink.more.notify_all();
             }
+            sink.more.notify_all();
         });
-        Self { text, reader }
+        Self { printed, reader }
     }
 
     fn so_far(&self) -> String {
-        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.printed.text.lock().unwrap()).into_owned()
+    }
+
+    fn has_begun(&self) -> bool {
+        !self.printed.text.lock().unwrap().is_empty()
+    }
+
+    /// Waits until there is more, and at most for [`A_LOOK`].
+    fn wait(&self) {
+        let text = self.printed.text.lock().unwrap();
+        if self.reader.is_finished() {
+            // It ends about now, or a test waits for something else.
+            drop(text);
+            thread::sleep(Duration::from_millis(5));
+        } else {
+            drop(self.printed.more.wait_timeout(text, A_LOOK).unwrap());
+        }
     }
 
     fn whole(self) -> String {
         self.reader.join().unwrap();
-        String::from_utf8_lossy(&self.text.lock().unwrap()).into_owned()
+        String::from_utf8_lossy(&self.printed.text.lock().unwrap()).into_owned()
     }
 }
 
@@ -209,13 +236,13 @@ impl Started {
     #[track_caller]
     pub(crate) fn wait_until(&self, holds: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + PATIENCE;
-        while !holds(&self.stdout.so_far()) {
-            assert!(
-                Instant::now() < deadline,
-                "never:\n{}",
-                self.stdout.so_far()
-            );
-            thread::sleep(Duration::from_millis(10));
+        loop {
+            let over = self.stdout.reader.is_finished() || Instant::now() > deadline;
+            if holds(&self.stdout.so_far()) {
+                return;
+            }
+            assert!(!over, "never:\n{}", self.stdout.so_far());
+            self.stdout.wait();
         }
     }
 
@@ -240,9 +267,11 @@ impl Started {
         let deadline = Instant::now() + PATIENCE;
         let mut peak_memory = 0;
         let status = loop {
-            // At first, too: until it has become our binary, a child has the memory of these tests.
-            thread::sleep(Duration::from_millis(20));
-            peak_memory = memory(self.child.id()).max(peak_memory);
+            self.stdout.wait();
+            // Until it has become our binary, a child has the memory of these tests.
+            if self.stdout.has_begun() {
+                peak_memory = memory(self.child.id()).max(peak_memory);
+            }
             if let Some(status) = self.child.try_wait().unwrap() {
                 break status;
             }
