@@ -1,13 +1,12 @@
 //! Who is told, and where? Log, annotations, outputs, job summary and report files.
 
-use crate::model::report::Paths;
-use std::path::Path;
+use std::io::{self, Write};
 
 use crate::gate::abort::PostStep;
 use crate::github::Runner;
 use crate::github::command::{self, Level};
 use crate::github::log::{self, tone};
-use crate::model::report::Report;
+use crate::model::report::{Paths, Report};
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::Verdict;
 use crate::report::annotations::{Annotation, Severity, annotations};
@@ -102,19 +101,22 @@ fn write_outputs_and_summary(report: &Report, runner: &mut Runner) {
 /// Writes the files that were asked for, and gives those that are there.
 fn write_files(report: &Report, paths: &Paths, runner: &Runner) -> Vec<String> {
     let mut written = Vec::new();
-    let mut write = |input: &str, path: &Path, text: &str| match runner.write_report(path, text) {
-        Ok(()) => written.push(path.display().to_string()),
-        Err(error) => {
-            tracing::warn!("input {input}: {} is not written: {error}", path.display());
-        }
-    };
-    if let Some(path) = &paths.json {
-        write("json-path", path, &outputs::json(report));
-    }
-    if let Some(path) = &paths.junit {
-        match junit::render(report) {
-            Ok(xml) => write("junit-path", path, &xml),
-            Err(error) => tracing::warn!("input junit-path: the report cannot be written: {error}"),
+    for (input, path, write) in [
+        (
+            "json-path",
+            &paths.json,
+            outputs::write_json as fn(&Report, &mut dyn Write) -> io::Result<()>,
+        ),
+        ("junit-path", &paths.junit, junit::write),
+    ] {
+        let Some(path) = path else {
+            continue;
+        };
+        match runner.write_report(path, |out| write(report, out)) {
+            Ok(()) => written.push(path.display().to_string()),
+            Err(error) => {
+                tracing::warn!("input {input}: {} is not written: {error}", path.display());
+            }
         }
     }
     written

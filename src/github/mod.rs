@@ -6,7 +6,7 @@ pub(crate) mod privileges;
 pub(crate) mod signal;
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Read as _, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
@@ -36,10 +36,11 @@ impl Runner {
         };
         let file = |name: &str| {
             let path = value(name).ok_or_else(|| format!("{name} is not set"))?;
-            OpenOptions::new()
-                .append(true)
-                .create(true)
-                .open(path)
+            let mut options = OpenOptions::new();
+            options.append(true).create(true);
+            // Only a file that can be read shows whether its last line has an end.
+            let file = options.clone().read(true).open(path);
+            file.or_else(|_| options.open(path))
                 .map_err(|error| format!("{name} cannot be opened ({error})"))
         };
         let workspace = PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or("."));
@@ -108,16 +109,23 @@ impl Runner {
     /// Writes a report below the workspace, whole or not at all.
     ///
     /// A link that leads out of the workspace is not followed.
-    pub(crate) fn write_report(&self, path: &Path, text: &str) -> io::Result<()> {
+    pub(crate) fn write_report(
+        &self,
+        path: &Path,
+        render: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> io::Result<()> {
         let workspace = Dir::open_ambient_dir(&self.workspace, ambient_authority())?;
         let parent = path.parent().unwrap_or(Path::new(""));
         if !parent.as_os_str().is_empty() {
             workspace.create_dir_all(parent)?;
         }
         let unfinished = parent.join(format!(".{}.unfinished", Uuid::new_v4()));
-        let written = workspace
-            .write(&unfinished, text)
-            .and_then(|()| workspace.rename(&unfinished, &workspace, path));
+        let written = workspace.create(&unfinished).and_then(|file| {
+            let mut out = BufWriter::new(file);
+            render(&mut out)?;
+            out.flush()?;
+            workspace.rename(&unfinished, &workspace, path)
+        });
         if written.is_err() {
             _ = workspace.remove_file(&unfinished);
         }
@@ -125,11 +133,25 @@ impl Runner {
     }
 }
 
+/// Appends whole lines, or nothing: the runner fails a step whose file it cannot read.
 fn append(file: &mut Result<File, String>, text: &str) -> Result<(), String> {
-    file.as_mut()
-        .map_err(|problem| problem.clone())?
-        .write_all(text.as_bytes())
-        .map_err(|error| error.to_string())
+    let file = file.as_mut().map_err(|problem| problem.clone())?;
+    let before = file.metadata().map(|data| data.len());
+    let end = if is_in_a_line(file) { "\n" } else { "" };
+    file.write_all(format!("{end}{text}").as_bytes())
+        .map_err(|error| {
+            _ = before.and_then(|length| file.set_len(length));
+            error.to_string()
+        })
+}
+
+/// Tells whether another tool left the last line without its end.
+fn is_in_a_line(file: &mut File) -> bool {
+    let mut last = [b'\n'];
+    let read = file
+        .seek(SeekFrom::End(-1))
+        .and_then(|_| file.read_exact(&mut last));
+    read.is_ok() && last != [b'\n']
 }
 
 /// Writes an output with a delimiter that nobody can guess, so that no value can end early.
@@ -160,10 +182,10 @@ mod tests {
         let runner = runner(workspace);
 
         runner
-            .write_report(Path::new("a/b/report.xml"), "old")
+            .write_report(Path::new("a/b/report.xml"), |out| out.write_all(b"old"))
             .expect("written");
         runner
-            .write_report(Path::new("a/b/report.xml"), "new")
+            .write_report(Path::new("a/b/report.xml"), |out| out.write_all(b"new"))
             .expect("replaced");
 
         assert_eq!(
@@ -176,6 +198,58 @@ mod tests {
                 .count(),
             1
         );
+    }
+
+    #[test]
+    fn a_report_that_breaks_off_leaves_the_old_one_and_nothing_else() {
+        let folder = scratch();
+        std::fs::write(folder.path().join("report.xml"), "old").expect("written");
+
+        let written = runner(folder.path()).write_report(Path::new("report.xml"), |out| {
+            out.write_all(b"half")?;
+            Err(io::Error::other("no more"))
+        });
+
+        assert!(written.is_err());
+        let names = std::fs::read_dir(folder.path()).expect("the folder");
+        assert_eq!(names.count(), 1);
+        assert_eq!(
+            std::fs::read_to_string(folder.path().join("report.xml")).expect("the report"),
+            "old"
+        );
+    }
+
+    #[test]
+    fn a_line_that_another_tool_left_open_is_ended_first_and_no_line_is_blank() {
+        for (left, begins, why) in [
+            ("", "reason<<", "a new file"),
+            (
+                "a=b\n",
+                "a=b\nreason<<",
+                "a file whose last line has its end",
+            ),
+            ("a=b", "a=b\nreason<<", "a file whose last line has none"),
+            ("a=b\r\n", "a=b\r\nreason<<", "line ends of Windows"),
+        ] {
+            let folder = scratch();
+            let path = folder.path().join("output");
+            std::fs::write(&path, left).expect("written");
+            let name = "GITHUB_OUTPUT".to_owned();
+            let mut runner = Runner::open(&[(name, path.display().to_string())]);
+
+            runner.set_outputs(&[("reason", "why".to_owned())]);
+            OpenOptions::new()
+                .append(true)
+                .open(&path)
+                .and_then(|mut file| file.write_all(b"c=d"))
+                .expect("written by another tool meanwhile");
+            runner.set_outputs(&[("reason", "why".to_owned())]);
+
+            let text = std::fs::read_to_string(&path).expect("the outputs");
+            assert!(text.starts_with(begins), "{why}: {text:?}");
+            assert!(text.contains("\nc=d\nreason<<"), "{why}: {text:?}");
+            assert!(!text.contains("\n\n"), "{why}: {text:?}");
+        }
     }
 
     #[test]
@@ -194,7 +268,8 @@ mod tests {
         let (workspace, outside) = (scratch(), scratch());
         std::os::unix::fs::symlink(&outside, workspace.path().join("link")).expect("a link");
 
-        let written = runner(workspace.path()).write_report(Path::new("link/report.xml"), "x");
+        let written = runner(workspace.path())
+            .write_report(Path::new("link/report.xml"), |out| out.write_all(b"x"));
 
         assert!(written.is_err());
         assert_eq!(std::fs::read_dir(&outside).expect("the folder").count(), 0);

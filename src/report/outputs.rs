@@ -2,43 +2,46 @@
 //!
 //! Must not know the runner's files, nor how an output gets into them.
 
+use std::io::{self, Write};
+
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
-use crate::model::report::Report;
-use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::report::{BuildCheck, Report};
+use crate::model::test_run::{Tally, TestRun, TestStatus};
 use crate::model::verdict::Outcome;
 use crate::text::is_invisible;
 
 /// The most bytes that `results-json` takes.
 ///
-/// People hand it on as an environment variable, and Linux refuses one above 128 KiB, name included.
-/// Whoever needs more reads the file of `json-path`.
+/// People use it as an environment variable, and Linux refuses one above 128 KiB, name included. The file of
+/// `json-path` has no limit.
 const RESULTS_LIMIT: usize = 98_304;
 
 /// The most characters of the reason: a person reads it, and Sofy's words may be in it.
 const REASON_LIMIT: usize = 4_000;
 
-/// Lists every output of the contract, in its order, as text.
+/// Lists every output of the contract as text, the ones that grow with the run last.
 pub(crate) fn pairs(report: &Report) -> Vec<(&'static str, String)> {
+    let (results, is_truncated) = bounded_results(&report.test_runs);
     fields(report)
         .into_iter()
         .map(|(name, value)| match value {
-            Value::Count(n) => (name, n.to_string()),
-            Value::Text(text) => (name, text),
+            Value::String(text) => (name, text),
+            Value::Null => (name, String::new()),
+            value => (name, value.to_string()),
         })
+        .chain([
+            ("results-truncated", is_truncated.to_string()),
+            ("results-json", results),
+        ])
         .collect()
 }
 
-/// Renders the file of `json-path`: every output, and the results complete.
-pub(crate) fn json(report: &Report) -> String {
-    serialized(&Document(report))
-}
-
-/// The value of an output before it becomes text.
-enum Value {
-    Count(usize),
-    Text(String),
+/// Writes the file of `json-path`: every output with its type, and the results complete.
+pub(crate) fn write_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    Ok(serde_json::to_writer(out, &Document(report))?)
 }
 
 /// The object in the file of `json-path`.
@@ -48,21 +51,17 @@ impl Serialize for Document<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         for (name, value) in fields(self.0) {
-            let name = name.replace('-', "_");
-            match value {
-                Value::Count(n) => map.serialize_entry(&name, &n)?,
-                Value::Text(text) => map.serialize_entry(&name, &text)?,
-            }
+            map.serialize_entry(&name.replace('-', "_"), &value)?;
         }
-        map.serialize_entry("results", &Rows(self.0))?;
+        map.serialize_entry("results", &Results(self.0))?;
         map.end()
     }
 }
 
 /// All test runs as a JSON array, one row at a time.
-struct Rows<'a>(&'a Report);
+struct Results<'a>(&'a Report);
 
-impl Serialize for Rows<'_> {
+impl Serialize for Results<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.test_runs.iter().map(|run| {
             Row {
@@ -108,88 +107,61 @@ fn as_displayed<S: Serializer>(status: &TestStatus, serializer: S) -> Result<S::
     serializer.collect_str(status)
 }
 
-/// The one list of outputs, so that the outputs and the file cannot drift apart.
-fn fields(report: &Report) -> Vec<(&'static str, Value)> {
-    let tally = report.tally();
-    let text = |text: &str| Value::Text(text.to_owned());
-    let (results, truncated) = bounded_results(&report.test_runs);
-    vec![
-        ("test-run-group-id", text(&report.group_id)),
-        ("conclusion", text(report.verdict.conclusion.as_str())),
-        ("reason", Value::Text(one_line(&report.verdict.reason))),
-        ("group-status", text(&report.group_status)),
-        ("total-count", Value::Count(tally.total())),
-        ("passed-count", Value::Count(tally.passed)),
-        ("failed-count", Value::Count(tally.failed)),
-        ("incomplete-count", Value::Count(tally.incomplete)),
-        ("not-executed-count", Value::Count(tally.not_executed)),
-        ("stopped-count", Value::Count(tally.stopped)),
-        ("other-count", Value::Count(tally.other)),
-        ("results-after", text(&report.results_after)),
-        ("build-verified", text(build_verified(report))),
-        (
-            "duration-seconds",
-            Value::Text(report.duration.as_secs().to_string()),
-        ),
-        ("results-json", Value::Text(results)),
-        ("results-truncated", Value::Text(truncated.to_string())),
+/// The one list that outputs and file share, so that they cannot drift apart.
+fn fields(report: &Report) -> [(&'static str, Value); 14] {
+    let Tally {
+        passed,
+        failed,
+        incomplete,
+        not_executed,
+        stopped,
+        other,
+    } = report.tally();
+    let total = passed + failed + incomplete + not_executed + stopped + other;
+    [
+        ("test-run-group-id", json!(report.group_id)),
+        ("conclusion", json!(report.verdict.conclusion.as_str())),
+        ("reason", json!(one_line(&report.verdict.reason))),
+        ("group-status", json!(report.group_status)),
+        ("total-count", json!(total)),
+        ("passed-count", json!(passed)),
+        ("failed-count", json!(failed)),
+        ("incomplete-count", json!(incomplete)),
+        ("not-executed-count", json!(not_executed)),
+        ("stopped-count", json!(stopped)),
+        ("other-count", json!(other)),
+        ("results-after", json!(report.results_after)),
+        ("build-verified", json!(build_verified(report))),
+        ("duration-seconds", json!(report.duration.as_secs())),
     ]
 }
 
-/// Blank where no hash was asked for.
-fn build_verified(report: &Report) -> &'static str {
-    if report.app_hash.is_empty() {
-        return "";
-    }
-    match &report.build_check {
-        Some(build_check) if build_check.is_verified() => "true",
-        Some(_) | None => "false",
-    }
+/// None if no hash was asked for.
+fn build_verified(report: &Report) -> Option<bool> {
+    let is_verified = report.build_check.as_ref().map(BuildCheck::is_verified);
+    (!report.app_hash.is_empty()).then(|| is_verified.unwrap_or_default())
 }
 
-/// Renders as many test runs as fit, in their order, and tells whether some were dropped.
+/// Renders as many test runs as fit, in their order, and tells whether some were dropped: passed ones first.
 fn bounded_results(test_runs: &[TestRun]) -> (String, bool) {
-    let rows: Vec<String> = test_runs
-        .iter()
-        .map(|run| serialized(&Row::of(run)))
-        .collect();
-    let passed = |i: &usize| {
-        test_runs
-            .get(*i)
-            .is_some_and(|run| run.status == TestStatus::Passed)
-    };
-    let by_worth = (0..rows.len())
-        .filter(|i| !passed(i))
-        .chain((0..rows.len()).filter(passed));
-
-    // The brackets; every row then brings its comma, and the first row's is not written.
-    let mut size = 1;
-    let mut kept = vec![false; rows.len()];
-    let mut truncated = false;
-    for i in by_worth {
-        size += rows[i].len() + 1;
-        if size > RESULTS_LIMIT {
-            truncated = true;
+    let mut by_worth: Vec<(usize, &TestRun)> = test_runs.iter().enumerate().collect();
+    by_worth.sort_by_key(|(_, run)| run.status == TestStatus::Passed);
+    // One bracket; each row brings a comma, or the other bracket.
+    let mut room = RESULTS_LIMIT - 1;
+    let mut kept = Vec::new();
+    for (place, run) in by_worth {
+        // Strings alone cannot fail.
+        let row = serde_json::to_string(&Row::of(run)).unwrap_or_default();
+        let Some(left) = room.checked_sub(row.len() + 1) else {
             break;
-        }
-        kept[i] = true;
+        };
+        room = left;
+        kept.push((place, row));
     }
-
-    let mut json = String::with_capacity(size.min(RESULTS_LIMIT) + 1);
-    json.push('[');
-    for (row, _) in rows.iter().zip(kept).filter(|(_, kept)| *kept) {
-        if json.len() > 1 {
-            json.push(',');
-        }
-        json.push_str(row);
-    }
-    json.push(']');
-    (json, truncated)
-}
-
-/// Serializes what has nothing in it that could fail: strings, numbers, and string keys.
-fn serialized(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+    kept.sort_unstable();
+    let is_truncated = kept.len() < test_runs.len();
+    let rows: Vec<String> = kept.into_iter().map(|(_, row)| row).collect();
+    (format!("[{}]", rows.join(",")), is_truncated)
 }
 
 /// Folds line breaks and other control characters away, since Sofy's words may be in the text.
@@ -207,6 +179,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::previous::PreviousRun;
     use crate::model::verdict::{Conclusion, Verdict};
     use crate::tests::fixtures::test_run;
 
@@ -256,15 +229,63 @@ mod tests {
             ("results-after", "2024-04-30T10:00:00"),
             ("build-verified", ""),
             ("duration-seconds", "61"),
+            ("results-truncated", "false"),
             (
                 "results-json",
                 r#"[{"scenario":"Log in","device":"Pixel 8","build":"1.0(1)","status":"Failed","scheduled_at":"2024-05-01T10:00:00"},{"scenario":"Log out","device":"Pixel 8","build":"1.0(1)","status":"Passed","scheduled_at":"2024-05-01T10:00:00"},{"scenario":"Pay","device":"Pixel 8","build":"1.0(1)","status":"Weird","scheduled_at":"2024-05-01T10:00:00"}]"#,
             ),
-            ("results-truncated", "false"),
         ]
         .map(|(name, text)| (name, text.to_owned()));
 
         assert_eq!(pairs(&report), expected);
+    }
+
+    fn file(report: &Report) -> Value {
+        let mut file = Vec::new();
+        write_json(report, &mut file).unwrap();
+        serde_json::from_slice(&file).unwrap()
+    }
+
+    #[test]
+    fn in_the_file_each_value_has_its_type_and_the_results_are_there_once() {
+        let mut report = report(vec![run("Log in", "Failed"), run("Pay", "Stopped")]);
+        report.previous = PreviousRun::of(&[run("Log in", "Passed")]);
+
+        let expected = |build_verified: Value| {
+            json!({
+                "test_run_group_id": "77",
+                "conclusion": "failure",
+                "reason": "1 of 2 failed",
+                "group_status": "Complete with errors",
+                "total_count": 2,
+                "passed_count": 0,
+                "failed_count": 1,
+                "incomplete_count": 0,
+                "not_executed_count": 0,
+                "stopped_count": 1,
+                "other_count": 0,
+                "results_after": "2024-04-30T10:00:00",
+                "build_verified": build_verified,
+                "duration_seconds": 61,
+                "results": [
+                    {"scenario": "Log in", "device": "Pixel 8", "build": "1.0(1)", "status": "Failed",
+                     "scheduled_at": "2024-05-01T10:00:00", "previous_status": "Passed"},
+                    {"scenario": "Pay", "device": "Pixel 8", "build": "1.0(1)", "status": "Stopped",
+                     "scheduled_at": "2024-05-01T10:00:00"},
+                ],
+            })
+        };
+        assert_eq!(
+            file(&report),
+            expected(Value::Null),
+            "no hash was asked for"
+        );
+        report.app_hash = "4dde068421cc".into();
+        assert_eq!(file(&report), expected(json!(false)), "nothing is proven");
+        report.build_check = Some(BuildCheck::Verified {
+            build: "1.0(1)".into(),
+        });
+        assert_eq!(file(&report), expected(json!(true)), "proven");
     }
 
     #[test]
@@ -280,7 +301,7 @@ mod tests {
             let report = report(test_runs);
 
             let json = output(&report, "results-json");
-            let rows: Vec<serde_json::Value> = serde_json::from_str(&json).unwrap();
+            let rows: Vec<Value> = serde_json::from_str(&json).unwrap();
             let kept = |letter| {
                 rows.iter()
                     .filter(|row| row["scenario"].as_str().unwrap().starts_with(letter))
@@ -299,7 +320,7 @@ mod tests {
                 assert_eq!(kept('p'), 0, "{why}");
                 assert_eq!(rows[0]["scenario"], "f0", "{why}: the first stay");
             }
-            let whole: serde_json::Value = serde_json::from_str(&super::json(&report)).unwrap();
+            let whole = file(&report);
             assert_eq!(
                 whole["results"].as_array().unwrap().len(),
                 20_010,
@@ -310,7 +331,10 @@ mod tests {
 
     #[test]
     fn the_limit_is_met_to_the_byte() {
-        let bare = serialized(&Row::of(&run("", "Failed"))).len() + 2;
+        let bare = serde_json::to_string(&Row::of(&run("", "Failed")))
+            .unwrap()
+            .len()
+            + 2;
         for (length, truncated, why) in [
             (RESULTS_LIMIT - bare, "false", "exactly the limit"),
             (RESULTS_LIMIT - bare + 1, "true", "one byte more"),
@@ -339,22 +363,22 @@ mod tests {
             let report = report(vec![run(&scenario, &status)]);
             let pairs = pairs(&report);
 
-            let whole: serde_json::Value = serde_json::from_str(&json(&report)).unwrap();
+            let whole = file(&report);
             let results = output(&report, "results-json");
-            let rows: serde_json::Value = serde_json::from_str(&results).unwrap();
+            let rows: Value = serde_json::from_str(&results).unwrap();
 
             prop_assert!(!results.contains(['\n', '\r']));
             prop_assert_eq!(&rows, &whole["results"]);
             prop_assert_eq!(rows[0]["scenario"].as_str(), Some(scenario.as_str()));
             let status = TestStatus::parse(&status).to_string();
             prop_assert_eq!(rows[0]["status"].as_str(), Some(status.as_str()));
-            prop_assert_eq!(whole.as_object().unwrap().len(), pairs.len() + 1);
-            for (name, text) in pairs {
-                let value = &whole[name.replace('-', "_")];
-                if name.ends_with("-count") {
-                    prop_assert_eq!(value.as_u64(), text.parse().ok());
-                } else {
-                    prop_assert_eq!(value.as_str(), Some(text.as_str()));
+            // Without the two that carry the results, with the results.
+            prop_assert_eq!(whole.as_object().unwrap().len(), pairs.len() - 2 + 1);
+            for (name, text) in pairs.into_iter().filter(|(name, _)| !name.starts_with("results-")) {
+                match &whole[name.replace('-', "_")] {
+                    Value::String(value) => prop_assert_eq!(value, &text),
+                    Value::Null => prop_assert_eq!((name, text.as_str()), ("build-verified", "")),
+                    value => prop_assert_eq!(value.to_string(), text),
                 }
             }
         }

@@ -1,5 +1,6 @@
 //! What do tests compare with? Test runs and stop, made in one place.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::sync::watch::{Sender, channel};
@@ -66,6 +67,13 @@ pub(crate) async fn gate<A: SofyApi>(
     };
     assert_eq!(exit, report.verdict.conclusion.exit_status());
     (report, exit)
+}
+
+/// What a report's file would hold.
+pub(crate) fn written(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
+    let mut file = Vec::new();
+    write(&mut file).expect("written");
+    String::from_utf8(file).expect("UTF-8")
 }
 
 /// The end of the runner's signals, and what listens to it.

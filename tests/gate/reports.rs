@@ -20,6 +20,30 @@ pub(crate) fn a_runner_without_writable_files_gets_a_warning_and_the_same_verdic
     });
 }
 
+pub(crate) fn a_line_that_another_tool_left_open_is_ended_first() {
+    let fake = FakeSofy::start(Script::default());
+
+    let step = Gate::new(&fake)
+        .left("output", "other=1")
+        .left("summary", "text of another tool")
+        .left("state", "kept=2")
+        .run();
+
+    step.expect(0, "success");
+    assert_eq!(step.output("other"), "1");
+    assert!(
+        step.raw_outputs.starts_with("other=1\ntest-run-group-id<<"),
+        "{}",
+        step.raw_outputs
+    );
+    assert!(
+        step.summary.starts_with("text of another tool\n## "),
+        "{}",
+        step.summary
+    );
+    assert_eq!(step.state.get("kept").map(String::as_str), Some("2"));
+}
+
 pub(crate) fn an_unwritable_file_is_warned_of() {
     let fake = FakeSofy::start(Script::default());
 

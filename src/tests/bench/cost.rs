@@ -68,11 +68,25 @@ const STEPS: [(&str, Step); 8] = [
     }),
     ("render the outputs", |count| {
         let report = report(count);
-        Box::new(move || timed(|| (outputs::pairs(&report), outputs::json(&report))))
+        Box::new(move || {
+            timed(|| {
+                let mut json = Vec::new();
+                (
+                    outputs::pairs(&report),
+                    outputs::write_json(&report, &mut json),
+                    json,
+                )
+            })
+        })
     }),
     ("render JUnit XML", |count| {
         let report = report(count);
-        Box::new(move || timed(|| junit::render(&report)))
+        Box::new(move || {
+            timed(|| {
+                let mut xml = Vec::new();
+                (junit::write(&report, &mut xml), xml)
+            })
+        })
     }),
 ];
 
