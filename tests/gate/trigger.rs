@@ -127,30 +127,33 @@ pub(crate) fn a_bad_key_stops_at_once() {
 }
 
 pub(crate) fn a_re_run_of_the_gate_job_alone_proves_nothing() {
-    let fake = FakeSofy::start(Script::default());
-    let detached = Gate::new(&fake)
-        .input("wait", "false")
-        .env("GITHUB_RUN_ATTEMPT", "1")
-        .run();
-    // The run ends, and another pull request's execution passes.
-    let attach = || {
-        Gate::new(&fake)
+    // The run has ended, and after it another pull request's execution passed.
+    each(&[("1", 0, "success"), ("2", 1, "failure")], |attempt| {
+        let (attempt, status, conclusion) = *attempt;
+        let fake = FakeSofy::start(Script {
+            pace: Pace::Looks {
+                queued: 0,
+                running: 0,
+            },
+            ..Script::default()
+        });
+        let detached = Gate::new(&fake)
+            .input("wait", "false")
+            .env("GITHUB_RUN_ATTEMPT", "1")
+            .run();
+        if attempt == "2" {
+            fake.start_run(CLASSIC);
+        }
+
+        let step = Gate::new(&fake)
             .input("test-run-group-id", detached.output("test-run-group-id"))
             .input("results-after", detached.output("results-after"))
-    };
-    attach()
-        .env("GITHUB_RUN_ATTEMPT", "1")
-        .run()
-        .expect(0, "success");
-    fake.start_run(CLASSIC);
+            .env("GITHUB_RUN_ATTEMPT", attempt)
+            .run();
 
-    let again = attach().env("GITHUB_RUN_ATTEMPT", "2").run();
-
-    again.expect(1, "failure");
-    assert!(
-        again.output("reason").contains("attempt"),
-        "{}",
-        again.output("reason")
-    );
-    assert_eq!(again.count("passed"), 0);
+        step.expect(status, conclusion);
+        let reason = step.output("reason");
+        assert_eq!(reason.contains("attempt"), status == 1, "{reason}");
+        assert_eq!(step.count("passed") == 0, status == 1);
+    });
 }
