@@ -1,69 +1,182 @@
-//! How is the API key kept from being seen? One type that shows itself in one place only.
+//! How is the API key kept from being seen? One type that shows itself in one place only, and finds itself anywhere.
 
 use std::fmt;
 
 /// A shorter text is no key: replacing it would only garble what people read.
 const SHORTEST: usize = 6;
 
+/// How deep encodings may be nested: JSON in a query string in a page is three.
+const LAYERS: u8 = 3;
+
 /// The Sofy API key.
 #[derive(Clone)]
-pub(crate) struct ApiKey {
-    key: String,
-    /// The key as it is and as JSON may escape it, in lower case; none where it is too short.
-    spellings: Vec<String>,
-}
+pub(crate) struct ApiKey(String);
 
 impl ApiKey {
     /// Wraps the key.
-    pub(crate) fn new(key: String) -> Self {
-        let mut spellings = Vec::new();
-        if key.len() >= SHORTEST {
-            let plain = key.to_ascii_lowercase();
-            let escaped = plain.replace('\\', r"\\").replace('"', "\\\"");
-            spellings = vec![escaped.replace('/', r"\/"), escaped, plain];
-            spellings.dedup();
-        }
-        Self { key, spellings }
+    pub(crate) const fn new(key: String) -> Self {
+        Self(key)
     }
 
     /// Shows the key, for the request that carries it and the mask that hides it.
     pub(crate) fn expose(&self) -> &str {
-        &self.key
+        &self.0
     }
 
-    /// Replaces the key in a text that came from outside, in whatever case it is spelled.
+    /// Replaces the key in a text that came from outside, however it is spelled there.
     pub(crate) fn redact(&self, text: String) -> String {
-        if !self.is_in(&text) {
+        let mut redacted = String::new();
+        let mut end = 0;
+        while let Some((start, length)) = self.find(&text[end..]) {
+            redacted.push_str(&text[end..end + start]);
+            redacted.push_str("***");
+            end += start + length;
+        }
+        if end == 0 {
             return text;
         }
-        self.spellings.iter().fold(text, without)
+        redacted + &text[end..]
     }
 
-    /// Tells whether a text holds the key.
+    /// Tells whether a text contains the key.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        let text = text.to_ascii_lowercase();
-        self.spellings
-            .iter()
-            .any(|spelling| text.contains(spelling))
+        self.find(text).is_some()
+    }
+
+    /// The place and the length of the key in a text, in any case and any mixture of encodings.
+    fn find(&self, text: &str) -> Option<(usize, usize)> {
+        let first = self.0.chars().next().filter(|_| self.0.len() >= SHORTEST)?;
+        text.char_indices()
+            .filter(|(_, c)| c.eq_ignore_ascii_case(&first) || matches!(c, '%' | '&' | '\\'))
+            .find_map(|(start, _)| Some((start, spelled(&text[start..], &self.0)?)))
     }
 }
 
-/// Replaces every occurrence of a secret that is given in lower case, in one pass.
-fn without(text: String, secret: &String) -> String {
-    // ASCII keeps its length, so that a place in the one is a place in the other.
-    let lower = text.to_ascii_lowercase();
-    let mut redacted = String::new();
-    let mut end = 0;
-    for (start, found) in lower.match_indices(secret) {
-        redacted.push_str(&text[end..start]);
-        redacted.push_str("***");
-        end = start + found.len();
+/// The length of the secret at the start of a text; none if something else is there.
+fn spelled(text: &str, secret: &str) -> Option<usize> {
+    let mut rest = secret.chars();
+    let Some(next) = rest.next() else {
+        return Some(0);
+    };
+    let mut tried = None;
+    // The longest spelling first, so that nothing of it is left.
+    (0..=LAYERS).rev().find_map(|layers| {
+        let (c, length) = decoded(text, layers)?;
+        let is_new = tried.replace(length) != Some(length);
+        (is_new && c.eq_ignore_ascii_case(&next)).then_some(())?;
+        Some(length + spelled(&text[length..], rest.as_str())?)
+    })
+}
+
+/// The first character of a text behind so many layers of encoding, and how long its spelling is.
+///
+/// Knows percent-encoding, the escapes of JSON and scripts, and the entities of HTML.
+fn decoded(text: &str, layers: u8) -> Option<(char, usize)> {
+    let Some(layers) = layers.checked_sub(1) else {
+        return text.chars().next().map(|c| (c, c.len_utf8()));
+    };
+    let (first, start) = decoded(text, layers)?;
+    let code = |from: usize, digits: usize| {
+        let (code, end) = word(&text[from..], layers, digits, |c| c.is_ascii_hexdigit());
+        let full = code.len() == digits;
+        Some((number(&code, 16).filter(|_| full)?, from + end))
+    };
+    let escaped = match first {
+        '%' => code(start, 2),
+        '\\' => decoded(&text[start..], layers).and_then(|(kind, length)| {
+            let after = start + length;
+            match kind {
+                'u' => code(after, 4),
+                'x' => code(after, 2),
+                '"' | '\\' | '/' | '\'' => Some((kind, after)),
+                _ => None,
+            }
+        }),
+        '&' => {
+            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '#';
+            // Pages may leave the semicolon out, and then the name ends where it can.
+            (2..=LONGEST_ENTITY).rev().find_map(|most| {
+                let (name, end) = word(&text[start..], layers, most, is_part);
+                let end = start + end;
+                let semicolon = decoded(&text[end..], layers).filter(|(c, _)| *c == ';');
+                Some((
+                    entity(&name)?,
+                    end + semicolon.map_or(0, |(_, length)| length),
+                ))
+            })
+        }
+        _ => None,
+    };
+    Some(escaped.unwrap_or((first, start)))
+}
+
+/// The letters of the longest entity that matters, zeros before a number included.
+const LONGEST_ENTITY: usize = 10;
+
+/// At most so many characters of a kind, and the length of their spelling.
+fn word(text: &str, layers: u8, most: usize, is_part: fn(char) -> bool) -> (String, usize) {
+    let (mut word, mut end) = (String::new(), 0);
+    while word.len() < most
+        && let Some((c, length)) = decoded(&text[end..], layers)
+        && is_part(c)
+    {
+        word.push(c);
+        end += length;
     }
-    if end == 0 {
-        return text;
+    (word, end)
+}
+
+/// The character of an entity of HTML that a key may contain.
+fn entity(name: &str) -> Option<char> {
+    if let Some(digits) = name.strip_prefix('#') {
+        return match digits.strip_prefix(['x', 'X']) {
+            Some(digits) => number(digits, 16),
+            None => number(digits, 10),
+        };
     }
-    redacted.push_str(&text[end..]);
-    redacted
+    let known = [
+        ("amp", '&'),
+        ("quot", '"'),
+        ("apos", '\''),
+        ("lt", '<'),
+        ("gt", '>'),
+        ("plus", '+'),
+        ("sol", '/'),
+        ("equals", '='),
+        ("lowbar", '_'),
+        ("period", '.'),
+        ("colon", ':'),
+        ("percnt", '%'),
+        ("num", '#'),
+        ("bsol", '\\'),
+        ("excl", '!'),
+        ("commat", '@'),
+        ("dollar", '$'),
+        ("ast", '*'),
+        ("comma", ','),
+        ("semi", ';'),
+        ("quest", '?'),
+        ("lpar", '('),
+        ("rpar", ')'),
+        ("lsqb", '['),
+        ("rsqb", ']'),
+        ("lcub", '{'),
+        ("rcub", '}'),
+        ("verbar", '|'),
+        ("Hat", '^'),
+        ("grave", '`'),
+        ("nbsp", ' '),
+    ];
+    known
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, c)| *c)
+}
+
+fn number(digits: &str, radix: u32) -> Option<char> {
+    u32::from_str_radix(digits, radix)
+        .ok()
+        .and_then(char::from_u32)
 }
 
 impl fmt::Debug for ApiKey {
@@ -90,8 +203,34 @@ mod tests {
             ),
             ("Se/cret\"KeySe/cret\"Key", "******", "twice"),
             ("Se/cret", "Se/cret", "not the key"),
+            ("Se%2Fcret%22Key", "***", "in a query"),
+            ("%53e%2fcret%22Key", "***", "in a query of small letters"),
+            ("Se&#47;cret&quot;Key.", "***.", "on a page"),
+            (
+                "Se&#x2F;cret&#034;Key",
+                "***",
+                "on a page, by other numbers",
+            ),
+            (
+                "Se&sol;cret&quotKey",
+                "***",
+                "on a page, by name and without an end",
+            ),
+            (r"\u0053e\/cret\u0022Key", "***", "in JSON"),
+            (r"Se\x2fcret\x22Key", "***", "in a script"),
+            ("Se%2Fcret&quot;Key", "***", "in two ways"),
+            ("Se%252Fcret%2522Key", "***", "in a query twice"),
+            ("Se&amp;#47;cret&amp;quot;Key", "***", "on a page twice"),
+            (r"Se/cret\&quot;Key", "***", "in JSON on a page"),
+            ("%5Cu0053e/cret%5C%22Key", "***", "in JSON in a query"),
+            ("& Se % \\ Se/cret", "& Se % \\ Se/cret", "nothing of it"),
+            ("é%&\\%C3", "é%&\\%C3", "not even text"),
         ] {
             assert_eq!(key.redact(text.into()), expected, "{why}");
+        }
+        let percent = ApiKey::new("100%25&more".into());
+        for text in ["100%25&more", "100%25&amp;more", "100%2525%26more"] {
+            assert_eq!(percent.redact(text.into()), "***", "{text}");
         }
         assert_eq!(
             ApiKey::new("key".into()).redact("a key".into()),
@@ -106,6 +245,20 @@ mod tests {
             let redacted = ApiKey::new(key.clone()).redact(format!("{before}{key}{after}{key}"));
 
             prop_assert!(!redacted.to_ascii_lowercase().contains(&key.to_ascii_lowercase()));
+        }
+
+        #[test]
+        fn nothing_is_left_of_an_encoded_key(key in "[a-z0-9/+=&%\"\\\\-]{6,20}", ways in proptest::collection::vec(0..6_u8, 20)) {
+            let spelled: String = key.chars().zip(ways).map(|(c, way)| match way {
+                0 => format!("%{:02X}", u32::from(c)),
+                1 => format!("&#{};", u32::from(c)),
+                2 => format!("&#x{:x};", u32::from(c)),
+                3 => format!("\\u{:04x}", u32::from(c)),
+                4 => format!("%25{:02x}", u32::from(c)),
+                _ => c.to_string(),
+            }).collect();
+
+            prop_assert_eq!(ApiKey::new(key).redact(format!("<{spelled}>")), "<***>");
         }
     }
 }
