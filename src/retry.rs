@@ -1,6 +1,8 @@
-//! How long to wait after a failure, and when to give up? Pure: takes counts and times, gives pauses.
+//! How long to wait after a failure, and when to give up? Counts the failures of one call in a row.
 
 use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// A random share from 0 to 1, so that a matrix of jobs does not ask in step.
 pub(crate) type Jitter = fn() -> f64;
@@ -25,7 +27,92 @@ pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64)
         .max(retry_after.unwrap_or_default())
 }
 
-/// How much trouble is put up with before it is an end.
+/// The failures of one call in a row.
+#[derive(Debug)]
+pub(crate) struct Retry<E> {
+    jitter: Jitter,
+    streak: Option<Streak<E>>,
+}
+
+#[derive(Debug)]
+struct Streak<E> {
+    failures: u32,
+    /// When the first of them was sent: a call that hangs brings no answer either.
+    since: Instant,
+    latest: E,
+}
+
+impl<E> Retry<E> {
+    pub(crate) const fn new(jitter: Jitter) -> Self {
+        Self {
+            jitter,
+            streak: None,
+        }
+    }
+
+    /// Notes a failure of a call that was sent at an instant, and gives the pause before the next; none if
+    /// that was one too many.
+    pub(crate) fn failed(
+        &mut self,
+        error: E,
+        sent_at: Instant,
+        retry_after: Option<Duration>,
+        patience: Patience,
+    ) -> Option<Duration> {
+        let (failures, since) = match &self.streak {
+            Some(streak) => (streak.failures.saturating_add(1), streak.since),
+            None => (1, sent_at),
+        };
+        self.streak = Some(Streak {
+            failures,
+            since,
+            latest: error,
+        });
+        let goes_on = patience.allows(failures, since.elapsed());
+        goes_on.then(|| backoff(failures, retry_after, (self.jitter)()))
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the watch and the trigger take it up next")
+    )]
+    /// Notes a success; gives the time since the first failure, if there was one.
+    pub(crate) fn succeeded(&mut self) -> Option<Duration> {
+        self.streak.take().map(|streak| streak.since.elapsed())
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the watch and the trigger take it up next")
+    )]
+    pub(crate) fn failures(&self) -> u32 {
+        self.streak.as_ref().map_or(0, |streak| streak.failures)
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the watch and the trigger take it up next")
+    )]
+    /// For how long every call has failed.
+    pub(crate) fn silence(&self) -> Duration {
+        let streak = self.streak.as_ref();
+        streak.map_or(Duration::ZERO, |streak| streak.since.elapsed())
+    }
+
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the watch and the trigger take it up next")
+    )]
+    /// The latest failure, if there was no success since.
+    pub(crate) fn into_latest(self) -> Option<E> {
+        self.streak.map(|streak| streak.latest)
+    }
+}
+
+/// The most that a poll's `Retry-After` counts: a gateway may name an hour, and the run has finished by then.
+pub(crate) const LONGEST_OF_A_POLL: Duration = Duration::from_mins(5);
+
+/// How many failures to tolerate before giving up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Patience {
     failures: u32,
@@ -81,6 +168,31 @@ mod tests {
         assert_eq!(backoff(1, Some(40 * SECOND), 0.9), 40 * SECOND);
         assert_eq!(backoff(2, None, 1.0), SECOND);
         assert_eq!(backoff(2, None, 7.0), SECOND);
+        assert_eq!(backoff(1, Some(Duration::MAX), 0.0), Duration::MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_counted_until_a_success() {
+        let mut retry = Retry::new(|| 0.0);
+        let start = Instant::now();
+        let patience = Patience::BEFORE_A_RUN;
+        for (pause, failures) in [(1, 1), (2, 2), (4, 3)] {
+            let pauses = retry.failed(failures, Instant::now(), None, patience);
+
+            assert_eq!(pauses, Some(pause * SECOND));
+            assert_eq!(retry.failures(), failures);
+            tokio::time::advance(10 * SECOND).await;
+        }
+        assert_eq!(retry.silence(), 30 * SECOND);
+        assert_eq!(retry.succeeded(), Some(30 * SECOND));
+        assert_eq!((retry.succeeded(), retry.failures()), (None, 0));
+
+        for failure in 1..=5 {
+            assert!(retry.failed(failure, start, None, patience).is_some());
+        }
+        assert_eq!(retry.failed(6, Instant::now(), None, patience), None);
+        assert_eq!(retry.silence(), 30 * SECOND, "since the first was sent");
+        assert_eq!(retry.into_latest(), Some(6));
     }
 
     #[test]

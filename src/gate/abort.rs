@@ -6,14 +6,14 @@
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::inputs::{self};
+use crate::model::group_id::GroupId;
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::schedule::ScheduleId;
-use crate::model::test_run::is_group_id;
-use crate::retry::backoff;
+use crate::retry::{Patience, Retry};
 use crate::sofy::{ApiError, Public, SofyApi};
 use crate::stop::Stop;
 
@@ -60,7 +60,7 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
     api: &A,
     wanted: bool,
     origin: Origin,
-    group_id: &str,
+    group_id: &GroupId,
     stop: &mut Stop,
 ) -> End {
     match (wanted, A::GENERATION, origin) {
@@ -106,9 +106,10 @@ enum Stopped {
 /// A gateway says no in a bad minute, an answer may be lost, and a group that has just been
 /// triggered may not be abortable yet: given up, it would run on. `latest` tells how it stands to
 /// whoever stops waiting.
-async fn until_stopped<A: SofyApi>(api: &A, group_id: &str, latest: &mut String) -> Stopped {
-    let mut failures = 0;
+async fn until_stopped<A: SofyApi>(api: &A, group_id: &GroupId, latest: &mut String) -> Stopped {
+    let mut retry = Retry::new(|| SHORTEST);
     loop {
+        let sent_at = Instant::now();
         let error = match api.abort(group_id).await {
             Ok(said) => return Stopped::Aborted(answered(group_id, &said)),
             Err(error) => error,
@@ -119,30 +120,31 @@ async fn until_stopped<A: SofyApi>(api: &A, group_id: &str, latest: &mut String)
         {
             return Stopped::Over;
         }
-        failures += 1;
-        sleep(backoff(failures, error.retry_after, SHORTEST)).await;
+        let retry_after = error.retry_after;
+        let pause = retry.failed(error, sent_at, retry_after, Patience::ENDLESS);
+        sleep(pause.unwrap_or_default()).await;
     }
 }
 
 /// The jitter of the shortest pauses: a cancelled step has three seconds.
 const SHORTEST: f64 = 1.0;
 
-fn answered(group_id: &str, said: &str) -> String {
+fn answered(group_id: &GroupId, said: &str) -> String {
     format!("Asked Sofy to abort test run group {group_id}; it answered: {said}")
 }
 
-fn refused(group_id: &str, error: &ApiError) -> String {
+fn refused(group_id: &GroupId, error: &ApiError) -> String {
     format!(
         "Test run group {group_id} could not be aborted: {}",
         error.message
     )
 }
 
-fn unanswered(group_id: &str) -> String {
+fn unanswered(group_id: &GroupId) -> String {
     format!("Test run group {group_id} could not be aborted: Sofy did not answer in time.")
 }
 
-fn no_call(group_id: &str) -> String {
+fn no_call(group_id: &GroupId) -> String {
     format!(
         "The run goes on at Sofy: the classic API has no call to abort test run group {group_id}."
     )
@@ -152,7 +154,7 @@ fn no_call(group_id: &str) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct State {
     schedule: ScheduleId,
-    group_id: String,
+    group_id: GroupId,
 }
 
 /// The name under which the runner keeps the state.
@@ -162,7 +164,7 @@ const VERSION: &str = "1";
 
 impl State {
     /// A run that the post step has to abort where the main step does not come to its end.
-    pub(crate) const fn unfinished(schedule: ScheduleId, group_id: String) -> Self {
+    pub(crate) const fn unfinished(schedule: ScheduleId, group_id: GroupId) -> Self {
         Self { schedule, group_id }
     }
 
@@ -171,10 +173,10 @@ impl State {
         let mut words = text.split(' ').skip(1);
         let state = Self {
             schedule: ScheduleId::parse(words.next()?)?,
-            group_id: words.next()?.to_owned(),
+            group_id: GroupId::parse(words.next()?)?,
         };
         // We write a state in one way only: another version or a word more is not ours.
-        (is_group_id(&state.group_id) && state.to_string() == text).then_some(state)
+        (state.to_string() == text).then_some(state)
     }
 }
 
@@ -227,7 +229,7 @@ pub(crate) async fn post_step(
     patient_abort(&api, &group_id, &mut stop).await
 }
 
-async fn patient_abort<A: SofyApi>(api: &A, group_id: &str, stop: &mut Stop) -> PostStep {
+async fn patient_abort<A: SofyApi>(api: &A, group_id: &GroupId, stop: &mut Stop) -> PostStep {
     let mut latest = unanswered(group_id);
     match stop
         .run_until_stopped(until_stopped(api, group_id, &mut latest))
@@ -288,7 +290,8 @@ mod tests {
                     .expect("a receiver");
                 let start = Instant::now();
 
-                let end = abort_unfinished(&api, true, Origin::Triggered, "77", &mut stop).await;
+                let end =
+                    abort_unfinished(&api, true, Origin::Triggered, &"77".into(), &mut stop).await;
 
                 assert_eq!(matches!(end, End::Aborted(_)), aborted, "{why}: {end:?}");
                 assert_eq!(end.goes_on(), !aborted, "{why}");
@@ -304,7 +307,7 @@ mod tests {
             .look("Running", Vec::new());
         let (_sender, mut stop) = stop(WITH_PATIENCE);
 
-        patient_abort(&api, "77", &mut stop).await;
+        patient_abort(&api, &"77".into(), &mut stop).await;
 
         let at: Vec<u128> = api.calls("abort").iter().map(Duration::as_millis).collect();
         assert_eq!(at, [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
@@ -337,9 +340,15 @@ mod tests {
         ] {
             let (_sender, mut stop) = stop(WITH_PATIENCE);
 
-            let end =
-                abort_unfinished(&api, true, Origin::Triggered, "77", &mut stop.clone()).await;
-            let post = patient_abort(&api, "77", &mut stop).await;
+            let end = abort_unfinished(
+                &api,
+                true,
+                Origin::Triggered,
+                &"77".into(),
+                &mut stop.clone(),
+            )
+            .await;
+            let post = patient_abort(&api, &"77".into(), &mut stop).await;
 
             assert_eq!(end == End::Over, over, "{why}: {end:?}");
             assert_eq!(
@@ -360,7 +369,8 @@ mod tests {
             sender.send(Some("SIGINT")).expect("a receiver");
         };
 
-        let aborting = abort_unfinished(&api, true, Origin::Triggered, "77", &mut stop);
+        let ours = "77".into();
+        let aborting = abort_unfinished(&api, true, Origin::Triggered, &ours, &mut stop);
         let (end, ()) = tokio::join!(aborting, signalling);
 
         let said = "Test run group 77 could not be aborted: Sofy did not answer in time.";
@@ -378,14 +388,15 @@ mod tests {
             let (_sender, mut stop) = stop(HOUR);
             let api = Scripted::new().abort(Ok("aborted"), Duration::ZERO);
 
-            let end = abort_unfinished(&api, wanted, origin, "77", &mut stop).await;
+            let end = abort_unfinished(&api, wanted, origin, &"77".into(), &mut stop).await;
 
             assert_eq!(matches!(end, End::LeftAlone(_)), left_alone, "{why}");
             assert_eq!(api.calls("abort").is_empty(), left_alone, "{why}");
         }
         let (_sender, mut stop) = stop(HOUR);
         let classic = Classic::new().abort(Ok("never"), Duration::ZERO);
-        let end = abort_unfinished(&classic, true, Origin::Triggered, "77", &mut stop).await;
+        let end =
+            abort_unfinished(&classic, true, Origin::Triggered, &"77".into(), &mut stop).await;
         assert!(end.said().contains("no call to abort"), "{end:?}");
         assert_eq!(classic.calls("abort"), []);
     }
@@ -406,9 +417,9 @@ mod tests {
                 .look("Running", Vec::new());
             let (_sender, mut stop) = stop(WITH_PATIENCE);
 
-            let done = patient_abort(&back, "77", &mut stop.clone()).await;
+            let done = patient_abort(&back, &"77".into(), &mut stop.clone()).await;
             let start = Instant::now();
-            let given_up = patient_abort(&silent, "77", &mut stop).await;
+            let given_up = patient_abort(&silent, &"77".into(), &mut stop).await;
 
             assert!(matches!(done, PostStep::Acted(_)), "{why}: {done:?}");
             assert!(

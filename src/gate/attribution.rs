@@ -24,6 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::civil::DateTime;
 
+use crate::model::group_id::GroupId;
 use crate::model::schedule::{Cutoff, ResultsAfter};
 use crate::model::test_run::Row;
 use crate::model::test_run::{
@@ -33,7 +34,7 @@ use crate::model::test_run::{
 /// What tells our rows from others.
 #[derive(Debug)]
 pub(crate) struct Attribution {
-    group_id: String,
+    group_id: GroupId,
     rule: Rule,
     /// Every time of a row without a group's name that was attributed so far.
     times: BTreeSet<ScheduledAt>,
@@ -74,12 +75,12 @@ pub(crate) struct Attributed {
 
 impl Attribution {
     /// Every row of a list that is asked for by group.
-    pub(crate) const fn listed_by_group(group_id: String) -> Self {
+    pub(crate) const fn listed_by_group(group_id: GroupId) -> Self {
         Self::by(group_id, Rule::ListedByGroup)
     }
 
     /// Rows newer than what an earlier step found before its trigger; `attempt` is ours.
-    pub(crate) fn after(group_id: String, after: ResultsAfter, attempt: Option<u32>) -> Self {
+    pub(crate) fn after(group_id: GroupId, after: ResultsAfter, attempt: Option<u32>) -> Self {
         let first_look = if after.is_of_an_earlier_attempt(attempt) {
             FirstLook::AnOpenGroup
         } else {
@@ -92,11 +93,11 @@ impl Attribution {
     }
 
     /// Rows that differ from those listed before the trigger.
-    pub(crate) fn since(group_id: String, baseline: &[Row]) -> Self {
+    pub(crate) fn since(group_id: GroupId, baseline: &[Row]) -> Self {
         Self::by(group_id, Rule::Since(Before::of(baseline)))
     }
 
-    const fn by(group_id: String, rule: Rule) -> Self {
+    const fn by(group_id: GroupId, rule: Rule) -> Self {
         Self {
             group_id,
             rule,
@@ -383,7 +384,7 @@ mod tests {
 
     fn named(mut rows: Vec<Row>, group: &str) -> Vec<Row> {
         for row in &mut rows {
-            row.group_id = Some(group.to_owned());
+            row.group_id = Some((*group).into());
         }
         rows
     }

@@ -108,7 +108,7 @@ pub(crate) async fn run_gate<A: SofyApi>(
     };
     let started_at = Instant::now();
     let group_id = run.handle.group_id.clone();
-    runner.set_outputs(&[("test-run-group-id", group_id.clone())]);
+    runner.set_outputs(&[("test-run-group-id", group_id.to_string())]);
     if let (Start::Detach(_), None) = (&inputs.start, stop.signalled()) {
         tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
         return Report {
@@ -219,7 +219,7 @@ async fn previous<A: SofyApi>(api: &A, run: &Run, stop: &mut Stop) -> PreviousRu
 /// Asks for the list of builds once. What fails here says less of the run, and never ends the step.
 async fn list_builds<A: SofyApi>(api: &A, at_most: Duration, stop: &mut Stop) -> Listed {
     match stop.run_until_stopped(timeout(at_most, api.builds())).await {
-        Ok(Ok(Ok(builds))) => Listed::Builds(builds),
+        Ok(Ok(Ok(builds))) => Listed::Builds(builds.list),
         Ok(Ok(Err(error))) if error.kind == ErrorKind::Rejected => Listed::Refused(error.message),
         Ok(Ok(Err(error))) => Listed::Failed(error.message),
         Ok(Err(_)) => Listed::Failed(format!("Sofy's list of builds took over {}", span(at_most))),
@@ -337,7 +337,7 @@ impl Run {
 
     /// What a later step says to take up this run.
     fn inputs_to_attach(&self) -> Vec<(&'static str, String)> {
-        let mut inputs = vec![("test-run-group-id", self.handle.group_id.clone())];
+        let mut inputs = vec![("test-run-group-id", self.handle.group_id.to_string())];
         if !self.results_after.is_empty() {
             inputs.push(("results-after", self.results_after.clone()));
         }
@@ -347,7 +347,7 @@ impl Run {
     /// The report of what is known of the run itself.
     fn report(&self, inputs: &Inputs, verdict: Verdict) -> Report {
         Report {
-            group_id: self.handle.group_id.clone(),
+            group_id: self.handle.group_id.to_string(),
             results_after: self.results_after.clone(),
             ..before_a_run(inputs, verdict)
         }

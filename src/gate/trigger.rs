@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, timeout};
 
+use crate::model::group_id::GroupId;
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::schedule::TriggerRequest;
@@ -39,7 +40,7 @@ const SLACK: SignedDuration = SignedDuration::from_secs(2);
 /// A run that came to be.
 #[derive(Debug)]
 pub(crate) struct Triggered {
-    pub(crate) group_id: String,
+    pub(crate) group_id: GroupId,
     pub(crate) origin: Origin,
     pub(crate) baseline: Baseline,
 }
@@ -202,9 +203,9 @@ impl<A: SofyApi> Attempts<'_, A> {
         before: Groups,
         begun: Option<Begun>,
     ) -> Result<Triggered, TriggerError> {
-        let known: BTreeSet<String> = before.list.iter().map(|group| group.id.clone()).collect();
+        let known: BTreeSet<GroupId> = before.list.iter().map(|group| group.id.clone()).collect();
         // Every new group, with the number of looks that showed it begin in our time.
-        let mut new: BTreeMap<String, u32> = BTreeMap::new();
+        let mut new: BTreeMap<GroupId, u32> = BTreeMap::new();
         let mut answered = false;
         for pause in SEARCH {
             let look = async {
@@ -281,9 +282,9 @@ impl<A: SofyApi> Attempts<'_, A> {
 }
 
 /// Names a few groups: a sentence for people has an end, whatever Sofy lists.
-fn some_of<'ids>(ids: impl IntoIterator<Item = &'ids String>) -> String {
+fn some_of<'ids>(ids: impl IntoIterator<Item = &'ids GroupId>) -> String {
     let mut ids = ids.into_iter();
-    let named: Vec<&str> = ids.by_ref().take(5).map(String::as_str).collect();
+    let named: Vec<&str> = ids.by_ref().take(5).map(|id| &**id).collect();
     let more = if ids.next().is_some() { ", …" } else { "" };
     format!("{}{more}", named.join(", "))
 }
@@ -302,7 +303,7 @@ struct Begun {
 impl Begun {
     /// Takes Sofy's clock from its last answer before the trigger, and goes on from there.
     fn between(before: &Groups, sent_at: Instant, ended_at: Instant) -> Option<Self> {
-        let answered_at = before.answered_at?;
+        let answered_at = before.clock?.date?;
         let took = SignedDuration::try_from(ended_at - sent_at).ok()?;
         Some(Self {
             earliest: answered_at.checked_sub(SLACK).ok()?,
@@ -378,7 +379,7 @@ mod tests {
 
     fn found(result: &Result<Triggered, TriggerError>) -> Option<(&str, Origin)> {
         let run = result.as_ref().ok()?;
-        Some((run.group_id.as_str(), run.origin))
+        Some((&*run.group_id, run.origin))
     }
 
     #[tokio::test(start_paused = true)]
@@ -573,7 +574,7 @@ mod tests {
         let triggering = trigger(api, &request, &mut stop, || 0.0);
         let (result, ()) = tokio::join!(triggering, signalling);
         let result = match result {
-            Ok(run) => Ok(run.group_id),
+            Ok(run) => Ok(run.group_id.to_string()),
             Err(TriggerError::Interrupted { limit: by, sent }) => {
                 assert_eq!(by, limit);
                 Err(sent)
@@ -807,7 +808,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn however_many_groups_are_named_the_reason_stays_short() {
         let many: Vec<String> = (100..1_000).map(|id| id.to_string()).collect();
-        let many: Vec<&str> = many.iter().map(String::as_str).collect();
+        let many: Vec<&str> = many.iter().map(|id| &**id).collect();
         let listed: Vec<(&str, i64)> = many.iter().map(|id| (*id, 1)).collect();
         let named = Public::new().baseline(old()).trigger(Ok(&many), NO_TIME);
         let found = Public::new()

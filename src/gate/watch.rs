@@ -12,11 +12,12 @@ use crate::gate::estimate::Estimate;
 use crate::gate::pace::{before_the_first_row, shortest_pause, while_settling};
 use crate::gate::settle::{History, Standing, Taken};
 use crate::gate::verdict::{Ending, Observation};
+use crate::model::group_id::GroupId;
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, TestRun};
 use crate::report::progress::Progress;
-use crate::retry::{Jitter, Patience, backoff};
+use crate::retry::{Jitter, LONGEST_OF_A_POLL, Patience, backoff};
 use crate::sofy::{ApiError, ErrorKind, SofyApi};
 use crate::stop::Stop;
 use crate::text::span;
@@ -260,7 +261,8 @@ impl Contact {
         if !patience.allows(outage.failures, waited) {
             return ControlFlow::Break(Ending::Refused(error.clone()));
         }
-        let pause = backoff(outage.failures, error.retry_after, jitter());
+        let retry_after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
+        let pause = backoff(outage.failures, retry_after, jitter());
         if outage.failures == 1 {
             tracing::warn!("{}; looking again until the timeout", error.message);
         } else if at.saturating_sub(outage.said_at) >= OUTAGE_LINE {
@@ -291,7 +293,7 @@ impl Contact {
 /// What identifies a run after its trigger.
 #[derive(Debug)]
 pub(crate) struct RunHandle {
-    pub(crate) group_id: String,
+    pub(crate) group_id: GroupId,
     pub(crate) attribution: Attribution,
 }
 
@@ -454,6 +456,20 @@ mod tests {
         let looks = silent.calls("look");
         let longest = looks.windows(2).map(|pair| pair[1] - pair[0]).max();
         assert_eq!(longest, Some(MINUTE));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pause_that_sofy_asks_for_counts_for_five_minutes_of_a_poll() {
+        let mut busy = failure(ErrorKind::NotSent);
+        busy.retry_after = Some(60 * MINUTE);
+        let api = Public::new()
+            .failures(&busy, 1)
+            .look("Complete", test_runs(&["Passed"]));
+
+        let (ending, took) = ending(&api, 60 * MINUTE).await;
+
+        assert_eq!(ending, Ending::Settled);
+        assert!((5 * MINUTE..6 * MINUTE).contains(&took), "{took:?}");
     }
 
     /// The lines of the log that people read, by level.

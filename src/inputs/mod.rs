@@ -14,11 +14,12 @@ use jiff::SignedDuration;
 use reqwest::Url;
 use serde::Deserialize;
 
+use crate::model::group_id::GroupId;
 use crate::model::report::Paths;
 use crate::model::schedule::ResultsAfter;
 use crate::model::schedule::is_app_hash;
 use crate::model::schedule::{ScheduleId, TriggerRequest};
-use crate::model::test_run::{TestStatus, is_group_id};
+use crate::model::test_run::TestStatus;
 use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
 use crate::text::span;
@@ -69,7 +70,7 @@ pub(crate) enum Start {
     Detach(TriggerRequest),
     /// Wait for a run that an earlier step triggered.
     Attach {
-        group_id: String,
+        group_id: GroupId,
         /// Classic API only.
         results_after: Option<ResultsAfter>,
     },
@@ -394,9 +395,9 @@ fn app_hash(raw: Option<String>) -> Found<Option<String>> {
     Ok(Some(hash))
 }
 
-fn group_id(raw: Option<String>) -> Found<Option<String>> {
+fn group_id(raw: Option<String>) -> Found<Option<GroupId>> {
     match raw {
-        Some(id) if !is_group_id(&id) => Err((
+        Some(id) if GroupId::parse(&id).is_none() => Err((
             "test-run-group-id",
             format!(
                 "{:?} is not the ID of a group; use the output test-run-group-id of the step \
@@ -404,7 +405,7 @@ fn group_id(raw: Option<String>) -> Found<Option<String>> {
                 shortened(&id)
             ),
         )),
-        id => Ok(id),
+        id => Ok(id.as_deref().and_then(GroupId::parse)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What do the layers talk about? Plain data without I/O.
 
+pub(crate) mod group_id;
 pub(crate) mod previous;
 pub(crate) mod report;
 pub(crate) mod schedule;

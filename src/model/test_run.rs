@@ -8,6 +8,8 @@ use std::str::FromStr as _;
 
 use jiff::civil::DateTime;
 
+use super::group_id::GroupId;
+
 /// One scenario on one device against one build: a row of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TestRun {
@@ -221,24 +223,19 @@ impl Group {
     }
 }
 
-/// Tells whether a text can be the ID of a group: it becomes part of addresses and outputs.
-///
-/// Zero is what a programme says that has no ID.
-pub(crate) fn is_group_id(text: &str) -> bool {
-    text.len() <= LONGEST_GROUP_ID
-        && text
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
-        && text.chars().any(|c| !matches!(c, '0' | '-' | '_'))
+/// What an answer says of the length of its list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Completeness {
+    /// The explicit sign that entries are missing, as words that follow "the list is not whole:".
+    pub(crate) not_whole: Option<String>,
+    /// The number of `Fetched N record(s)`, if it is above the length of the list: worth a warning, no proof.
+    pub(crate) fetched: Option<usize>,
 }
-
-/// Twice as long as a GUID, and short enough for any address.
-const LONGEST_GROUP_ID: usize = 72;
 
 /// A listed test run, with the group that it names.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
-    pub(crate) group_id: Option<String>,
+    pub(crate) group_id: Option<GroupId>,
     pub(crate) test_run: TestRun,
 }
 
@@ -399,25 +396,6 @@ mod tests {
             let compared = ScheduledAt::parse(one).cmp(&ScheduledAt::parse(other));
 
             assert_eq!(compared, expected, "{one}, {other}: {why}");
-        }
-    }
-
-    #[test]
-    fn a_group_id_is_a_name_that_fits_an_address() {
-        for (text, expected, why) in [
-            ("70001", true, "a number"),
-            ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", true, "a GUID"),
-            ("0", false, "no ID"),
-            (
-                "00000000-0000-0000-0000-000000000000",
-                false,
-                "no ID either",
-            ),
-            ("", false, "nothing"),
-            ("1/../2", false, "another address"),
-            ("7 7", false, "two words"),
-        ] {
-            assert_eq!(is_group_id(text), expected, "{text:?}: {why}");
         }
     }
 

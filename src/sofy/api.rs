@@ -3,8 +3,10 @@
 use jiff::Timestamp;
 
 use super::error::ApiError;
+use super::http::ClockReading;
+use crate::model::group_id::GroupId;
 use crate::model::schedule::{Build, Generation, TriggerRequest};
-use crate::model::test_run::{Group, Row};
+use crate::model::test_run::{Completeness, Group, Row};
 
 /// One generation of Sofy's API, for one schedule.
 pub(crate) trait SofyApi {
@@ -17,21 +19,21 @@ pub(crate) trait SofyApi {
     /// Triggers, once, and gives the IDs of the groups that the answer names.
     ///
     /// An error of kind [`ErrorKind::OutcomeUnknown`](super::ErrorKind::OutcomeUnknown) means that a run may have started.
-    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<String>, ApiError>;
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError>;
 
     /// Asks for the status of a group.
-    async fn group(&self, group_id: &str) -> Result<Group, ApiError>;
+    async fn group(&self, group_id: &GroupId) -> Result<Group, ApiError>;
 
     /// Asks for the rows that may be those of a group.
-    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError>;
+    async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError>;
 
     /// Lists the builds that were uploaded.
-    async fn builds(&self) -> Result<Vec<Build>, ApiError>;
+    async fn builds(&self) -> Result<BuildList, ApiError>;
 
     /// Asks Sofy to stop this one group; gives Sofy's answer.
     ///
     /// An answer that nothing was aborted is an error: the run may be over, or may go on.
-    async fn abort(&self, group_id: &str) -> Result<String, ApiError>;
+    async fn abort(&self, group_id: &GroupId) -> Result<String, ApiError>;
 }
 
 /// What a schedule shows before a trigger.
@@ -53,12 +55,12 @@ impl Baseline {
     }
 
     /// Tells whether it shows this group.
-    pub(crate) fn names(&self, group_id: &str) -> bool {
+    pub(crate) fn names(&self, group_id: &GroupId) -> bool {
         match self {
             Self::Rows(rows) => rows
                 .iter()
-                .any(|row| row.group_id.as_deref() == Some(group_id)),
-            Self::Groups(groups) => groups.list.iter().any(|group| group.id == group_id),
+                .any(|row| row.group_id.as_ref() == Some(group_id)),
+            Self::Groups(groups) => groups.list.iter().any(|group| group.id == *group_id),
         }
     }
 }
@@ -67,21 +69,25 @@ impl Baseline {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     pub(crate) list: Vec<ListedGroup>,
-    /// What Sofy's clock said when it answered.
-    pub(crate) answered_at: Option<Timestamp>,
+    /// How many entries could not be read, or had no ID.
+    pub(crate) unreadable: usize,
+    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
+    pub(crate) completeness: Completeness,
+    /// What the answer says of Sofy's clock.
+    pub(crate) clock: Option<ClockReading>,
 }
 
 impl Groups {
     /// Finds the group that was over last before this one; none where that cannot be told.
-    pub(crate) fn before(&self, group_id: &str) -> Option<&str> {
-        let limit = match self.list.iter().find(|group| group.id == group_id) {
+    pub(crate) fn before(&self, group_id: &GroupId) -> Option<&GroupId> {
+        let limit = match self.list.iter().find(|group| group.id == *group_id) {
             Some(ours) => Some(ours.executed_at?),
             None => None,
         };
         let mut earlier: Vec<&ListedGroup> = self
             .list
             .iter()
-            .filter(|group| group.id != group_id && group.group.is_terminal())
+            .filter(|group| group.id != *group_id && group.group.is_terminal())
             .collect();
         if limit.is_none() && earlier.len() == 1 {
             return Some(&earlier[0].id);
@@ -102,7 +108,7 @@ impl Groups {
 /// One entry of the list of groups.
 #[derive(Clone, Debug)]
 pub(crate) struct ListedGroup {
-    pub(crate) id: String,
+    pub(crate) id: GroupId,
     pub(crate) group: Group,
     /// Where Sofy gave a time with its zone.
     pub(crate) executed_at: Option<Timestamp>,
@@ -114,6 +120,17 @@ pub(crate) struct Rows {
     /// Empty where Sofy gave none.
     pub(crate) schedule_name: String,
     pub(crate) list: Vec<Row>,
+    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
+    pub(crate) completeness: Completeness,
+}
+
+/// The builds that were uploaded, of every application.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct BuildList {
+    pub(crate) list: Vec<Build>,
+    /// How many entries could not be read, or had no hash.
+    pub(crate) unreadable: usize,
+    pub(crate) completeness: Completeness,
 }
 
 #[cfg(test)]
@@ -166,11 +183,13 @@ mod tests {
                 group.group = Group::parse("Complete");
             }
 
-            assert_eq!(groups.before(ours), expected, "{why}");
+            let ours = GroupId::parse(ours).expect("an ID");
+            assert_eq!(groups.before(&ours).map(|id| &**id), expected, "{why}");
         }
         let Baseline::Groups(running) = groups(&[("7", Some(1))], None) else {
             unreachable!("groups");
         };
-        assert_eq!(running.before("9"), None, "it is not over");
+        let ours = GroupId::parse("9").expect("an ID");
+        assert_eq!(running.before(&ours), None, "it is not over");
     }
 }

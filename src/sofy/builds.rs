@@ -5,9 +5,10 @@ use reqwest::{Method, RequestBuilder};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::api::BuildList;
 use super::error::{ApiError, ErrorKind};
 use super::http::Http;
-use super::json;
+use super::json::{self, Text};
 use crate::model::schedule::Build;
 
 const APPLICATIONS: &str = "/application-microservice/public/applications";
@@ -21,8 +22,7 @@ pub(crate) struct Builds {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireApplication {
-    #[serde(deserialize_with = "json::text")]
-    application_guid: String,
+    application_guid: Text,
     /// Read one application after the other, so that together they are no more than a list may hold.
     application_builds: Option<Box<RawValue>>,
 }
@@ -30,12 +30,9 @@ struct WireApplication {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireBuild {
-    #[serde(deserialize_with = "json::text")]
-    app_hash: String,
-    #[serde(deserialize_with = "json::text")]
-    build_id: String,
-    #[serde(deserialize_with = "json::text")]
-    build_friendly_name: String,
+    app_hash: Text,
+    build_id: Text,
+    build_friendly_name: Text,
 }
 
 impl Builds {
@@ -44,37 +41,46 @@ impl Builds {
         Self { http }
     }
 
-    /// Lists every build. An entry that cannot be read proves nothing, so it is passed over.
-    pub(crate) async fn list(&self) -> Result<Vec<Build>, ApiError> {
+    /// Lists every build, and counts what cannot be read.
+    pub(crate) async fn list(&self) -> Result<BuildList, ApiError> {
         let request = with_key(&self.http, Method::GET, APPLICATIONS, &[])?;
         let call = format!("GET {APPLICATIONS}");
         let answer = self.http.send(&call, request).await?;
-        let applications: Vec<WireApplication> =
-            self.http.list(&call, &answer.body, "the list of builds")?;
-        let shown = |text: String| self.http.shown(text);
-        let mut all = Vec::new();
-        for application in applications {
-            let Some(raw) = application.application_builds else {
+        let applications = answer.list::<WireApplication>("the list of builds")?;
+        let mut all = BuildList {
+            completeness: applications.completeness,
+            ..BuildList::default()
+        };
+        for application in applications.entries {
+            let Ok(WireApplication {
+                application_guid,
+                application_builds,
+            }) = application
+            else {
+                all.unreadable += 1;
                 continue;
             };
-            let guid = shown(application.application_guid);
-            let builds: Vec<json::Lenient<WireBuild>> =
-                self.http
-                    .list(&call, raw.get(), "an application's builds")?;
-            let readable = builds.into_iter().filter_map(|build| build.0);
-            all.extend(
-                readable
-                    .filter(|build| !build.app_hash.is_empty())
-                    .map(|build| Build {
-                        app_hash: shown(build.app_hash),
+            let Some(raw) = application_builds else {
+                continue;
+            };
+            let guid = answer.text(application_guid);
+            let Ok(builds) = json::entries::<WireBuild>(raw.get()) else {
+                all.unreadable += 1;
+                continue;
+            };
+            for build in builds {
+                match build {
+                    Ok(build) if !build.app_hash.is_empty() => all.list.push(Build {
+                        app_hash: answer.text(build.app_hash),
                         application: guid.clone(),
-                        id: shown(build.build_id),
-                        friendly_name: shown(build.build_friendly_name),
+                        id: answer.text(build.build_id),
+                        friendly_name: answer.text(build.build_friendly_name),
                     }),
-            );
-            if all.len() > json::MOST_ENTRIES {
-                let why = "it lists too many builds";
-                return Err(self.http.unreadable(&call, &answer.body, why));
+                    Ok(_) | Err(_) => all.unreadable += 1,
+                }
+            }
+            if all.list.len() + all.unreadable > json::MOST_ENTRIES {
+                return Err(answer.unreadable("it lists too many builds"));
             }
         }
         Ok(all)
@@ -139,28 +145,38 @@ mod tests {
             id: "***".into(),
             friendly_name: "***".into(),
         };
-        assert_eq!(listed, [build]);
+        assert_eq!(listed.list, [build]);
     }
 
     #[tokio::test]
-    async fn the_documented_list_is_read_and_odd_entries_are_passed_over() {
+    async fn the_documented_list_is_read_and_odd_entries_are_counted() {
         for (body, expected, why) in [
             (
                 r#"{"data":[{"application_guid":"g","platform_name":"ANDROID","application_friendly_name":null,"application_builds":[{"app_hash":"4dde","build_id":"2.3.6(203060)","build_friendly_name":null,"build_package_name":"io.x.y"}]}],"message":"Fetched 1 record(s)"}"#,
-                Some(1),
+                Some((1, 0)),
                 "as documented",
             ),
             (
                 r#"{"data":[{"application_guid":"g","application_builds":[null,{"app_hash":7},{"build_id":"1"},"x"]}]}"#,
-                Some(1),
+                Some((1, 3)),
                 "one that can be read",
             ),
             (
-                r#"{"data":[{"application_guid":"g","application_builds":null}]}"#,
-                Some(0),
+                r#"[7,{"application_builds":"x"},{"application_builds":[{"app_hash":"4dde"}]}]"#,
+                Some((1, 2)),
+                "applications that cannot be read",
+            ),
+            (
+                r#"[{"application_builds":null},{"application_builds":[]},{}]"#,
+                Some((0, 0)),
                 "no builds",
             ),
-            (r#"{"data":null}"#, Some(0), "no applications"),
+            (
+                r#"[{"application_builds":{"app_hash":"4dde"}}]"#,
+                Some((1, 0)),
+                "a list of one",
+            ),
+            (r#"{"data":null}"#, Some((0, 0)), "no applications"),
             ("<html>", None, "a gateway's page"),
         ] {
             let mut server = Server::new_async().await;
@@ -171,7 +187,9 @@ mod tests {
                 .create_async()
                 .await;
 
-            let found = builds_of(&server).list().await.ok().map(|list| list.len());
+            let listed = builds_of(&server).list().await.ok();
+
+            let found = listed.map(|all| (all.list.len(), all.unreadable));
 
             assert_eq!(found, expected, "{why}");
             list.assert_async().await;

@@ -5,15 +5,13 @@
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
-use super::api::{Baseline, Rows, SofyApi};
+use super::api::{Baseline, BuildList, Rows, SofyApi};
 use super::error::{ApiError, ErrorKind};
-use super::http::Http;
-use super::json;
-use crate::model::schedule::Build;
-use crate::model::schedule::Generation;
-use crate::model::schedule::TriggerRequest;
-use crate::model::test_run::Row;
-use crate::model::test_run::{Group, ScheduledAt, TestRun, TestStatus};
+use super::http::{Answer, Http};
+use super::json::Text;
+use crate::model::group_id::GroupId;
+use crate::model::schedule::{Generation, TriggerRequest};
+use crate::model::test_run::{Group, Row, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
 
 pub(super) const BASE_URL: &str = "https://api.sofy.ai";
@@ -40,42 +38,28 @@ struct Body<'run> {
 
 #[derive(Deserialize)]
 struct WireGroup {
-    #[serde(
-        rename = "ScheduleTestRunsGroupID",
-        default,
-        deserialize_with = "json::text"
-    )]
-    id: String,
-    #[serde(
-        rename = "ScheduleTestRunsGroupStatus",
-        default,
-        deserialize_with = "json::text"
-    )]
-    status: String,
+    #[serde(rename = "ScheduleTestRunsGroupID", default)]
+    id: Text,
+    #[serde(rename = "ScheduleTestRunsGroupStatus", default)]
+    status: Text,
 }
 
 #[derive(Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 #[derive(Default)]
 struct WireTestRun {
-    #[serde(rename = "Scheduled_Name", deserialize_with = "json::text")]
-    schedule_name: String,
-    #[serde(rename = "ScheduleTestRunsGroupID", deserialize_with = "json::text")]
-    group_id: String,
-    #[serde(deserialize_with = "json::text")]
-    scenario_name: String,
-    #[serde(deserialize_with = "json::text")]
-    scheduled_at: String,
-    #[serde(deserialize_with = "json::text")]
-    version: String,
-    #[serde(deserialize_with = "json::text")]
-    build_number: String,
-    #[serde(deserialize_with = "json::text")]
-    manufacturer: String,
-    #[serde(deserialize_with = "json::text")]
-    model: String,
-    #[serde(rename = "Statusvalue", deserialize_with = "json::text")]
-    status: String,
+    #[serde(rename = "Scheduled_Name")]
+    schedule_name: Text,
+    #[serde(rename = "ScheduleTestRunsGroupID")]
+    group_id: Text,
+    scenario_name: Text,
+    scheduled_at: Text,
+    version: Text,
+    build_number: Text,
+    manufacturer: Text,
+    model: Text,
+    #[serde(rename = "Statusvalue")]
+    status: Text,
 }
 
 impl Classic {
@@ -89,10 +73,11 @@ impl Classic {
 
     async fn post(
         &self,
+        call: &str,
         path: &str,
         query: &[(&str, &str)],
         app_hash: Option<&str>,
-    ) -> Result<String, ApiError> {
+    ) -> Result<Answer, ApiError> {
         let body = serde_json::to_string(&Body {
             api_key: self.http.key().expose(),
             schedule: self.schedule,
@@ -109,17 +94,13 @@ impl Classic {
             .request(Method::POST, path, query)
             .header("content-type", "application/json")
             .body(body);
-        let answer = self.http.send(&format!("POST {path}"), request).await?;
-        Ok(answer.body)
+        self.http.send(call, request).await
     }
 
     async fn list(&self) -> Result<Rows, ApiError> {
         let call = format!("POST {STATUS} (test runs)");
-        let body = self.post(STATUS, &[], None).await?;
-        let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
-        let name = wire.first().map(|row| row.schedule_name.clone());
-        let rows = wire.into_iter().map(WireTestRun::into_row).collect();
-        self.http.rows(&call, &body, name, rows)
+        let answer = self.post(&call, STATUS, &[], None).await?;
+        answer.rows(WireTestRun::into_row)
     }
 }
 
@@ -130,39 +111,44 @@ impl SofyApi for Classic {
         Ok(Baseline::Rows(self.list().await?.list))
     }
 
-    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<String>, ApiError> {
-        let body = self.post(TRIGGER, &[], request.app_hash.as_deref()).await?;
-        let groups: Vec<WireGroup> = json::list(&body).unwrap_or_default();
-        let named = groups.into_iter().map(|group| group.id);
-        self.http
-            .named_groups(&format!("POST {TRIGGER}"), &body, named)
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
+        let call = format!("POST {TRIGGER}");
+        let app_hash = request.app_hash.as_deref();
+        let answer = self.post(&call, TRIGGER, &[], app_hash).await?;
+        answer.named_groups(|group: &WireGroup| &group.id)
     }
 
-    async fn group(&self, id: &str) -> Result<Group, ApiError> {
+    async fn group(&self, id: &GroupId) -> Result<Group, ApiError> {
         let call = format!("POST {STATUS} (group {id})");
-        let query = [("ScheduleTestRunsGroupID", id)];
-        let body = self.post(STATUS, &query, None).await?;
-        let groups: Vec<WireGroup> = self.http.list(&call, &body, "the group's status")?;
+        let query = [("ScheduleTestRunsGroupID", &**id)];
+        let answer = self.post(&call, STATUS, &query, None).await?;
+        let listed = answer.list::<WireGroup>("the group's status")?;
+        let groups: Result<Vec<WireGroup>, _> = listed.entries.into_iter().collect();
+        let groups = groups.map_err(|error| {
+            answer.unreadable(&format!("the group's status cannot be read ({error})"))
+        })?;
         let alone = groups.len() == 1;
-        let ours = groups
+        let this = groups
             .into_iter()
-            .filter(|group| group.id == id || (alone && group.id.is_empty()))
-            .map(|group| group.status);
-        self.http.one_status(&call, &body, ours)
+            .filter(|group| {
+                answer.group_id(&group.id).as_ref() == Some(id) || (alone && group.id.is_empty())
+            })
+            .map(|group| Group::parse(&answer.text(group.status)));
+        answer.one_status(this)
     }
 
-    async fn rows(&self, _group_id: &str) -> Result<Rows, ApiError> {
+    async fn rows(&self, _group_id: &GroupId) -> Result<Rows, ApiError> {
         self.list().await
     }
 
-    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+    async fn builds(&self) -> Result<BuildList, ApiError> {
         Err(ApiError::new(
             ErrorKind::Rejected,
             "the classic API has no list of builds",
         ))
     }
 
-    async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {
+    async fn abort(&self, _group_id: &GroupId) -> Result<String, ApiError> {
         Err(ApiError::new(
             ErrorKind::Rejected,
             "the classic API has no call to abort a run",
@@ -171,24 +157,25 @@ impl SofyApi for Classic {
 }
 
 impl WireTestRun {
-    fn into_row(self) -> Row {
-        let build = match (self.version.trim(), self.build_number.trim()) {
+    fn into_row(self, answer: &Answer) -> (String, Row) {
+        let [version, number] = [self.version, self.build_number].map(|text| answer.text(text));
+        let build = match (version.trim(), number.trim()) {
             (version, "") => version.to_owned(),
             ("", number) => number.to_owned(),
             (version, number) => format!("{version}({number})"),
         };
-        Row {
-            group_id: json::group_name(self.group_id),
+        let [manufacturer, model] = [self.manufacturer, self.model].map(|text| answer.text(text));
+        let row = Row {
+            group_id: GroupId::named(&answer.text(self.group_id)),
             test_run: TestRun {
-                scenario: self.scenario_name,
-                device: format!("{} {}", self.manufacturer, self.model)
-                    .trim()
-                    .to_owned(),
+                scenario: answer.text(self.scenario_name),
+                device: format!("{manufacturer} {model}").trim().to_owned(),
                 build,
-                status: TestStatus::parse(&self.status),
-                scheduled_at: ScheduledAt::parse(&self.scheduled_at),
+                status: TestStatus::parse(&answer.text(self.status)),
+                scheduled_at: ScheduledAt::parse(&answer.text(self.scheduled_at)),
             },
-        }
+        };
+        (answer.text(self.schedule_name), row)
     }
 }
 
@@ -242,10 +229,10 @@ mod tests {
         };
 
         let named = api.trigger(&order).await.expect("triggered");
-        let seen = api.group("77").await.expect("a group");
-        let listed = api.rows("77").await.expect("rows");
+        let seen = api.group(&"77".into()).await.expect("a group");
+        let listed = api.rows(&"77".into()).await.expect("rows");
 
-        assert_eq!(named, ["77"]);
+        assert_eq!(named, ["77".into()]);
         assert_eq!(seen.verbatim, "Running");
         assert_eq!(listed.schedule_name, "Smoke");
         assert_eq!(listed.list[0].group_id, None);
@@ -283,7 +270,7 @@ mod tests {
                 .create_async()
                 .await;
 
-            let group = client(&server).group("77").await.ok();
+            let group = client(&server).group(&"77".into()).await.ok();
 
             let read = group.as_ref().map(|group| group.verbatim.as_str());
             assert_eq!(read, status, "{why}");
@@ -296,7 +283,7 @@ mod tests {
         let api = client(&server);
 
         let builds = api.builds().await.expect_err("no list");
-        let abort = api.abort("77").await.expect_err("no call");
+        let abort = api.abort(&"77".into()).await.expect_err("no call");
 
         assert_eq!([builds.kind, abort.kind], [ErrorKind::Rejected; 2]);
     }
@@ -326,7 +313,7 @@ mod tests {
                 .await;
             let api = client(&server);
 
-            let group = api.group("77").await.expect_err(why);
+            let group = api.group(&"77".into()).await.expect_err(why);
             let trigger = api.trigger(&TriggerRequest::default()).await;
 
             assert_eq!(group.kind, ErrorKind::OutcomeUnknown, "{why}");

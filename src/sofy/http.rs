@@ -2,19 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::error::Error as _;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, RETRY_AFTER};
+use reqwest::header::{AGE, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LINK, RETRY_AFTER};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
+use tokio::time::Instant;
 
 use super::api::Rows;
 use super::error::{ApiError, ErrorKind};
-use super::json;
-use crate::model::test_run::Row;
-use crate::model::test_run::{Group, ScheduledAt, TestStatus, is_group_id};
+use super::json::{self, List, Text};
+use crate::model::group_id::GroupId;
+use crate::model::test_run::{Group, Row, TestRun};
 use crate::secret::ApiKey;
 #[cfg(any(test, fuzzing))]
 use crate::tests::network as simulated;
@@ -40,34 +42,31 @@ pub(crate) struct Http {
     key: ApiKey,
 }
 
-/// A successful answer.
-pub(crate) struct Answer {
-    /// With the key redacted.
-    pub(crate) body: String,
-    /// What the server's clock said.
+/// What one answer says of Sofy's clock: at some moment between the two, it showed the date.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClockReading {
+    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
+    pub(crate) sent_at: Instant,
+    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
+    pub(crate) received_at: Instant,
+    /// Whole seconds: what is behind them is cut off.
     pub(crate) date: Option<Timestamp>,
+    /// A cache gave the answer, so that its date is an old one.
+    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
+    pub(crate) has_age: bool,
 }
 
-/// An answer, whatever its status.
-pub(crate) enum Reply {
-    Success(Answer),
-    Refusal(Refusal),
-}
-
-/// An answer whose status is none of success.
-pub(crate) struct Refusal {
-    pub(crate) status: StatusCode,
-    /// Sofy's words in quotes, with the key redacted.
-    pub(crate) said: String,
-    pub(crate) retry_after: Option<Duration>,
-}
-
-impl Refusal {
-    /// One line that names the call and what was answered.
-    pub(crate) fn message(&self, call: &str) -> String {
-        let (status, said) = (self.status.as_u16(), &self.said);
-        format!("{call}: Sofy answered {status} {said}")
-    }
+/// An answer of Sofy's, whatever its status.
+pub(crate) struct Answer {
+    /// The call that it answers, for people.
+    pub(super) call: String,
+    pub(super) status: StatusCode,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) clock: ClockReading,
+    body: String,
+    /// Its headers name a next page.
+    has_next_page: bool,
+    key: ApiKey,
 }
 
 impl Http {
@@ -112,213 +111,279 @@ impl Http {
         call: &str,
         request: RequestBuilder,
     ) -> Result<Answer, ApiError> {
-        match self.ask(call, request).await? {
-            Reply::Success(answer) => Ok(answer),
-            Reply::Refusal(refusal) => Err(self.classified(call, refusal)),
+        let answer = self.ask(call, request).await?;
+        if answer.status.is_success() {
+            return Ok(answer);
         }
+        Err(answer.refusal())
     }
 
     /// Sends a request and gives the answer, whatever its status.
-    pub(crate) async fn ask(&self, call: &str, request: RequestBuilder) -> Result<Reply, ApiError> {
-        let start = Instant::now();
+    pub(crate) async fn ask(
+        &self,
+        call: &str,
+        request: RequestBuilder,
+    ) -> Result<Answer, ApiError> {
+        let failed = |kind, why| ApiError::new(kind, format!("{call}: {}", self.key.redact(why)));
+        let sent_at = Instant::now();
         let response = exchange(request).await.map_err(|no_answer| {
-            let error = ApiError::new(
-                no_answer.kind,
-                format!("{call}: {}", self.key.redact(no_answer.why)),
-            );
-            tracing::debug!("{} after {} ms", error.message, start.elapsed().as_millis());
+            let error = failed(no_answer.kind, no_answer.why);
+            let took = sent_at.elapsed().as_millis();
+            tracing::debug!("{} after {took} ms", error.message);
             error
         })?;
-        let status = response.status();
-        let date = date(response.headers(), DATE);
-        let retry_after = retry_after(response.headers(), date);
+        let (status, headers) = (response.status(), response.headers());
+        let clock = ClockReading {
+            sent_at,
+            received_at: Instant::now(),
+            date: date(headers, DATE),
+            has_age: headers.contains_key(AGE),
+        };
+        let retry_after = retry_after(headers, clock.date);
+        let has_next_page = has_next_page(headers);
         let body = body(response).await;
         tracing::debug!(
             "{call}: {} after {} ms, {} bytes",
             status.as_u16(),
-            start.elapsed().as_millis(),
+            sent_at.elapsed().as_millis(),
             body.as_ref().map_or(0, String::len)
         );
-        match body {
-            Ok(body) if status.is_success() => Ok(Reply::Success(Answer {
-                body: self.key.redact(body),
-                date,
-            })),
-            Err(problem) if status.is_success() => Err(ApiError::new(
-                ErrorKind::OutcomeUnknown,
-                format!("{call}: {}", self.key.redact(problem)),
-            )),
-            body => Ok(Reply::Refusal(Refusal {
-                status,
-                said: said(&body.unwrap_or_default(), &self.key),
-                retry_after,
-            })),
-        }
+        let body = match body {
+            Err(problem) if status.is_success() => {
+                return Err(failed(ErrorKind::OutcomeUnknown, problem));
+            }
+            // The status alone says enough.
+            body => body.unwrap_or_default(),
+        };
+        Ok(Answer {
+            call: call.to_owned(),
+            status,
+            retry_after,
+            clock,
+            body,
+            has_next_page,
+            key: self.key.clone(),
+        })
+    }
+}
+
+impl Answer {
+    /// Takes a text of Sofy's as ours: without the key, however it is spelled, and of a bounded length.
+    ///
+    /// In this order, for the rest of a key that is cut in two is a secret too.
+    pub(super) fn text(&self, text: Text) -> String {
+        cut(self.key.redact(text.0), LONGEST_TEXT)
+    }
+
+    /// Takes the ID of a group; none if it cannot be one.
+    pub(super) fn group_id(&self, text: &Text) -> Option<GroupId> {
+        GroupId::named(&text.0).filter(|id| id.fits_an_address() && !self.key.is_in(id))
     }
 
     /// Reads a list leniently; `what` names it for people.
-    pub(crate) fn list<T: for<'de> Deserialize<'de>>(
-        &self,
-        call: &str,
-        body: &str,
-        what: &str,
-    ) -> Result<Vec<T>, ApiError> {
-        json::list(body).map_err(|error| {
-            self.unreadable(call, body, &format!("{what} cannot be read ({error})"))
-        })
+    pub(super) fn list<T: DeserializeOwned>(&self, what: &str) -> Result<List<T>, ApiError> {
+        let mut list = json::list(&self.body)
+            .map_err(|error| self.unreadable(&format!("{what} cannot be read ({error})")))?;
+        let not_whole = &mut list.completeness.not_whole;
+        *not_whole = not_whole.take().map(|sign| self.key.redact(sign));
+        if self.has_next_page {
+            *not_whole = Some("its header Link names a next page".to_owned());
+        }
+        Ok(list)
     }
 
-    /// Reads the entries of a list that can be read, where the others are somebody else's.
+    /// Reads an object; nothing of it if it is none.
+    pub(super) fn object<T: DeserializeOwned + Default>(&self) -> T {
+        serde_json::from_str(&self.body).unwrap_or_default()
+    }
+
+    /// Reads the list of test runs; one that cannot be read may be the one that failed.
     ///
-    /// A list in which nothing can be read is none.
-    pub(crate) fn readable<T: for<'de> Deserialize<'de>>(
+    /// `row` gives the name of the schedule too.
+    pub(super) fn rows<T: DeserializeOwned>(
         &self,
-        call: &str,
-        body: &str,
-        what: &str,
-    ) -> Result<Vec<T>, ApiError> {
-        let entries: Vec<json::Lenient<T>> = self.list(call, body, what)?;
-        let some = !entries.is_empty();
-        let readable: Vec<T> = entries.into_iter().filter_map(|entry| entry.0).collect();
-        if some && readable.is_empty() {
-            return Err(self.unreadable(call, body, &format!("{what} holds nothing to be read")));
-        }
-        Ok(readable)
-    }
-
-    /// Takes in rows, with the key redacted in what was decoded; a row without anything is none.
-    pub(crate) fn rows(
-        &self,
-        call: &str,
-        body: &str,
-        schedule_name: Option<String>,
-        mut list: Vec<Row>,
+        row: impl Fn(T, &Self) -> (String, Row),
     ) -> Result<Rows, ApiError> {
-        for Row { test_run, .. } in &mut list {
-            let status = test_run.status.to_string();
-            if test_run.scenario.is_empty() && status.is_empty() {
-                return Err(self.unreadable(
-                    call,
-                    body,
-                    "the list holds something that is not a test run",
-                ));
+        let List {
+            entries,
+            completeness,
+        } = self.list("the list of test runs")?;
+        let mut rows = Rows {
+            completeness,
+            list: Vec::with_capacity(entries.len()),
+            ..Rows::default()
+        };
+        for entry in entries {
+            let entry = entry.map_err(|error| {
+                self.unreadable(&format!("the list of test runs cannot be read ({error})"))
+            })?;
+            let (schedule_name, row) = row(entry, self);
+            let TestRun {
+                scenario, status, ..
+            } = &row.test_run;
+            if scenario.is_empty() && status.to_string().is_empty() {
+                return Err(self.unreadable("the list contains something that is not a test run"));
             }
-            for text in [
-                &mut test_run.scenario,
-                &mut test_run.device,
-                &mut test_run.build,
-            ] {
-                *text = self.shown(std::mem::take(text));
+            if rows.list.is_empty() {
+                rows.schedule_name = schedule_name;
             }
-            let shown = self.shown(status.clone());
-            if shown != status {
-                test_run.status = TestStatus::parse(&shown);
-            }
-            let time = test_run.scheduled_at.text();
-            if self.shown(time.to_owned()) != time {
-                test_run.scheduled_at = ScheduledAt::default();
-            }
+            rows.list.push(row);
         }
-        Ok(Rows {
-            schedule_name: self.shown(schedule_name.unwrap_or_default()),
-            list,
-        })
+        Ok(rows)
     }
 
     /// The one status of a group, however often an answer lists it.
-    pub(crate) fn one_status(
+    pub(super) fn one_status(
         &self,
-        call: &str,
-        body: &str,
-        statuses: impl Iterator<Item = String>,
+        statuses: impl Iterator<Item = Group>,
     ) -> Result<Group, ApiError> {
-        let mut statuses: Vec<String> = statuses.collect();
+        let mut statuses: Vec<Group> = statuses.collect();
         statuses.dedup();
-        match statuses.as_slice() {
-            [status] if !status.is_empty() => Ok(Group::parse(&self.shown(status.clone()))),
-            [] | [_] => {
-                Err(self.unreadable(call, body, "the answer does not hold the group's status"))
-            }
-            [..] => Err(self.unreadable(call, body, "the answer gives the group several statuses")),
+        match (statuses.pop(), statuses.is_empty()) {
+            (Some(group), true) if !group.verbatim.is_empty() => Ok(group),
+            (_, true) => Err(self.unreadable("the answer does not contain the group's status")),
+            (_, false) => Err(self.unreadable("the answer gives the group several statuses")),
         }
     }
 
     /// The groups that the answer to a trigger names, each once.
-    pub(crate) fn named_groups(
+    pub(super) fn named_groups<T: DeserializeOwned>(
         &self,
-        call: &str,
-        body: &str,
-        named: impl Iterator<Item = String>,
-    ) -> Result<Vec<String>, ApiError> {
-        let named: BTreeSet<String> = named.filter(|id| self.is_group_id(id)).collect();
+        id: impl Fn(&T) -> &Text,
+    ) -> Result<Vec<GroupId>, ApiError> {
+        let entries = json::list::<T>(&self.body).map_or_else(|_| Vec::new(), |list| list.entries);
+        let named = entries
+            .iter()
+            .flatten()
+            .filter_map(|entry| self.group_id(id(entry)));
+        let named: BTreeSet<GroupId> = named.collect();
         if named.is_empty() {
-            return Err(self.unreadable(call, body, "the answer names no test run group"));
+            return Err(self.unreadable("the answer names no test run group"));
         }
         Ok(named.into_iter().collect())
     }
 
-    /// A text of an answer as it may be shown: without the key, and of a bounded length.
-    ///
-    /// In this order, for the rest of a key that is cut in two is a secret too.
-    pub(crate) fn shown(&self, text: String) -> String {
-        cut(self.key.redact(text), LONGEST_TEXT)
-    }
-
     /// An answer that arrived but cannot be understood.
-    pub(crate) fn unreadable(&self, call: &str, body: &str, why: &str) -> ApiError {
-        let said = said(body, &self.key);
+    pub(super) fn unreadable(&self, why: &str) -> ApiError {
         // The reason may quote what a parser decoded, of any length.
         let why = cut(self.key.redact(why.to_owned()), SNIPPET);
+        let (call, said) = (&self.call, self.said());
         ApiError::new(
             ErrorKind::OutcomeUnknown,
             format!("{call}: {why}; Sofy answered {said}"),
         )
     }
 
-    /// Tells whether Sofy's text can be the ID of a group; one that holds the key is none.
-    pub(crate) fn is_group_id(&self, text: &str) -> bool {
-        is_group_id(text) && !self.key.is_in(text)
+    /// Finds Sofy's own words, or the beginning of the answer, in quotes.
+    pub(super) fn said(&self) -> String {
+        // The whole of it: what is cut before may end with half a key.
+        let body = self.key.redact(self.body.clone());
+        let words = words(&body).unwrap_or_else(|| {
+            let beginning = &body[..body.floor_char_boundary(BEGINNING)];
+            Text(without_tags(beginning.trim()))
+        });
+        match cut(self.text(words), SNIPPET) {
+            text if text.is_empty() => "with an empty body".to_owned(),
+            text => format!("\"{text}\""),
+        }
     }
 
-    fn classified(&self, call: &str, refusal: Refusal) -> ApiError {
-        let message = refusal.message(call);
-        let Refusal {
-            status,
-            said,
-            retry_after,
-        } = refusal;
-        let refused =
-            |advice: &str| ApiError::new(ErrorKind::Rejected, message.clone()).advise(advice);
-        let mut error = match status {
-            StatusCode::UNAUTHORIZED => {
-                refused("Check the input api-key: copy it again from Account > API Key in Sofy.")
-            }
-            StatusCode::FORBIDDEN => {
-                refused("Check the input api-key, and that its account may run this schedule.")
-            }
-            StatusCode::NOT_FOUND => refused("Check the inputs schedule-id and api-url."),
-            StatusCode::TOO_MANY_REQUESTS => ApiError::new(ErrorKind::NotSent, message),
-            StatusCode::SERVICE_UNAVAILABLE if retry_after.is_some() => {
-                ApiError::new(ErrorKind::NotSent, message)
-            }
-            StatusCode::REQUEST_TIMEOUT => ApiError::new(ErrorKind::OutcomeUnknown, message),
-            _ if said.contains("subscriptionAuth") => {
-                refused("Check the input api-key: copy it again from Account > API Key in Sofy.")
-            }
-            StatusCode::BAD_REQUEST if said.contains("expired") => {
-                refused("Renew the subscription in Sofy.")
-            }
-            _ if status.is_client_error() => ApiError::new(ErrorKind::Rejected, message),
-            _ if status.is_redirection() => ApiError::new(ErrorKind::OutcomeUnknown, message).advise(
-                "Check the input api-url: Sofy's answers redirect to another address, and no redirect is \
-                 followed, since the key would go there too.",
+    /// One line that names the call and what was answered.
+    pub(super) fn message(&self) -> String {
+        let (call, status, said) = (&self.call, self.status.as_u16(), self.said());
+        format!("{call}: Sofy answered {status} {said}")
+    }
+
+    /// Classifies an answer that is not a success by what may have happened.
+    fn refusal(&self) -> ApiError {
+        const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
+        const REDIRECT: &str = "Check the input api-url: Sofy's answers redirect to another address, and no \
+            redirect is followed, since the key would go there too.";
+        let said = self.said();
+        let (kind, advice) = match self.status {
+            StatusCode::UNAUTHORIZED => (ErrorKind::Rejected, KEY),
+            StatusCode::FORBIDDEN => (
+                ErrorKind::Rejected,
+                "Check the input api-key, and that its account may run this schedule.",
             ),
-            // Perhaps a gateway's bad minute.
-            _ => ApiError::new(ErrorKind::OutcomeUnknown, message),
+            StatusCode::NOT_FOUND => (
+                ErrorKind::Rejected,
+                "Check the inputs schedule-id and api-url.",
+            ),
+            StatusCode::TOO_MANY_REQUESTS => (ErrorKind::NotSent, ""),
+            StatusCode::SERVICE_UNAVAILABLE if self.retry_after.is_some() => {
+                (ErrorKind::NotSent, "")
+            }
+            StatusCode::REQUEST_TIMEOUT => (ErrorKind::OutcomeUnknown, ""),
+            _ if said.contains("subscriptionAuth") => (ErrorKind::Rejected, KEY),
+            StatusCode::BAD_REQUEST if said.contains("expired") => {
+                (ErrorKind::Rejected, "Renew the subscription in Sofy.")
+            }
+            status if status.is_client_error() => (ErrorKind::Rejected, ""),
+            status if status.is_redirection() => (ErrorKind::OutcomeUnknown, REDIRECT),
+            // Perhaps a gateway that is not well for a minute.
+            _ => (ErrorKind::OutcomeUnknown, ""),
         };
-        error.retry_after = retry_after;
+        let mut error = ApiError::new(kind, self.message());
+        if !advice.is_empty() {
+            error = error.advise(advice);
+        }
+        error.retry_after = self.retry_after;
         error
     }
+}
+
+#[cfg(any(test, feature = "bench"))]
+impl Answer {
+    /// An answer to `GET /x` with the key `secret-key`.
+    pub(crate) fn scripted(status: u16, body: &str) -> Self {
+        let now = Instant::now();
+        Self {
+            call: "GET /x".to_owned(),
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            retry_after: None,
+            clock: ClockReading {
+                sent_at: now,
+                received_at: now,
+                date: None,
+                has_age: false,
+            },
+            body: body.to_owned(),
+            has_next_page: false,
+            key: ApiKey::new("secret-key".to_owned()),
+        }
+    }
+}
+
+/// Finds what Sofy's errors say, each text once; nothing in what is not JSON or says nothing.
+fn words(body: &str) -> Option<Text> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Words {
+        #[serde(alias = "Message")]
+        message: Text,
+        details: Text,
+        error: Option<Box<RawValue>>,
+    }
+    let outer: Words = serde_json::from_str(body).ok()?;
+    let inner: Words = outer
+        .error
+        .as_ref()
+        .and_then(|error| serde_json::from_str(error.get()).ok())
+        .unwrap_or_default();
+    let mut words: Vec<&str> = Vec::new();
+    for Text(text) in [
+        &outer.message,
+        &inner.message,
+        &inner.details,
+        &outer.details,
+    ] {
+        let text = text.trim();
+        if !text.is_empty() && !words.contains(&text) {
+            words.push(text);
+        }
+    }
+    (!words.is_empty()).then(|| Text(words.join(" ")))
 }
 
 fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
@@ -427,15 +492,22 @@ async fn body(mut response: Response) -> Result<String, String> {
 /// Reads the delay of `Retry-After`. A date is measured by the server's own clock, never by ours.
 fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = value.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = date(headers, RETRY_AFTER);
-    Some(match (at, now) {
-        (Some(at), Some(now)) => Duration::try_from(at.duration_since(now)).unwrap_or_default(),
-        (Some(_) | None, Some(_) | None) => A_MINUTE,
-    })
+    let pause = match (value.parse(), date(headers, RETRY_AFTER), now) {
+        (Ok(seconds), _, _) => Duration::from_secs(seconds),
+        // More seconds than a number can hold.
+        (Err(_), ..) if value.len() > 9 && value.bytes().all(|c| c.is_ascii_digit()) => {
+            LONGEST_PAUSE
+        }
+        (Err(_), Some(at), Some(now)) => {
+            Duration::try_from(at.duration_since(now)).unwrap_or_default()
+        }
+        (Err(_), Some(_) | None, Some(_) | None) => A_MINUTE,
+    };
+    Some(pause.min(LONGEST_PAUSE))
 }
+
+/// Longer than any input `timeout`, so that nobody waits less, and short enough to add to any instant.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24 * 30);
 
 /// What is waited where the server names a moment that cannot be read.
 const A_MINUTE: Duration = Duration::from_secs(60);
@@ -443,6 +515,20 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     let text = headers.get(name)?.to_str().ok()?;
     Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
+}
+
+/// Tells whether a header `Link` has `rel="next"`.
+fn has_next_page(headers: &HeaderMap) -> bool {
+    let links = headers
+        .get_all(LINK)
+        .iter()
+        .filter_map(|link| link.to_str().ok());
+    links.flat_map(|links| links.split([';', ','])).any(|part| {
+        let (name, value) = part.split_once('=').unwrap_or_default();
+        let mut relations = value.trim().trim_matches(['"', '\'']).split_whitespace();
+        name.trim().eq_ignore_ascii_case("rel")
+            && relations.any(|rel| rel.eq_ignore_ascii_case("next"))
+    })
 }
 
 fn cut(text: String, most: usize) -> String {
@@ -463,58 +549,6 @@ fn causes(error: &reqwest::Error) -> String {
     text
 }
 
-/// Finds Sofy's own words in an answer, or quotes its beginning.
-fn said(body: &str, key: &ApiKey) -> String {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Words {
-        #[serde(deserialize_with = "json::text", alias = "Message")]
-        message: String,
-        #[serde(deserialize_with = "json::text")]
-        details: String,
-        error: Option<Box<RawValue>>,
-    }
-    let beginning = &body[..body.floor_char_boundary(BEGINNING)];
-    let outer: Words = serde_json::from_str(beginning).unwrap_or_default();
-    let inner: Words = outer
-        .error
-        .as_ref()
-        .and_then(|error| serde_json::from_str(error.get()).ok())
-        .unwrap_or_default();
-    let words: Vec<&str> = [
-        &outer.message,
-        &inner.message,
-        &inner.details,
-        &outer.details,
-    ]
-    .into_iter()
-    .map(|text| text.trim())
-    .filter(|text| !text.is_empty())
-    .collect();
-    let text = if words.is_empty() {
-        without_tags(&unescaped(beginning.trim()))
-    } else {
-        words.join(" ")
-    };
-    // Before it is cut short, for the rest of a key is a secret too.
-    let text = key.redact(text);
-    let length = text.chars().count();
-    // What the beginning ends with may be the first half of a key, and half an escape.
-    let sure = if beginning.len() < body.len() {
-        length.saturating_sub(2 * key.expose().len())
-    } else {
-        length
-    };
-    match length {
-        0 => "with an empty body".to_owned(),
-        _ if sure.min(SNIPPET) < length => {
-            let snippet: String = text.chars().take(sure.min(SNIPPET)).collect();
-            format!("\"{snippet}…\"")
-        }
-        _ => format!("\"{text}\""),
-    }
-}
-
 /// Takes the tags out of a gateway's page, so that its words are what is quoted.
 fn without_tags(body: &str) -> String {
     if !body.starts_with('<') {
@@ -526,29 +560,6 @@ fn without_tags(body: &str) -> String {
         Some(text.trim()).filter(|text| !text.is_empty() && !is_code)
     });
     pieces.collect::<Vec<_>>().join(" ")
-}
-
-/// Resolves `\uXXXX`, since a key may hide behind it.
-fn unescaped(text: &str) -> String {
-    let mut parts = text.split("\\u");
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let decoded = part
-            .get(..4)
-            .and_then(|digits| u32::from_str_radix(digits, 16).ok())
-            .and_then(char::from_u32);
-        match decoded {
-            Some(c) => {
-                plain.push(c);
-                plain.push_str(&part[4..]);
-            }
-            None => {
-                plain.push_str("\\u");
-                plain.push_str(part);
-            }
-        }
-    }
-    plain
 }
 
 #[cfg(test)]
@@ -582,11 +593,7 @@ mod tests {
             ("a < b", "\"a < b\"", "no page"),
             ("", "with an empty body", "nothing"),
         ] {
-            assert_eq!(
-                said(body, &ApiKey::new("secret-key".into())),
-                expected,
-                "{why}"
-            );
+            assert_eq!(Answer::scripted(500, body).said(), expected, "{why}");
         }
     }
 
@@ -594,14 +601,13 @@ mod tests {
     fn the_words_of_a_page_are_found_behind_its_styles() {
         let page = format!("<style>{}</style><p>Bad gateway", "x".repeat(60_000));
 
-        let said = said(&page, &ApiKey::new("secret-key".into()));
+        let said = Answer::scripted(502, &page).said();
 
         assert_eq!(said, "\"Bad gateway\"");
     }
 
     #[test]
     fn a_key_that_the_end_of_what_is_read_cuts_in_two_is_not_shown() {
-        let key = ApiKey::new("secret-key".into());
         let escaped: String = "secret-key"
             .chars()
             .map(|c| format!("\\u{:04x}", u32::from(c)))
@@ -611,7 +617,7 @@ mod tests {
             for shown in 0..spelled.len() {
                 let body = format!("{}<p>{spelled}</p>", &page[..BEGINNING - shown - 3]);
 
-                let said = said(&body, &key);
+                let said = Answer::scripted(502, &body).said();
 
                 assert!(!said.contains("se"), "{shown} of {spelled}: {said}");
             }
@@ -620,9 +626,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_cut_after_the_key_is_looked_for() {
-        _ = rustls::crypto::ring::default_provider().install_default();
-        let http =
-            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
+        let answer = Answer::scripted(200, "");
         let long = |text: &str, times| text.repeat(times);
         let nearly = LONGEST_TEXT - 5;
         for (text, expected, why) in [
@@ -648,22 +652,18 @@ mod tests {
                 "a key that a cut would halve",
             ),
         ] {
-            assert_eq!(http.shown(text), expected, "{why}");
+            assert_eq!(answer.text(Text(text)), expected, "{why}");
         }
     }
 
     #[test]
     fn what_a_parser_quotes_is_redacted_and_cut() {
-        _ = rustls::crypto::ring::default_provider().install_default();
-        let http =
-            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
         for body in [
             format!("\"{}\"", "x".repeat(5_000)),
             format!("\"{}secret-key\"", "x".repeat(170)),
         ] {
-            let error = http
-                .list::<u8>("POST /x", &body, "the list")
-                .expect_err("no list");
+            let answer = Answer::scripted(200, &body);
+            let error = answer.list::<u8>("the list").err().expect("no list");
 
             assert!(error.message.chars().count() < 500, "{}", error.message);
             assert!(!error.message.contains("secret"), "{}", error.message);
@@ -672,9 +672,6 @@ mod tests {
 
     #[test]
     fn an_answer_is_classified_by_what_may_have_happened() {
-        _ = rustls::crypto::ring::default_provider().install_default();
-        let http =
-            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
         for (status, retry_after, said, kind, advice, why) in [
             (
                 401,
@@ -781,20 +778,145 @@ mod tests {
                 "a gateway's maintenance page",
             ),
         ] {
-            let refusal = Refusal {
-                status: StatusCode::from_u16(status).expect("a status"),
-                said: said.to_owned(),
-                retry_after,
-            };
+            let body = serde_json::json!({ "message": said }).to_string();
+            let mut answer = Answer::scripted(status, &body);
+            answer.retry_after = retry_after;
 
-            let error = http.classified("POST /x", refusal);
+            let error = answer.refusal();
 
             assert_eq!(error.kind, kind, "{status}: {why}");
             assert!(error.advice.contains(advice), "{status}: {why}: {error:?}");
-            assert_eq!(
-                error.message,
-                format!("POST /x: Sofy answered {status} {said}")
+            let message = format!("GET /x: Sofy answered {status}");
+            assert!(error.message.starts_with(&message), "{}", error.message);
+            assert!(error.message.contains(said), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn every_sign_that_a_list_is_not_whole_is_seen() {
+        let rows = r#"[{"id":1},{"id":2}]"#;
+        for (members, whole, why) in [
+            (
+                r#""message":"Fetched 2 of 45 record(s)""#,
+                false,
+                "a message",
+            ),
+            (r#""message":"Page 1 OF 3.""#, false, "a page of several"),
+            (r#""message":"1-2 of 1,200""#, false, "a range"),
+            (r#""total":45"#, false, "a total"),
+            (
+                r#""Total_Count":"3""#,
+                false,
+                "in another spelling, as text",
+            ),
+            (r#""totalRecords":3.0"#, false, "a total with a fraction"),
+            (r#""totalelements":3"#, false, "a total in small letters"),
+            (r#""hasNextPage":true"#, false, "a next page"),
+            (r#""has_more":"true""#, false, "more"),
+            (r#""nextPage":2"#, false, "the number of the next page"),
+            (
+                r#""nextPage":"https://sofy/secret-key""#,
+                false,
+                "its address",
+            ),
+            (r#""totalPages":2"#, false, "several pages"),
+            (
+                r#""pagination":{"total":45}"#,
+                false,
+                "an object of its own",
+            ),
+            (
+                r#""message":"Fetched 2 of 2 record(s)""#,
+                true,
+                "all of them",
+            ),
+            (
+                r#""message":"Fetched 45 record(s)""#,
+                true,
+                "which may count something else",
+            ),
+            (
+                r#""message":"Out of 45, well""#,
+                true,
+                "no number before it",
+            ),
+            (r#""total":2,"totalPages":1"#, true, "all of them"),
+            (
+                r#""total":null,"hasMore":false,"nextPage":null"#,
+                true,
+                "no more",
+            ),
+            (r#""error":null,"meta":{"took":99}"#, true, "something else"),
+        ] {
+            let body = format!(r#"{{{members},"data":{rows}}}"#);
+
+            let list = Answer::scripted(200, &body).list::<Id>("x").expect(why);
+
+            let sign = list.completeness.not_whole;
+            assert_eq!(sign.is_none(), whole, "{why}: {sign:?}");
+            assert!(!sign.unwrap_or_default().contains("secret-key"), "{why}");
+            let ids: Vec<String> = list
+                .entries
+                .into_iter()
+                .flatten()
+                .map(|one| one.id.0)
+                .collect();
+            assert_eq!(ids, ["1", "2"], "{why}");
+        }
+        let fetched = Answer::scripted(200, r#"{"data":[],"message":"Fetched 3 record(s)"}"#);
+        let completeness = fetched.list::<Id>("x").expect("a list").completeness;
+        assert_eq!(completeness.fetched, Some(3));
+    }
+
+    #[derive(Deserialize)]
+    struct Id {
+        id: Text,
+    }
+
+    #[test]
+    fn a_header_may_name_a_next_page() {
+        for (link, expected) in [
+            (r#"</x?page=2>; rel="next""#, true),
+            (r#"</x>; rel=prev, </y>; title="a"; Rel="last NEXT""#, true),
+            ("</x>; rel=next", true),
+            (r#"</x?rel=next>; rel="prev""#, false),
+            (r#"</next>; rel="prev next-archive""#, false),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(LINK, link.parse().expect("a header"));
+            assert_eq!(has_next_page(&headers), expected, "{link}");
+            let mut answer = Answer::scripted(200, "[]");
+            answer.has_next_page = expected;
+            let list = answer.list::<Id>("x").expect("a list");
+            assert_eq!(list.completeness.not_whole.is_some(), expected);
+        }
+    }
+
+    #[test]
+    fn a_pause_that_no_clock_can_hold_is_a_long_one() {
+        let most = LONGEST_PAUSE.as_secs();
+        for (retry_after, seconds) in [
+            ("0", 0),
+            ("3600", 3600),
+            ("18446744073709551615", most),
+            ("99999999999999999999999", most),
+            ("Wed, 29 Dec 9999 23:59:59 GMT", most),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", 0),
+            ("-1", 60),
+            ("1e9", 60),
+            ("", 60),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, retry_after.parse().expect("a header"));
+            headers.insert(
+                DATE,
+                "Tue, 06 Jan 2026 12:00:00 GMT".parse().expect("a header"),
             );
+            let now = date(&headers, DATE);
+
+            let pause = super::retry_after(&headers, now);
+
+            assert_eq!(pause, Some(Duration::from_secs(seconds)), "{retry_after}");
         }
     }
 

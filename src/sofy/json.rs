@@ -1,109 +1,204 @@
 //! How is a JSON answer read leniently? Lists or single objects, bare or in an envelope, text or number.
 
 use std::fmt;
-use std::marker::PhantomData;
 
 use serde::de::{
-    Deserialize, Deserializer, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer,
+    Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
 use serde_json::value::RawValue;
+use serde_json::{Error, from_str};
 
-/// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}`, `{"data":{…}}`, or `null` for none.
-pub(crate) fn list<T: for<'de> Deserialize<'de>>(body: &str) -> Result<Vec<T>, serde_json::Error> {
-    #[derive(serde::Deserialize)]
-    #[serde(bound = "T: for<'a> Deserialize<'a>")]
-    struct Envelope<T> {
-        data: OneOrMany<T>,
-    }
-    let enveloped = body.trim_start().starts_with('{');
-    match serde_json::from_str::<Envelope<T>>(body) {
-        Ok(envelope) if enveloped => Ok(envelope.data.0),
-        Ok(_) | Err(_) => serde_json::from_str::<OneOrMany<T>>(body).map(|bare| bare.0),
-    }
-}
+use crate::model::test_run::Completeness;
 
 /// Five times the largest schedule that we were told of; a body of empty objects must not fill the memory.
 pub(crate) const MOST_ENTRIES: usize = 100_000;
 
-/// Reads text, a number or a boolean as text, and nothing as empty.
-///
-/// Escapes of lone surrogates, which no Rust string can hold, become replacement characters.
-pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    struct Bytes(Vec<u8>);
-    impl<'de> Deserialize<'de> for Bytes {
-        fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-            struct ToBytes;
-            impl Visitor<'_> for ToBytes {
-                type Value = Bytes;
-                fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                    f.write_str("a string")
-                }
-                fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                    Ok(Bytes(bytes.to_vec()))
-                }
+/// A list as an answer gives it.
+pub(crate) struct List<T> {
+    /// An entry that cannot be read stays in the list, as an error.
+    pub(crate) entries: Vec<Result<T, Error>>,
+    pub(crate) completeness: Completeness,
+}
+
+/// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}`, `{"data":{…}}`, or `null` for none.
+pub(crate) fn list<T: DeserializeOwned>(body: &str) -> Result<List<T>, Error> {
+    let Parts(members) = from_str(body)?;
+    let mut data = members.iter().filter(|(name, _)| name == "data");
+    match (data.next(), data.next()) {
+        (Some((_, data)), None) => {
+            let entries = entries(data.get())?;
+            let completeness = completeness(&members, entries.len());
+            Ok(List {
+                entries,
+                completeness,
+            })
+        }
+        (Some(_), Some(_)) => Err(Error::custom("two members are called data")),
+        (None, _) => Ok(List {
+            entries: entries(body)?,
+            completeness: Completeness::default(),
+        }),
+    }
+}
+
+/// Reads a list without an envelope; an object is a list of one.
+pub(crate) fn entries<T: DeserializeOwned>(text: &str) -> Result<Vec<Result<T, Error>>, Error> {
+    if text.trim_start().starts_with('{') {
+        return Ok(vec![from_str(text)]);
+    }
+    let Parts(entries) = from_str(text)?;
+    let read = entries.iter().map(|(_, entry)| from_str(entry.get()));
+    Ok(read.collect())
+}
+
+/// Looks beside a list for signs that there is more of it.
+fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness {
+    let mut found = Completeness::default();
+    for (name, raw) in members.iter().filter(|(name, _)| name != "data") {
+        let value = from_str::<Text>(raw.get()).unwrap_or_default().0;
+        let above = |most: usize| {
+            value
+                .parse::<f64>()
+                .is_ok_and(|number| number > most as f64)
+        };
+        let is_sign = match name.replace(['_', '-'], "").to_lowercase().as_str() {
+            "total" | "totalcount" | "totalrecords" | "totalelements" => above(listed),
+            "totalpages" => above(1),
+            "hasnextpage" | "hasmore" => value.eq_ignore_ascii_case("true"),
+            "nextpage" => !matches!(value.trim(), "" | "0" | "false"),
+            "message" => {
+                found.fetched = fetched(&value).filter(|number| *number > listed);
+                is_part(&value)
             }
-            deserializer.deserialize_bytes(ToBytes)
+            // Such as `pagination` and `meta`.
+            _ if raw.get().starts_with('{') => {
+                let Parts(inner) = from_str(raw.get()).unwrap_or_default();
+                inner.iter().all(|(_, raw)| !raw.get().starts_with('{'))
+                    && completeness(&inner, listed).not_whole.is_some()
+            }
+            _ => false,
+        };
+        if is_sign {
+            let value: String = value.chars().take(100).collect();
+            found.not_whole = Some(match value.as_str() {
+                "" => format!("its \"{name}\" says that there is more"),
+                value => format!("its \"{name}\" is \"{value}\", and {listed} are listed"),
+            });
         }
     }
-    let raw = Box::<RawValue>::deserialize(deserializer)?;
-    match raw.get().as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<Bytes>(raw.get())
-            .map(|bytes| String::from_utf8_lossy(&bytes.0).into_owned())
-            .map_err(serde::de::Error::custom),
-        Some(b'n') => Ok(String::new()),
-        Some(b'{' | b'[') | None => Err(serde::de::Error::custom("expected text or a number")),
-        Some(_) => Ok(raw.get().to_owned()),
-    }
+    found
 }
 
-/// The group that a row names; zero and nothing name none.
-pub(crate) fn group_name(text: String) -> Option<String> {
-    text.chars()
-        .any(|c| !matches!(c, '0' | '-') && !c.is_whitespace())
-        .then_some(text)
+/// Tells whether a message says `N of M` with an M above its N.
+fn is_part(message: &str) -> bool {
+    let words: Vec<&str> = message.split_whitespace().collect();
+    words.windows(3).any(|words| match words {
+        [n, of, m] if of.eq_ignore_ascii_case("of") => {
+            let n = numbers(n).last().copied();
+            n.zip(numbers(m).first().copied())
+                .is_some_and(|(n, m)| n < m)
+        }
+        _ => false,
+    })
 }
 
-/// An entry of a list in which others matter too: nothing, where it cannot be read.
-pub(crate) struct Lenient<T>(pub(crate) Option<T>);
+/// Reads the number of a message such as `Fetched 2 record(s)`.
+fn fetched(message: &str) -> Option<usize> {
+    let mut words = message.split_whitespace();
+    let fetched = words.next()?.eq_ignore_ascii_case("fetched");
+    numbers(words.next()?).first().copied().filter(|_| fetched)
+}
 
-impl<'de, T: for<'a> Deserialize<'a>> Deserialize<'de> for Lenient<T> {
+/// The numbers in a word such as `(1-20` or `4,500.`.
+fn numbers(word: &str) -> Vec<usize> {
+    word.replace(',', "")
+        .split(|c: char| !c.is_ascii_digit())
+        .filter_map(|digits| digits.parse().ok())
+        .collect()
+}
+
+/// The entries of a list, or the members of an object, not yet read.
+#[derive(Default)]
+struct Parts<'body>(Vec<(String, &'body RawValue)>);
+
+impl<'de> Deserialize<'de> for Parts<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Self(serde_json::from_str(raw.get()).ok()))
-    }
-}
-
-/// A list, or an object that stands for a list of one.
-struct OneOrMany<T>(Vec<T>);
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ToList<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ToList<T> {
-            type Value = Vec<T>;
+        struct ToParts;
+        impl<'de> Visitor<'de> for ToParts {
+            type Value = Parts<'de>;
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("a list or an object")
             }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Vec<T>, A::Error> {
-                let mut list = Vec::new();
+            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Parts<'de>, A::Error> {
+                let mut parts = Vec::new();
                 while let Some(entry) = entries.next_element()? {
-                    if list.len() == MOST_ENTRIES {
-                        return Err(serde::de::Error::custom(format_args!(
-                            "it has more than {MOST_ENTRIES} entries"
-                        )));
-                    }
-                    list.push(entry);
+                    parts.push((String::new(), bounded(parts.len(), entry)?));
                 }
-                Ok(list)
+                Ok(Parts(parts))
             }
-            fn visit_unit<E>(self) -> Result<Vec<T>, E> {
-                Ok(Vec::new())
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Parts<'de>, A::Error> {
+                let mut parts = Vec::new();
+                while let Some((name, value)) = members.next_entry()? {
+                    parts.push((name, bounded(parts.len(), value)?));
+                }
+                Ok(Parts(parts))
             }
-            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Vec<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(fields)).map(|entry| vec![entry])
+            fn visit_unit<E>(self) -> Result<Parts<'de>, E> {
+                Ok(Parts::default())
             }
         }
-        deserializer.deserialize_any(ToList(PhantomData)).map(Self)
+        fn bounded<T, E: serde::de::Error>(count: usize, part: T) -> Result<T, E> {
+            if count < MOST_ENTRIES {
+                return Ok(part);
+            }
+            Err(E::custom(format_args!(
+                "it has more than {MOST_ENTRIES} entries"
+            )))
+        }
+        deserializer.deserialize_any(ToParts)
+    }
+}
+
+/// A text of Sofy's. It becomes ours only through [`Answer::text`](super::http::Answer::text).
+///
+/// Numbers and booleans are read as they are spelled, and nothing as empty. Escapes of lone surrogates, which
+/// no Rust string can hold, become replacement characters.
+#[derive(Default)]
+pub(crate) struct Text(pub(super) String);
+
+impl Text {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes(Vec<u8>);
+        impl<'de> Deserialize<'de> for Bytes {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct ToBytes;
+                impl Visitor<'_> for ToBytes {
+                    type Value = Bytes;
+                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                        f.write_str("a string")
+                    }
+                    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
+                        Ok(Bytes(bytes.to_vec()))
+                    }
+                }
+                deserializer.deserialize_bytes(ToBytes)
+            }
+        }
+        let raw = <&RawValue>::deserialize(deserializer)?.get();
+        match raw.as_bytes().first() {
+            Some(b'"') => from_str::<Bytes>(raw)
+                .map(|bytes| Self(String::from_utf8_lossy(&bytes.0).into_owned()))
+                .map_err(D::Error::custom),
+            Some(b'n') => Ok(Self::default()),
+            Some(b'{' | b'[') | None => Err(D::Error::custom("expected text or a number")),
+            Some(_) => Ok(Self(raw.to_owned())),
+        }
     }
 }
 
@@ -111,16 +206,16 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
 mod tests {
     use super::*;
 
-    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[derive(serde::Deserialize)]
     struct Entry {
-        #[serde(default, deserialize_with = "text")]
-        id: String,
+        #[serde(default)]
+        id: Text,
     }
 
+    /// The IDs; none where one cannot be read.
     fn ids(body: &str) -> Option<Vec<String>> {
-        list::<Entry>(body)
-            .ok()
-            .map(|entries| entries.into_iter().map(|entry| entry.id).collect())
+        let entries = list::<Entry>(body).ok()?.entries.into_iter();
+        entries.map(|entry| Some(entry.ok()?.id.0)).collect()
     }
 
     #[test]
@@ -155,6 +250,11 @@ mod tests {
             ("[]", Some(vec![]), "an empty list is a list"),
             ("null", Some(vec![]), "no entry"),
             (r#"{"data":null}"#, Some(vec![]), "no entry in the envelope"),
+            (
+                r#"{"data":[{"id":"a"}],"data":[]}"#,
+                None,
+                "which of the two?",
+            ),
             ("<html>", None, "a gateway's page"),
             ("", None, "a cut body"),
             (
@@ -173,19 +273,5 @@ mod tests {
         let entries = |count| format!("[{}]", vec!["{}"; count].join(","));
         assert!(ids(&entries(MOST_ENTRIES)).is_some());
         assert!(ids(&entries(MOST_ENTRIES + 1)).is_none());
-    }
-
-    #[test]
-    fn zero_and_nothing_name_no_group() {
-        for (text, named) in [
-            ("77", true),
-            ("70", true),
-            ("0", false),
-            ("00000000-0000-0000-0000-000000000000", false),
-            ("", false),
-            (" ", false),
-        ] {
-            assert_eq!(group_name(text.to_owned()).is_some(), named, "{text:?}");
-        }
     }
 }

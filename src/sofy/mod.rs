@@ -7,15 +7,21 @@ mod builds;
 mod classic;
 mod error;
 mod http;
-pub(crate) mod json;
+mod json;
 mod public;
 pub(crate) mod upload;
 
+#[cfg(test)]
+pub(crate) use api::BuildList;
 #[cfg(test)]
 pub(crate) use api::Rows;
 pub(crate) use api::{Baseline, Groups, ListedGroup, SofyApi};
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, ErrorKind};
+#[cfg(test)]
+pub(crate) use http::ClockReading;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http::NoAnswer;
 pub(crate) use public::Public;
+#[cfg(feature = "bench")]
+pub(crate) use {http::Answer, public::rows as public_rows};

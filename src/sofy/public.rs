@@ -8,16 +8,14 @@ use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
-use super::api::{Baseline, Groups, ListedGroup, Rows, SofyApi};
+use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
 use super::builds::{Builds, with_key};
 use super::error::{ApiError, ErrorKind};
 use super::http::{Answer, Http};
-use super::json;
-use crate::model::schedule::Build;
-use crate::model::schedule::Generation;
-use crate::model::schedule::TriggerRequest;
-use crate::model::test_run::Row;
-use crate::model::test_run::{Group, ScheduledAt, TestRun, TestStatus};
+use super::json::Text;
+use crate::model::group_id::GroupId;
+use crate::model::schedule::{Generation, TriggerRequest};
+use crate::model::test_run::{Group, Row, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
 
 pub(super) const BASE_URL: &str = "https://public.sofy.ai";
@@ -38,20 +36,16 @@ pub(crate) struct Public {
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireGroup {
-    #[serde(deserialize_with = "json::text")]
-    test_run_group_id: String,
-    #[serde(deserialize_with = "json::text")]
-    test_groups_run_id: String,
-    #[serde(rename = "scheduleTestRunsGroupID", deserialize_with = "json::text")]
-    schedule_test_runs_group_id: String,
-    #[serde(deserialize_with = "json::text")]
-    status: String,
-    #[serde(deserialize_with = "json::text")]
-    executed_at: String,
+    test_run_group_id: Text,
+    test_groups_run_id: Text,
+    #[serde(rename = "scheduleTestRunsGroupID")]
+    schedule_test_runs_group_id: Text,
+    status: Text,
+    executed_at: Text,
 }
 
 impl WireGroup {
-    fn id(&self) -> &str {
+    fn id(&self) -> &Text {
         [
             &self.test_run_group_id,
             &self.test_groups_run_id,
@@ -59,34 +53,26 @@ impl WireGroup {
         ]
         .into_iter()
         .find(|id| !id.is_empty())
-        .map_or("", |id| id)
+        .unwrap_or(&self.test_run_group_id)
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireTestRun {
-    #[serde(deserialize_with = "json::text")]
-    scheduled_run_name: String,
-    #[serde(deserialize_with = "json::text")]
-    test_run_group_id: String,
-    #[serde(deserialize_with = "json::text")]
-    scenario_name: String,
-    #[serde(deserialize_with = "json::text")]
-    scheduled_at: String,
-    #[serde(deserialize_with = "json::text")]
-    build: String,
-    #[serde(deserialize_with = "json::text")]
-    device: String,
-    #[serde(deserialize_with = "json::text")]
-    status: String,
+    scheduled_run_name: Text,
+    test_run_group_id: Text,
+    scenario_name: Text,
+    scheduled_at: Text,
+    build: Text,
+    device: Text,
+    status: Text,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireMessage {
-    #[serde(deserialize_with = "json::text")]
-    message: String,
+    message: Text,
 }
 
 impl Public {
@@ -109,34 +95,32 @@ impl Public {
         self.http.send(&call, request).await
     }
 
-    async fn groups(&self) -> Result<Groups, ApiError> {
+    async fn groups(&self) -> Result<(Answer, Groups), ApiError> {
         let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
         let answer = self.call(Method::GET, &path, &[]).await?;
-        let call = format!("GET {path}");
-        let entries: Vec<WireGroup> =
-            self.http
-                .readable(&call, &answer.body, "the list of groups")?;
-        let some = !entries.is_empty();
-        let list: Vec<ListedGroup> = entries
-            .into_iter()
-            .filter(|entry| self.http.is_group_id(entry.id()))
-            .map(|entry| ListedGroup {
-                id: entry.id().to_owned(),
-                group: Group::parse(&entry.status),
-                executed_at: Timestamp::from_str(&entry.executed_at).ok(),
-            })
-            .collect();
-        if some && list.is_empty() {
-            return Err(self.http.unreadable(
-                &call,
-                &answer.body,
-                "the list holds no test run group",
-            ));
+        let listed = answer.list::<WireGroup>("the list of groups")?;
+        let mut groups = Groups {
+            completeness: listed.completeness,
+            clock: Some(answer.clock),
+            ..Groups::default()
+        };
+        for entry in listed.entries {
+            let named = entry
+                .ok()
+                .and_then(|entry| Some((answer.group_id(entry.id())?, entry)));
+            match named {
+                Some((id, entry)) => groups.list.push(ListedGroup {
+                    id,
+                    group: Group::parse(&answer.text(entry.status)),
+                    executed_at: Timestamp::from_str(&answer.text(entry.executed_at)).ok(),
+                }),
+                None => groups.unreadable += 1,
+            }
         }
-        Ok(Groups {
-            list,
-            answered_at: answer.date,
-        })
+        if groups.list.is_empty() && groups.unreadable > 0 {
+            return Err(answer.unreadable("the list contains no test run group"));
+        }
+        Ok((answer, groups))
     }
 }
 
@@ -144,10 +128,10 @@ impl SofyApi for Public {
     const GENERATION: Generation = Generation::Public;
 
     async fn baseline(&self) -> Result<Baseline, ApiError> {
-        Ok(Baseline::Groups(self.groups().await?))
+        Ok(Baseline::Groups(self.groups().await?.1))
     }
 
-    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<String>, ApiError> {
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
         let path = format!("{RUNS}/{}/execute", self.schedule);
         let serials = request.device_serials.join(",");
         let query: Vec<(&str, &str)> = [
@@ -157,22 +141,18 @@ impl SofyApi for Public {
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect();
-        let body = self.call(Method::POST, &path, &query).await?.body;
-        let groups: Vec<WireGroup> = json::list(&body).unwrap_or_default();
-        let named = groups.into_iter().map(|group| group.id().to_owned());
-        self.http
-            .named_groups(&format!("POST {path}"), &body, named)
+        let answer = self.call(Method::POST, &path, &query).await?;
+        answer.named_groups(WireGroup::id)
     }
 
-    async fn group(&self, group_id: &str) -> Result<Group, ApiError> {
-        let groups = self.groups().await?;
-        let statuses = groups
+    async fn group(&self, group_id: &GroupId) -> Result<Group, ApiError> {
+        let (answer, groups) = self.groups().await?;
+        let mut this = groups
             .list
             .into_iter()
-            .filter(|group| group.id == group_id)
-            .map(|group| group.group.verbatim)
-            .collect::<Vec<_>>();
-        if statuses.is_empty() {
+            .filter(|group| group.id == *group_id)
+            .peekable();
+        if this.peek().is_none() {
             return Err(ApiError::new(
                 ErrorKind::NotFound,
                 format!(
@@ -181,54 +161,51 @@ impl SofyApi for Public {
                 ),
             ));
         }
-        self.http
-            .one_status("GET …/test-run-groups", "", statuses.into_iter())
+        answer.one_status(this.map(|group| group.group))
     }
 
-    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError> {
+    async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError> {
         let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
-        let body = self.call(Method::GET, &path, &[]).await?.body;
-        let call = format!("GET {path}");
-        let wire: Vec<WireTestRun> = self.http.list(&call, &body, "the list of test runs")?;
-        let name = wire.first().map(|row| row.scheduled_run_name.clone());
-        let rows = wire.into_iter().map(WireTestRun::into_row).collect();
-        self.http.rows(&call, &body, name, rows)
+        let answer = self.call(Method::GET, &path, &[]).await?;
+        rows(&answer)
     }
 
-    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+    async fn builds(&self) -> Result<BuildList, ApiError> {
         Builds::over(self.http.clone()).list().await
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.
-    async fn abort(&self, group_id: &str) -> Result<String, ApiError> {
+    async fn abort(&self, group_id: &GroupId) -> Result<String, ApiError> {
         let path = format!("{ABORT}/{}", self.schedule);
-        let query = [("testRunGroupId", group_id)];
-        let body = self.call(Method::PUT, &path, &query).await?.body;
-        let answer: WireMessage = serde_json::from_str(&body).unwrap_or_default();
-        let lower = answer.message.to_lowercase();
+        let query = [("testRunGroupId", &**group_id)];
+        let answer = self.call(Method::PUT, &path, &query).await?;
+        let message = answer.text(answer.object::<WireMessage>().message);
+        let lower = message.to_lowercase();
         if ABORTED.iter().all(|words| lower.contains(words)) {
-            return Ok(self.http.shown(answer.message));
+            return Ok(message);
         }
-        Err(self.http.unreadable(
-            &format!("PUT {path}"),
-            &body,
-            "the answer does not say that anything was aborted",
-        ))
+        Err(answer.unreadable("the answer does not say that anything was aborted"))
     }
 }
 
+/// Reads the rows of one group.
+pub(crate) fn rows(answer: &Answer) -> Result<Rows, ApiError> {
+    answer.rows(WireTestRun::into_row)
+}
+
 impl WireTestRun {
-    fn into_row(self) -> Row {
-        Row {
-            group_id: json::group_name(self.test_run_group_id),
+    fn into_row(self, answer: &Answer) -> (String, Row) {
+        let row = Row {
+            group_id: GroupId::named(&answer.text(self.test_run_group_id)),
             test_run: TestRun {
-                scenario: self.scenario_name,
-                device: self.device,
-                build: self.build,
-                status: TestStatus::parse(&self.status),
-                scheduled_at: ScheduledAt::parse(&self.scheduled_at),
+                scenario: answer.text(self.scenario_name),
+                device: answer.text(self.device),
+                build: answer.text(self.build),
+                status: TestStatus::parse(&answer.text(self.status)),
+                scheduled_at: ScheduledAt::parse(&answer.text(self.scheduled_at)),
             },
-        }
+        };
+        (answer.text(self.scheduled_run_name), row)
     }
 }
 
@@ -285,7 +262,7 @@ mod tests {
 
             let named = client(&server).trigger(&order).await.expect(why);
 
-            assert_eq!(named, ["77"], "{why}");
+            assert_eq!(named, ["77".into()], "{why}");
             trigger.assert_async().await;
         }
     }
@@ -328,7 +305,7 @@ mod tests {
                 .create_async()
                 .await;
 
-            let group = client(&server).group("77").await.ok();
+            let group = client(&server).group(&"77".into()).await.ok();
 
             assert_eq!(
                 group.as_ref().map(|group| group.verbatim.as_str()),
@@ -409,7 +386,7 @@ mod tests {
             .create_async()
             .await;
 
-        let rows = client(&server).rows("77").await.expect("rows");
+        let rows = client(&server).rows(&"77".into()).await.expect("rows");
 
         let shown = format!("{rows:?}").to_lowercase();
         assert!(!shown.contains(KEY), "{shown}");
@@ -437,7 +414,7 @@ mod tests {
 
             let kinds = [
                 api.baseline().await.err().map(|error| error.kind),
-                api.rows("77").await.err().map(|error| error.kind),
+                api.rows(&"77".into()).await.err().map(|error| error.kind),
             ];
 
             assert_eq!(kinds, [Some(ErrorKind::OutcomeUnknown); 2], "{why}");
@@ -454,7 +431,7 @@ mod tests {
                 .create_async()
                 .await;
 
-            let rows = client(&server).rows("77").await.expect(body);
+            let rows = client(&server).rows(&"77".into()).await.expect(body);
 
             assert_eq!(rows.list.len(), 1, "{body}");
         }
@@ -585,7 +562,10 @@ mod tests {
             [Some("2026-01-06T11:00:00.5Z".to_owned()), None],
             "a time without a zone is none"
         );
-        let answered_at = groups.answered_at.map(|at| at.to_string());
+        let answered_at = groups
+            .clock
+            .and_then(|clock| clock.date)
+            .map(|at| at.to_string());
         assert_eq!(answered_at.as_deref(), Some("2026-01-06T12:00:00Z"));
     }
 
@@ -601,7 +581,7 @@ mod tests {
 
         let builds = client(&server).builds().await.expect("a list");
 
-        assert_eq!(builds.len(), 1);
+        assert_eq!(builds.list.len(), 1);
     }
 
     #[tokio::test]
@@ -615,7 +595,7 @@ mod tests {
             .create_async()
             .await;
 
-        let said = client(&server).abort("77").await.expect("aborted");
+        let said = client(&server).abort(&"77".into()).await.expect("aborted");
 
         assert!(said.contains("successfully"));
         abort.assert_async().await;
@@ -649,7 +629,7 @@ mod tests {
                 .create_async()
                 .await;
 
-            let error = client(&server).abort("77").await.expect_err(why);
+            let error = client(&server).abort(&"77".into()).await.expect_err(why);
 
             assert!(
                 error.is_transient(),

@@ -16,13 +16,15 @@ use reqwest::{Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
 use tokio::sync::mpsc::Receiver;
 
+use super::api::BuildList;
 use super::builds::{Builds, key_as_header, with_key};
 use super::error::{ApiError, ErrorKind};
-use super::http::{Http, LONGEST_TEXT, Refusal, Reply};
-use super::{classic, json, public};
+use super::http::{Answer, Http, LONGEST_TEXT};
+use super::json::Text;
+use super::{classic, public};
 use crate::model::schedule::Details;
 use crate::model::schedule::Generation;
-use crate::model::schedule::{Build, is_app_hash};
+use crate::model::schedule::is_app_hash;
 use crate::secret::ApiKey;
 
 const PUBLIC: &str = "/parser-microservice/build-upload";
@@ -37,7 +39,7 @@ pub(crate) trait Uploads {
     async fn upload(&self, details: &Details, payload: Payload) -> Result<Received, ApiError>;
 
     /// Lists the builds that were uploaded.
-    async fn builds(&self) -> Result<Vec<Build>, ApiError>;
+    async fn builds(&self) -> Result<BuildList, ApiError>;
 }
 
 /// A file on its way.
@@ -101,8 +103,8 @@ pub(crate) struct Sofy {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireUpload {
-    #[serde(rename = "appHash", alias = "AppHash", deserialize_with = "json::text")]
-    app_hash: String,
+    #[serde(rename = "appHash", alias = "AppHash")]
+    app_hash: Text,
 }
 
 impl Sofy {
@@ -167,42 +169,38 @@ impl Sofy {
         let file = Part::stream_with_length(reqwest::Body::wrap(payload), size).file_name(name);
         form.part("applicationFile", file)
     }
+}
 
-    fn received(&self, call: &str, body: &str) -> Result<Received, ApiError> {
-        let answers: Vec<WireUpload> = json::list(body).unwrap_or_default();
-        let mut hashes = answers.into_iter().map(|answer| answer.app_hash);
-        match (hashes.next(), hashes.next()) {
-            // An escape may have hidden the key until it was decoded.
-            (Some(app_hash), None)
-                if is_hash_of_sofy(&app_hash) && !self.http.key().is_in(&app_hash) =>
-            {
-                Ok(Received::As { app_hash })
-            }
-            (_, _) => {
-                let mut error =
-                    self.http
-                        .unreadable(call, body, "the answer holds no hash of the build");
-                error.kind = ErrorKind::Rejected;
-                Err(error.advise(
-                    "Look in Sofy's portal whether the build is there. Check the input api-url, \
-                     then run the job again: a build that Sofy has already is recognised.",
-                ))
-            }
-        }
+fn received(answer: &Answer) -> Result<Received, ApiError> {
+    let listed = answer.list::<WireUpload>("the answer").ok();
+    let mut uploads = listed.into_iter().flat_map(|list| list.entries);
+    if let (Some(Ok(upload)), None) = (uploads.next(), uploads.next())
+        && let app_hash = answer.text(upload.app_hash)
+        && is_hash_of_sofy(&app_hash)
+    {
+        return Ok(Received::As { app_hash });
     }
+    let mut error = answer.unreadable("the answer holds no hash of the build");
+    error.kind = ErrorKind::Rejected;
+    Err(error.advise(
+        "Look in Sofy's portal whether the build is there. Check the input api-url, \
+         then run the job again: a build that Sofy has already is recognised.",
+    ))
 }
 
 impl Uploads for Sofy {
     async fn upload(&self, details: &Details, payload: Payload) -> Result<Received, ApiError> {
         let (call, request) = self.request(details)?;
         let request = request.multipart(self.form(details, payload));
-        match self.http.ask(&call, request).await? {
-            Reply::Success(answer) => self.received(&call, &answer.body),
-            Reply::Refusal(refusal) => judged(&call, refusal),
+        let answer = self.http.ask(&call, request).await?;
+        if answer.status.is_success() {
+            received(&answer)
+        } else {
+            judged(&answer)
         }
     }
 
-    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+    async fn builds(&self) -> Result<BuildList, ApiError> {
         self.builds.list().await
     }
 }
@@ -217,15 +215,16 @@ fn is_hash_of_sofy(text: &str) -> bool {
 }
 
 /// Judges an answer that is none of success by its status and Sofy's words.
-fn judged(call: &str, refusal: Refusal) -> Result<Received, ApiError> {
+fn judged(answer: &Answer) -> Result<Received, ApiError> {
     const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
-    let status = refusal.status;
-    let said = refusal.said.to_lowercase();
+    let status = answer.status;
+    let in_quotes = answer.said();
+    let said = in_quotes.to_lowercase();
     let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
     // A gateway's page is not Sofy's word.
     let by_sofy = status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR;
     if by_sofy && says(&["already exist"]) {
-        return Ok(Received::Before { said: refusal.said });
+        return Ok(Received::Before { said: in_quotes });
     }
     let advice = match status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => None,
@@ -266,12 +265,12 @@ fn judged(call: &str, refusal: Refusal) -> Result<Received, ApiError> {
         }
         _ => Some("Check the input api-url: what answers there is not Sofy."),
     };
-    let message = refusal.message(call);
+    let message = answer.message();
     let mut error = match advice {
         Some(advice) => ApiError::new(ErrorKind::Rejected, message).advise(advice),
         None => ApiError::new(ErrorKind::OutcomeUnknown, message),
     };
-    error.retry_after = refusal.retry_after;
+    error.retry_after = answer.retry_after;
     Err(error)
 }
 
@@ -359,13 +358,9 @@ mod tests {
                 "a redirect is not followed",
             ),
         ] {
-            let refusal = Refusal {
-                status: StatusCode::from_u16(status).expect("a status"),
-                said: said.to_owned(),
-                retry_after: None,
-            };
+            let answer = Answer::scripted(status, &format!(r#"{{"message":"{said}"}}"#));
 
-            let error = judged("POST /x", refusal).expect_err(why);
+            let error = judged(&answer).expect_err(why);
 
             assert_eq!(
                 error.is_transient(),
@@ -376,13 +371,9 @@ mod tests {
             assert!(error.advice.contains(advice), "{why}: {}", error.advice);
         }
         for status in [400, 409, 500] {
-            let refusal = Refusal {
-                status: StatusCode::from_u16(status).expect("a status"),
-                said: "\"Build already exists.\"".to_owned(),
-                retry_after: None,
-            };
+            let answer = Answer::scripted(status, r#"{"message":"Build already exists."}"#);
 
-            let received = judged("POST /x", refusal).expect("received before");
+            let received = judged(&answer).expect("received before");
 
             assert!(matches!(received, Received::Before { .. }), "{status}");
         }
@@ -390,9 +381,6 @@ mod tests {
 
     #[test]
     fn a_success_without_a_hash_is_an_error_that_is_not_tried_again() {
-        _ = rustls::crypto::ring::default_provider().install_default();
-        let key = ApiKey::new("k3y-of-uploads".into());
-        let sofy = Sofy::new(None, key, Generation::Public).expect("a client");
         for (body, expected, why) in [
             (
                 r#"{"data":{"appHash":"4dde"},"message":"OK"}"#,
@@ -415,7 +403,7 @@ mod tests {
                 "a key that was redacted",
             ),
             (
-                r#"{"data":{"appHash":"\u006b3y-of-uploads"}}"#,
+                r#"{"data":{"appHash":"\u0073ecret-key"}}"#,
                 None,
                 "the key behind an escape",
             ),
@@ -437,7 +425,7 @@ mod tests {
             ("<html>", None, "a gateway's page"),
             ("", None, "nothing at all"),
         ] {
-            let received = sofy.received("POST /x", body);
+            let received = received(&Answer::scripted(200, body));
 
             match expected {
                 Some(hash) => {
@@ -452,7 +440,11 @@ mod tests {
         }
         for (length, taken) in [(LONGEST_TEXT, true), (LONGEST_TEXT + 1, false)] {
             let body = format!(r#"{{"AppHash":"{}"}}"#, "a".repeat(length));
-            assert_eq!(sofy.received("POST /x", &body).is_ok(), taken, "{length}");
+            assert_eq!(
+                received(&Answer::scripted(200, &body)).is_ok(),
+                taken,
+                "{length}"
+            );
         }
     }
 
@@ -524,7 +516,7 @@ mod tests {
             let app_hash = "4dde".to_owned();
             assert_eq!(received, Ok(Received::As { app_hash }), "{path}");
             assert_eq!(sent.bytes(), 9, "{path}");
-            assert_eq!(listed.len(), 1, "{path}");
+            assert_eq!(listed.list.len(), 1, "{path}");
             upload.assert_async().await;
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::gate::attribution::Attribution;
 use crate::gate::watch::RunHandle;
+use crate::model::group_id::GroupId;
 use crate::model::schedule::Build;
 use crate::model::schedule::Details;
 use crate::model::schedule::Generation;
@@ -15,7 +16,9 @@ use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, TestRun};
 use crate::sofy::upload::{Payload, Received, Uploads};
-use crate::sofy::{ApiError, Baseline, ErrorKind, Groups, ListedGroup, Rows, SofyApi};
+use crate::sofy::{
+    ApiError, Baseline, BuildList, ClockReading, ErrorKind, Groups, ListedGroup, Rows, SofyApi,
+};
 
 /// A scripted public API.
 pub(crate) type Public = Scripted<true>;
@@ -28,11 +31,11 @@ const OURS: &str = "77";
 /// Answers each kind of call by its own script, whose last line goes on for ever.
 pub(crate) struct Scripted<const PUBLIC: bool> {
     baselines: Lines<Baseline>,
-    triggers: Lines<Vec<String>>,
+    triggers: Lines<Vec<GroupId>>,
     groups: Lines<Group>,
     rows: Lines<Rows>,
     previous: Lines<Rows>,
-    builds: Lines<Vec<Build>>,
+    builds: Lines<BuildList>,
     uploads: Lines<Received>,
     aborts: Lines<String>,
     start: Instant,
@@ -113,7 +116,7 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
 
     /// The next trigger names these groups after a while.
     pub(crate) fn trigger(self, named: Result<&[&str], ApiError>, takes: Duration) -> Self {
-        let named = named.map(|ids| ids.iter().map(|id| (*id).to_owned()).collect());
+        let named = named.map(|ids| ids.iter().map(|id| (*id).into()).collect());
         self.triggers.add(named, takes);
         self
     }
@@ -167,13 +170,17 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
 
     /// The next list of builds.
     pub(crate) fn builds(self, builds: Result<Vec<Build>, ApiError>) -> Self {
+        let builds = builds.map(|list| BuildList {
+            list,
+            ..BuildList::default()
+        });
         self.builds.add(builds, Duration::ZERO);
         self
     }
 
     /// The list of builds comes only after a while.
     pub(crate) fn slow_builds(self, takes: Duration) -> Self {
-        self.builds.add(Ok(Vec::new()), takes);
+        self.builds.add(Ok(BuildList::default()), takes);
         self
     }
 
@@ -208,18 +215,18 @@ impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
         self.baselines.next().await
     }
 
-    async fn trigger(&self, _order: &TriggerRequest) -> Result<Vec<String>, ApiError> {
+    async fn trigger(&self, _order: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
         self.note("trigger");
         self.triggers.next().await
     }
 
-    async fn group(&self, _group_id: &str) -> Result<Group, ApiError> {
+    async fn group(&self, _group_id: &GroupId) -> Result<Group, ApiError> {
         self.note("look");
         self.groups.next().await
     }
 
-    async fn rows(&self, group_id: &str) -> Result<Rows, ApiError> {
-        if group_id != OURS {
+    async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError> {
+        if **group_id != *OURS {
             self.note("previous");
             if !self.previous.0.borrow().is_empty() {
                 return self.previous.next().await;
@@ -228,12 +235,12 @@ impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
         self.rows.next().await
     }
 
-    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+    async fn builds(&self) -> Result<BuildList, ApiError> {
         self.note("builds");
         self.builds.next().await
     }
 
-    async fn abort(&self, _group_id: &str) -> Result<String, ApiError> {
+    async fn abort(&self, _group_id: &GroupId) -> Result<String, ApiError> {
         self.note("abort");
         self.aborts.next().await
     }
@@ -255,7 +262,7 @@ impl<const PUBLIC: bool> Uploads for Scripted<PUBLIC> {
         self.uploads.next().await
     }
 
-    async fn builds(&self) -> Result<Vec<Build>, ApiError> {
+    async fn builds(&self) -> Result<BuildList, ApiError> {
         SofyApi::builds(self).await
     }
 }
@@ -267,12 +274,18 @@ pub(crate) fn groups(list: &[(&str, Option<i64>)], answered_at: Option<i64>) -> 
         list: list
             .iter()
             .map(|(id, executed_at)| ListedGroup {
-                id: (*id).to_owned(),
+                id: (*id).into(),
                 group: Group::parse("Queued"),
                 executed_at: executed_at.map(time),
             })
             .collect(),
-        answered_at: answered_at.map(time),
+        clock: answered_at.map(|second| ClockReading {
+            sent_at: Instant::now(),
+            received_at: Instant::now(),
+            date: Some(time(second)),
+            has_age: false,
+        }),
+        ..Groups::default()
     })
 }
 
@@ -292,6 +305,7 @@ fn named(list: Vec<Row>) -> Rows {
     Rows {
         schedule_name: "Nightly".to_owned(),
         list,
+        ..Rows::default()
     }
 }
 

@@ -260,7 +260,7 @@ async fn had_before<U: Uploads>(
         let listed = stop.run_until_stopped(sofy.builds()).await;
         let (because, again) = match listed {
             Ok(Ok(builds)) => {
-                let ours = builds.iter().find_map(|build| {
+                let ours = builds.list.iter().find_map(|build| {
                     let digest = digests.name(&build.app_hash)?;
                     Some((build, digest))
                 });
@@ -307,6 +307,7 @@ async fn build_name<U: Uploads>(sofy: &U, app_hash: &str, stop: &mut Stop) -> St
         .await
     {
         Ok(Ok(Ok(builds))) => builds
+            .list
             .iter()
             .find(|build| build.app_hash.eq_ignore_ascii_case(app_hash))
             .map(|build| build.name().to_owned())

@@ -11,12 +11,13 @@ use crate::gate::attribution::Attribution;
 use crate::gate::estimate::Estimate;
 use crate::gate::settle::{History, Taken};
 use crate::gate::verdict::{self, Ending, Observation};
+use crate::model::group_id::GroupId;
 use crate::model::report::Report;
 use crate::model::schedule::{Generation, Origin};
-use crate::model::test_run::{Group, GroupStatus, Row, ScheduledAt, Snapshot, TestRun, TestStatus};
+use crate::model::test_run::{Group, GroupStatus, Row, Snapshot, TestRun, TestStatus};
 use crate::model::verdict::Policy;
 use crate::report::{junit, outputs, summary};
-use crate::sofy::json;
+use crate::sofy::{Answer, public_rows};
 const YESTERDAY: &str = "2022-10-07T20:39:26.02";
 const TODAY: &str = "2022-10-08T09:00:00";
 
@@ -29,9 +30,9 @@ const STEPS: [(&str, Step); 8] = [
         let earlier = rows(count, YESTERDAY);
         let listed = [rows(count, YESTERDAY), rows(count, TODAY)].concat();
         Box::new(move || {
-            let mut attribution = Attribution::since("77".to_owned(), &earlier);
+            let attribution = GroupId::parse("77").map(|id| Attribution::since(id, &earlier));
             let listed = listed.clone();
-            timed(|| attribution.attribute(&Group::parse("Running"), listed))
+            timed(|| attribution.map(|mut this| this.attribute(&Group::parse("Running"), listed)))
         })
     }),
     ("settle", |count| {
@@ -95,42 +96,14 @@ pub fn cost() {
     frame::print(&STEPS);
 }
 
-/// Reads an answer as `sofy/` does, whose own row is private to it.
-fn parse(answer: &str) -> Vec<WireTestRun> {
-    json::list(answer).unwrap_or_default()
-}
-
-#[derive(Default, serde::Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct WireTestRun {
-    #[serde(deserialize_with = "json::text")]
-    test_run_group_id: String,
-    #[serde(deserialize_with = "json::text")]
-    scenario_name: String,
-    #[serde(deserialize_with = "json::text")]
-    scheduled_at: String,
-    #[serde(deserialize_with = "json::text")]
-    build: String,
-    #[serde(deserialize_with = "json::text")]
-    device: String,
-    #[serde(deserialize_with = "json::text")]
-    status: String,
+/// Reads an answer as the program does.
+fn parse(answer: &str) -> Vec<Row> {
+    let rows = public_rows(&Answer::scripted(200, answer));
+    rows.map(|rows| rows.list).unwrap_or_default()
 }
 
 fn rows(count: usize, scheduled_at: &str) -> Vec<Row> {
     parse(&frame::answer(count, scheduled_at))
-        .into_iter()
-        .map(|wire| Row {
-            group_id: json::group_name(wire.test_run_group_id),
-            test_run: TestRun {
-                scenario: wire.scenario_name,
-                device: wire.device,
-                build: wire.build,
-                status: TestStatus::parse(&wire.status),
-                scheduled_at: ScheduledAt::parse(&wire.scheduled_at),
-            },
-        })
-        .collect()
 }
 
 fn test_runs(count: usize) -> Vec<TestRun> {

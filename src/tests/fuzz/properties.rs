@@ -288,8 +288,8 @@ pub(super) fn saved_state(schedule: &str, group: &str) {
     let Some(schedule) = ScheduleId::parse(schedule) else {
         return;
     };
-    if crate::model::test_run::is_group_id(group) {
-        let written = State::unfinished(schedule, group.to_owned());
+    if crate::model::group_id::GroupId::parse(group).is_some() {
+        let written = State::unfinished(schedule, group.into());
         assert_eq!(State::parse(&written.to_string()), Some(written));
     }
 }
@@ -387,7 +387,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
         Ok(named) => assert!(named.iter().all(|id| is_harmless(id) && !has_key(id))),
         Err(error) => errors.push(error),
     }
-    match api.abort(GROUP).await {
+    match api.abort(&GROUP.into()).await {
         Ok(said) => {
             assert!(
                 !shows(&said, KEY) && said.chars().count() <= 2_001,
@@ -399,17 +399,17 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
     }
     match api.builds().await {
         Ok(builds) => {
-            for build in &builds {
+            for build in &builds.list {
                 assert!(!shows(&format!("{build:?}"), KEY), "{build:?}");
             }
-            understood.builds = Some(Listed::Builds(builds));
+            understood.builds = Some(Listed::Builds(builds.list));
         }
         Err(error) => {
             understood.builds = Some(Listed::Failed(error.message.clone()));
             errors.push(error);
         }
     }
-    match api.group(GROUP).await {
+    match api.group(&GROUP.into()).await {
         Ok(group) => {
             assert!(!shows(&group.verbatim, KEY), "{group:?}");
             understood.group = Some(group);
@@ -425,11 +425,11 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
         Ok(Baseline::Groups(groups)) => {
             let known = |id: &str| is_harmless(id) && !has_key(id);
             assert!(groups.list.iter().all(|group| known(&group.id)));
-            assert!(groups.before(GROUP).is_none_or(known));
+            assert!(groups.before(&GROUP.into()).is_none_or(|id| known(id)));
         }
         Err(error) => errors.push(error),
     }
-    match api.rows(GROUP).await {
+    match api.rows(&GROUP.into()).await {
         Ok(rows) => {
             assert!(!shows(&rows.schedule_name, KEY), "{}", rows.schedule_name);
             understood.schedule_name = rows.schedule_name;
@@ -525,11 +525,11 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
     };
     match sofy.builds().await {
         Ok(builds) => {
-            for build in &builds {
+            for build in &builds.list {
                 assert!(!shows(&format!("{build:?}"), KEY_LIKE_A_HASH), "{build:?}");
                 assert!(!build.app_hash.is_empty(), "{build:?}");
             }
-            if let Some(build) = builds.first() {
+            if let Some(build) = builds.list.first() {
                 build.name().clone_into(&mut report.build);
             }
         }
