@@ -54,7 +54,9 @@ fn list(problems: &[String], verdict: &Verdict) {
         tracing::error!("{problem}");
     }
     let tone = tone::RED;
-    tracing::info!(tone, "{}", verdict.advice);
+    if let Some(advice) = &verdict.advice {
+        tracing::info!(tone, "{advice}");
+    }
 }
 
 fn annotate(annotation: &Annotation) {

@@ -8,11 +8,11 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep_until};
 
-/// What ends the step before its own end.
+/// What ends the step early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StopReason {
-    /// The deadline, which the input `timeout` set.
-    Deadline,
+    /// The deadline came, this long after the start: the input `timeout`.
+    Deadline(Duration),
     /// The runner sent this signal.
     Signal(&'static str),
 }
@@ -40,7 +40,7 @@ impl Stop {
         self.deadline
     }
 
-    /// The input that the deadline comes from.
+    /// The input `timeout`.
     pub(crate) const fn timeout(&self) -> Duration {
         self.timeout
     }
@@ -66,11 +66,11 @@ impl Stop {
 
     /// Waits for a limit.
     pub(crate) async fn reached(&mut self) -> StopReason {
-        let deadline = self.deadline;
+        let (deadline, timeout) = (self.deadline, self.timeout);
         tokio::select! {
             biased;
             name = self.signal() => StopReason::Signal(name),
-            () = sleep_until(deadline) => StopReason::Deadline,
+            () = sleep_until(deadline) => StopReason::Deadline(timeout),
         }
     }
 

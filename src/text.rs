@@ -13,6 +13,24 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
     }
 }
 
+/// Lists the first few of many: a sentence has an end, however long the list is.
+pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
+    let mut items = items.into_iter();
+    let mut named: Vec<String> = items
+        .by_ref()
+        .take(most)
+        .map(|item| item.to_string())
+        .collect();
+    match items.count() {
+        0 => {}
+        more => named.push(format!("{more} more")),
+    }
+    match named.split_last() {
+        Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        Some(_) | None => named.concat(),
+    }
+}
+
 /// Says a duration to the second, such as `1h5m` or `3m20s`.
 pub(crate) fn span(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -88,6 +106,20 @@ mod tests {
                 without_stacks(text).eq(text.chars()),
                 "a living language: {text}"
             );
+        }
+    }
+
+    #[test]
+    fn a_list_ends_after_a_few_and_says_how_many_more_there_are() {
+        for (items, expected) in [
+            (0, ""),
+            (1, "0"),
+            (2, "0 and 1"),
+            (3, "0, 1 and 2"),
+            (4, "0, 1, 2 and 1 more"),
+            (900, "0, 1, 2 and 897 more"),
+        ] {
+            assert_eq!(list(0..items, 3), expected);
         }
     }
 

@@ -108,40 +108,6 @@ pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> B
     }
 }
 
-/// What is odd about the builds of the test runs, where one was asked for.
-pub(crate) fn warnings(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> Vec<String> {
-    let tested = texts(test_runs);
-    let mut warnings = Vec::new();
-    if tested.len() > 1 {
-        warnings.push(format!(
-            "the test runs name {} builds, although one app-hash was asked for: {}",
-            tested.len(),
-            tested
-                .iter()
-                .take(5)
-                .copied()
-                .collect::<Vec<_>>()
-                .join(", ")
-        ));
-    }
-    if let (Listed::Builds(builds), Some(ours)) = (listed, listed.of(app_hash).first()) {
-        let named = by_name(builds);
-        let foreign = tested.iter().find(|text| {
-            named.get(**text).is_some_and(|builds| {
-                builds
-                    .iter()
-                    .all(|build| build.application != ours.application)
-            })
-        });
-        if let Some(text) = foreign {
-            warnings.push(format!(
-                "a test run names {text}, a build of another application than that of app-hash"
-            ));
-        }
-    }
-    warnings
-}
-
 /// The builds that each text names, so that many texts and many builds are compared in linear time.
 fn by_name(builds: &[Build]) -> HashMap<&str, Vec<&Build>> {
     let mut named: HashMap<&str, Vec<&Build>> = HashMap::new();
@@ -325,29 +291,6 @@ mod tests {
         assert!(
             listed.is_worth_another_look("bb"),
             "a build that is not listed yet"
-        );
-    }
-
-    #[test]
-    fn several_builds_and_those_of_another_application_are_warned_of() {
-        let listed = Listed::Builds(vec![build("aa", "app", "1"), build("bb", "other", "2")]);
-        for (tested, count) in [
-            (&["1"][..], 0),
-            (&["1", "3"], 1),
-            (&["1", "2"], 2),
-            (&["2"], 1),
-        ] {
-            assert_eq!(
-                warnings("aa", &listed, &runs(tested)).len(),
-                count,
-                "{tested:?}"
-            );
-        }
-        let none = Listed::Refused("no".into());
-        assert_eq!(
-            warnings("aa", &none, &runs(&["1", "2"])).len(),
-            1,
-            "on either API"
         );
     }
 

@@ -34,7 +34,7 @@ use crate::model::test_run::TestRun;
 use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::retry::Jitter;
 use crate::sofy::{ApiError, Baseline, Classic, ErrorKind, Groups, Public, SofyApi};
-use crate::stop::{Stop, StopReason};
+use crate::stop::Stop;
 use crate::text::span;
 
 /// Runs the step with the API generation that the schedule's ID selects.
@@ -78,10 +78,6 @@ const BUILDS_AFTER: Duration = Duration::from_secs(10);
 
 /// How long a remark about the previous run may keep the report waiting.
 const PREVIOUS_RUN: Duration = Duration::from_secs(5);
-
-/// What a run that is left alone is good for.
-const GOES_ON: &str = "The run goes on at Sofy. Run the job again with the inputs below, and it is judged without another \
-     trigger.";
 
 /// Runs the step with one generation of the API.
 pub(crate) async fn run_gate<A: SofyApi>(
@@ -140,38 +136,31 @@ pub(crate) async fn run_gate<A: SofyApi>(
         End::Over | End::Aborted(_) | End::LeftAlone(_) => runner.save_state(STATE, ""),
         End::NotAborted(_) => {}
     }
-    let mut warnings = Vec::new();
     if let (Some((hash, listed)), Some(seen)) = (&mut builds, &observation.snapshot) {
         if observation.ending == Ending::Settled && listed.is_worth_another_look(hash) {
             *listed = list_builds(api, BUILDS_AFTER, &mut stop).await;
         }
-        warnings = build_check::warnings(hash, listed, &seen.test_runs);
         observation.build_check = Some(build_check::check(hash, listed, &seen.test_runs));
     }
-    let mut verdict = judge(&observation, &inputs.policy);
-    verdict.warnings.append(&mut warnings);
-    let mut inputs_to_attach = Vec::new();
-    if end.goes_on() && run.is_known(&observation) {
-        verdict.advice = match observation.ending {
-            Ending::Deadline(_) | Ending::Refused(_) | Ending::Settled | Ending::Stuck(_) => {
-                format!("{GOES_ON} {}", verdict.advice)
-            }
-            // Their own advice is to trigger anew.
-            Ending::Cancelled(_) | Ending::LostContact { .. } => GOES_ON.to_owned(),
-        };
-        inputs_to_attach = run.inputs_to_attach();
-    }
+    observation.still_running = end.goes_on() && run.is_known(&observation);
+    let inputs_to_attach = if observation.still_running {
+        run.inputs_to_attach()
+    } else {
+        Vec::new()
+    };
+    let verdict = judge(&observation, &inputs.policy);
     let mut report = Report {
         duration: started_at.elapsed(),
         queued,
-        abort: end.said().to_owned(),
+        abort: Some(end.said().to_owned()).filter(|said| !said.is_empty()),
         build_check: observation.build_check,
         inputs_to_attach,
         ..run.report(inputs, verdict)
     };
     if let Some(seen) = observation.snapshot {
-        report.schedule_name = seen.schedule_name;
-        report.group_status = seen.group.verbatim;
+        let name = seen.schedule_name;
+        report.schedule_name = Some(name).filter(|name| !name.trim().is_empty());
+        report.group_status = Some(seen.group.verbatim);
         report.test_runs = seen.test_runs;
     }
     if report
@@ -241,11 +230,9 @@ async fn end_of_run<A: SofyApi>(
         .is_some_and(|seen| seen.group.is_terminal());
     match &observation.ending {
         Ending::Settled | Ending::Stuck(_) => End::Over,
-        Ending::Deadline(_) | Ending::Cancelled(_) | Ending::LostContact { .. } if over => {
-            End::Over
-        }
+        Ending::Stopped(_) | Ending::LostContact { .. } if over => End::Over,
         Ending::Refused(_) => End::LeftAlone(String::new()),
-        Ending::Deadline(_) | Ending::Cancelled(_) | Ending::LostContact { .. } => {
+        Ending::Stopped(_) | Ending::LostContact { .. } => {
             let end = abort_unfinished(
                 api,
                 inputs.abort_unfinished,
@@ -347,8 +334,8 @@ impl Run {
     /// The report of what is known of the run itself.
     fn report(&self, inputs: &Inputs, verdict: Verdict) -> Report {
         Report {
-            group_id: self.handle.group_id.to_string(),
-            results_after: self.results_after.clone(),
+            group_id: Some(self.handle.group_id.to_string()),
+            results_after: Some(self.results_after.clone()).filter(|after| !after.is_empty()),
             ..before_a_run(inputs, verdict)
         }
     }
@@ -357,9 +344,12 @@ impl Run {
 /// The report of what the inputs say, before anything is known of a run.
 fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
     Report {
-        schedule_id: inputs.schedule.to_string(),
-        app_hash: inputs.app_hash.clone().unwrap_or_default(),
-        attached: matches!(inputs.start, Start::Attach { .. }),
+        schedule_id: Some(inputs.schedule.to_string()),
+        app_hash: inputs.app_hash.clone(),
+        origin: match inputs.start {
+            Start::Trigger(_) | Start::Detach(_) => None,
+            Start::Attach { .. } => Some(Origin::Attached),
+        },
         policy: inputs.policy.clone(),
         ..Report::of(verdict)
     }
@@ -413,29 +403,15 @@ impl TriggerError {
         let look = "Look at the schedule in Sofy's portal: if a run has started, stop it there or wait \
              for it, then run the job again.";
         match self {
-            Self::Interrupted { limit, sent } => {
-                let (conclusion, what) = match limit {
-                    StopReason::Signal(signal) => (
-                        Conclusion::Cancelled,
-                        format!("the workflow was cancelled ({signal})"),
-                    ),
-                    StopReason::Deadline => (
-                        Conclusion::TimedOut,
-                        format!("the timeout of {} was reached", span(timeout)),
-                    ),
-                };
-                match sent {
-                    Sent::No => {
-                        Verdict::new(conclusion, format!("{what} before anything was triggered"))
-                            .advise("Nothing was started. Run the job again for a result.")
-                    }
-                    Sent::Unknown => Verdict::new(
-                        conclusion,
-                        format!("{what} while the trigger was under way; a run may have started"),
-                    )
-                    .advise(look),
-                }
-            }
+            Self::Interrupted { limit, sent } => match sent {
+                Sent::No => Verdict::stopped(limit, " before anything was triggered")
+                    .advise("Nothing was started. Run the job again for a result."),
+                Sent::Unknown => Verdict::stopped(
+                    limit,
+                    " while the trigger request was in flight; a run may have started",
+                )
+                .advise(look),
+            },
             Self::RetryAfterDeadline { error, pause } => Verdict::new(
                 Conclusion::TimedOut,
                 format!(
@@ -604,7 +580,7 @@ mod tests {
             );
             assert_eq!(api.calls("abort").len(), aborts, "{why}");
             assert_eq!(left_to_do, left, "{why}: for the post step");
-            assert_eq!(report.group_id, "77", "{why}");
+            assert_eq!(report.group_id.as_deref(), Some("77"), "{why}");
         }
     }
 
@@ -624,8 +600,11 @@ mod tests {
             [("test-run-group-id", "77".to_owned())]
         );
         assert!(
-            report.abort.contains("could not be aborted"),
-            "{}",
+            report
+                .abort
+                .as_ref()
+                .is_some_and(|abort| abort.contains("could not be aborted")),
+            "{:?}",
             report.abort
         );
     }
@@ -661,7 +640,11 @@ mod tests {
         assert_eq!(report.verdict.conclusion, Conclusion::Cancelled);
         assert_eq!(api.calls("abort").len(), 1);
         assert!(
-            !report.verdict.advice.contains("Nothing was started"),
+            !report
+                .verdict
+                .advice
+                .as_ref()
+                .is_some_and(|advice| advice.contains("Nothing was started")),
             "{:?}",
             report.verdict
         );
@@ -692,7 +675,11 @@ mod tests {
                 let (report, _) = step(&api, &pairs, None).await;
 
                 assert!(report.verdict.conclusion.is_green(), "{:?}", report.verdict);
-                assert_eq!(report.results_after, expected, "wait: {wait}");
+                assert_eq!(
+                    report.results_after.as_deref(),
+                    Some(expected),
+                    "wait: {wait}"
+                );
             }
         }
     }
@@ -723,7 +710,7 @@ mod tests {
                 "{after}, {attempt}: {:?}",
                 report.verdict
             );
-            assert_eq!(report.results_after, after);
+            assert_eq!(report.results_after.as_deref(), Some(after));
         }
     }
 
@@ -803,7 +790,11 @@ mod tests {
             assert!(verdict.reason.contains(words), "{why}: {verdict:?}");
             let perhaps = words == "may have started";
             assert_eq!(
-                verdict.advice.contains("if a run has started"),
+                verdict
+                    .advice
+                    .clone()
+                    .unwrap_or_default()
+                    .contains("if a run has started"),
                 perhaps,
                 "{why}: {verdict:?}"
             );
@@ -952,7 +943,8 @@ mod tests {
 
             assert_eq!(report.verdict.conclusion, conclusion, "{hash}");
             assert_eq!(
-                report.group_id, "77",
+                report.group_id.as_deref(),
+                Some("77"),
                 "{hash}: it can be judged in any case"
             );
             assert_eq!(
@@ -1019,7 +1011,7 @@ mod tests {
             (
                 over(&[("76", Some(5))]),
                 "Failed",
-                "was failing before too",
+                "It also failed",
                 "the one before",
             ),
             (
@@ -1037,8 +1029,19 @@ mod tests {
 
             let (report, _) = step(&api, &[], None).await;
 
-            assert!(report.news().contains(expected), "{why}: {}", report.news());
-            assert_eq!(report.news().is_empty(), expected.is_empty(), "{why}");
+            assert!(
+                report
+                    .change_summary()
+                    .unwrap_or_default()
+                    .contains(expected),
+                "{why}: {}",
+                report.change_summary().unwrap_or_default()
+            );
+            assert_eq!(
+                report.change_summary().unwrap_or_default().is_empty(),
+                expected.is_empty(),
+                "{why}"
+            );
         }
     }
 
@@ -1093,7 +1096,11 @@ mod tests {
                 assert_eq!(api.calls("previous").len(), asked, "{why}");
                 let lists = usize::from(!attached) + usize::from(attached) * asked;
                 assert_eq!(api.calls("baseline").len(), lists, "{why}");
-                assert_eq!(!report.news().is_empty(), news, "{why}");
+                assert_eq!(
+                    !report.change_summary().unwrap_or_default().is_empty(),
+                    news,
+                    "{why}"
+                );
                 assert!(
                     start.elapsed() < 30 * SECOND,
                     "{why}: {:?}",
@@ -1106,7 +1113,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_classic_list_before_the_trigger_is_what_a_failure_is_compared_with() {
         let newer = |status| at("2024-05-01T11:00:00", "S0", "Pixel 8", status);
-        for (before, expected) in [("Passed", "is new since"), ("Failed", "failing before too")] {
+        for (before, expected) in [("Passed", "It passed"), ("Failed", "It also failed")] {
             let old = test_run("S0", "Pixel 8", before);
             let api = Rows::new()
                 .baseline(Ok(rows(vec![old.clone()])))
@@ -1121,7 +1128,14 @@ mod tests {
                 "{:?}",
                 report.verdict
             );
-            assert!(report.news().contains(expected), "{}", report.news());
+            assert!(
+                report
+                    .change_summary()
+                    .unwrap_or_default()
+                    .contains(expected),
+                "{}",
+                report.change_summary().unwrap_or_default()
+            );
             assert_eq!(api.calls("baseline").len(), 1, "no request for it");
         }
     }

@@ -560,7 +560,7 @@ mod tests {
         limit: StopReason,
     ) -> (Result<String, Sent>, Duration) {
         let (sender, mut stop) = stop(match limit {
-            StopReason::Deadline => SECOND,
+            StopReason::Deadline(timeout) => timeout,
             StopReason::Signal(_) => HOUR,
         });
         let start = Instant::now();
@@ -632,7 +632,7 @@ mod tests {
                 "Sofy said no",
             ),
         ] {
-            for limit in [StopReason::Signal("SIGINT"), StopReason::Deadline] {
+            for limit in [StopReason::Signal("SIGINT"), StopReason::Deadline(SECOND)] {
                 let takes = seconds * SECOND;
                 let public = Public::new().baseline(old()).trigger(answer.clone(), takes);
                 let classic = Classic::new()
@@ -661,7 +661,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_limit_is_obeyed_during_the_look_before_the_trigger_and_the_pause_after_it() {
-        for limit in [StopReason::Signal("SIGTERM"), StopReason::Deadline] {
+        for limit in [StopReason::Signal("SIGTERM"), StopReason::Deadline(SECOND)] {
             let slow = Public::new().slow_baseline(old(), HOUR);
             let busy = Public::new()
                 .baseline(old())
@@ -672,7 +672,7 @@ mod tests {
 
             assert_eq!((of_slow, took), (Err(Sent::No), SECOND), "{limit:?}");
             assert_eq!(slow.calls("trigger"), [], "{limit:?}");
-            if limit != StopReason::Deadline {
+            if limit != StopReason::Deadline(SECOND) {
                 let (of_busy, took) = limited_after_a_second(&busy, limit).await;
                 assert_eq!((of_busy, took), (Err(Sent::No), SECOND), "{limit:?}");
                 assert_eq!(busy.calls("trigger").len(), 1, "{limit:?}");
@@ -768,7 +768,7 @@ mod tests {
         let (result, took) = within(&searching, 5 * SECOND).await;
 
         let expected = TriggerError::Interrupted {
-            limit: StopReason::Deadline,
+            limit: StopReason::Deadline(5 * SECOND),
             sent: Sent::Unknown,
         };
         assert_eq!(result.err(), Some(expected));

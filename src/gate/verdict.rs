@@ -1,37 +1,30 @@
 //! Did the tests really pass? An observation and a policy become a verdict.
 //!
-//! Success is stated positively; everything else is red with its own reason. No I/O, no clock.
+//! Rules in the order of the contract; the first that fits decides. Success is what is left if none does. No I/O, no clock.
 
-use crate::model::verdict::Conclusion;
-use crate::model::verdict::Outcome;
-use crate::model::verdict::Policy;
-use crate::model::verdict::Verdict;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::gate::settle::{Blocker, SeenFailure};
 use crate::model::report::BuildCheck;
 use crate::model::schedule::Origin;
-use crate::model::test_run::{
-    AmbiguityReason, Ambiguous, GroupStatus, Snapshot, Tally, TestStatus,
-};
+use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, Tally, TestStatus};
+use crate::model::verdict::{Conclusion, Outcome, Policy, Verdict};
 use crate::sofy::{ApiError, ErrorKind};
-use crate::text::{count, span};
+use crate::stop::StopReason;
+use crate::text::{count, list, span};
 
 /// How the watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
     /// Nothing in the snapshot can change any more.
     Settled,
-    /// The group is over, and this did not become clear within a bounded wait.
+    /// The group has finished, and this did not become clear within a bounded wait.
     Stuck(Blocker),
-    /// The deadline came first.
-    Deadline(Duration),
-    /// The runner sent this signal.
-    Cancelled(&'static str),
+    /// The deadline or a signal came first.
+    Stopped(StopReason),
     /// Sofy did not answer any more until the deadline.
     LostContact { timeout: Duration, error: ApiError },
-    /// Sofy kept saying no to our questions.
+    /// Sofy kept refusing to show the run.
     Refused(ApiError),
 }
 
@@ -39,413 +32,434 @@ pub(crate) enum Ending {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) snapshot: Option<Snapshot>,
-    /// Test runs that had not passed and are gone, or that are no longer listed.
+    /// Test runs that were seen as not passed and have disappeared or changed, or that are no longer listed.
     pub(crate) lost: Vec<SeenFailure>,
-    /// Test runs that Sofy itself ran again until they passed.
+    /// Test runs that Sofy itself retried until they passed.
     pub(crate) retried: Vec<SeenFailure>,
-    /// Which build was tested; none where no hash was asked for.
+    /// Which build was tested; none if no hash was asked for, or nothing has settled.
     pub(crate) build_check: Option<BuildCheck>,
     pub(crate) origin: Origin,
+    /// Whether the run is still going on Sofy and can be judged by a later step.
+    pub(crate) still_running: bool,
     pub(crate) ending: Ending,
 }
 
 /// Decides what the observation means.
 pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
-    let snapshot = seen.snapshot.as_ref();
-    let (conclusion, what, problem, advice) = match &seen.ending {
-        Ending::Settled => {
-            let mut verdict =
-                snapshot.map_or_else(nothing_seen, |snapshot| settled(seen, snapshot, policy));
-            verdict.warnings.extend(retried(&seen.retried));
-            return verdict;
+    match &seen.ending {
+        Ending::Settled | Ending::Stuck(_) => match &seen.snapshot {
+            Some(snapshot) => judge_tests(seen, snapshot, policy),
+            None => Verdict::new(Conclusion::Error, "Sofy never showed the run")
+                .advise("Check the schedule in Sofy's portal, then run the job again."),
+        },
+        Ending::Stopped(reason) => {
+            let advice = match reason {
+                StopReason::Deadline(_) => {
+                    Some("If the run just needs more time, raise `timeout`.")
+                }
+                StopReason::Signal(_) if seen.still_running => None,
+                StopReason::Signal(_) => Some("Run the job again for a result."),
+            };
+            cut_short(seen, Verdict::stopped(*reason, &so_far(seen)), advice)
         }
-        Ending::Stuck(obstacle) => {
-            return snapshot.map_or_else(nothing_seen, |snapshot| stuck(seen, snapshot, *obstacle));
+        Ending::LostContact { timeout, error } => {
+            let reason = format!(
+                "Lost contact with Sofy until the {} timeout{}. Last error: {}",
+                span(*timeout),
+                so_far(seen),
+                error.message
+            );
+            let advice = (!seen.still_running).then_some("Run the job again when Sofy answers.");
+            cut_short(seen, Verdict::new(Conclusion::Error, reason), advice)
         }
-        Ending::Deadline(timeout) => (
-            Conclusion::TimedOut,
-            format!("the timeout of {} was reached", span(*timeout)),
-            "",
-            "Raise the input timeout if the run only needs longer.",
-        ),
-        Ending::Cancelled(signal) => (
-            Conclusion::Cancelled,
-            format!("the workflow was cancelled ({signal})"),
-            "",
-            "Run the job again for a result.",
-        ),
-        Ending::LostContact { timeout, error } => (
-            Conclusion::Error,
-            format!(
-                "Sofy could not be asked any more until the timeout of {}",
-                span(*timeout)
-            ),
-            error.message.as_str(),
-            "Run the job again when Sofy answers.",
-        ),
-        Ending::Refused(error) if snapshot.is_none() && error.kind == ErrorKind::NotFound => {
-            return Verdict::new(Conclusion::Error, error.message.clone())
-                .advise(error.advice.clone());
+        Ending::Refused(error) => {
+            let reason = match (error.kind, &seen.snapshot) {
+                (ErrorKind::NotFound, None) => error.message.clone(),
+                _ => format!(
+                    "Sofy denies access to the run{}. Details: {}",
+                    so_far(seen),
+                    error.message
+                ),
+            };
+            cut_short(
+                seen,
+                Verdict::new(Conclusion::Error, reason),
+                Some(&error.advice),
+            )
         }
-        Ending::Refused(error) => (
-            Conclusion::Error,
-            "Sofy refuses to show the run".to_owned(),
-            error.message.as_str(),
-            error.advice.as_str(),
-        ),
-    };
-    let mut reason = format!("{}{what}; {}", so_far(snapshot), last_seen(snapshot));
-    if !problem.is_empty() {
-        reason.push_str(&format!("; the last problem was: {problem}"));
     }
-    Verdict::new(conclusion, reason).advise(advice)
 }
 
-fn nothing_seen() -> Verdict {
-    Verdict::new(Conclusion::Error, "Sofy never showed the run")
-        .advise("Look at the schedule in Sofy's portal, then run the job again.")
+/// Adds what to do next to a verdict that is not about the tests.
+fn cut_short(seen: &Observation, verdict: Verdict, advice: Option<&str>) -> Verdict {
+    let attach = seen.still_running.then_some(
+        "The run is still going on Sofy. To judge it without starting another, add these lines under \
+         `with:` (and remove them afterwards):",
+    );
+    verdict.advise(
+        advice
+            .into_iter()
+            .chain(attach)
+            .collect::<Vec<_>>()
+            .join(" "),
+    )
 }
 
-/// Says what had already failed, for endings that are not about the tests.
-fn so_far(snapshot: Option<&Snapshot>) -> String {
-    let bad = snapshot.map_or_else(BTreeMap::new, |seen| {
-        by_status(seen, |status| {
-            status.is_final() && *status != TestStatus::Passed
-        })
-    });
-    if bad.is_empty() {
-        return String::new();
-    }
-    format!("{} so far; ", kinds(&bad))
-}
-
-/// Says what the last look showed, for endings that are not about the tests.
-fn last_seen(snapshot: Option<&Snapshot>) -> String {
-    let Some(seen) = snapshot else {
-        return "nothing of the run was seen".to_owned();
+/// What the last poll showed, as the rest of a sentence.
+fn so_far(seen: &Observation) -> String {
+    let Some(snapshot) = &seen.snapshot else {
+        return ", before any result was seen".to_owned();
     };
-    let group = &seen.group.verbatim;
-    let done = seen
-        .test_runs
-        .iter()
-        .filter(|run| run.status.is_final())
-        .count();
-    match seen.test_runs.len() {
-        0 => format!("no test run was listed, and the group was \"{group}\""),
+    let group = &snapshot.group.verbatim;
+    let tally = Tally::of(&snapshot.test_runs);
+    let done = tally.only(TestStatus::is_final);
+    let bad = done.only(|status| *status != TestStatus::Passed);
+    let bad = match bad.total() {
+        0 => String::new(),
+        _ => format!(", {bad}"),
+    };
+    match tally.total() {
+        0 => format!(" with no test runs listed (group status \"{group}\")"),
         total => format!(
-            "{done} of {} were done, and the group was \"{group}\"",
+            " with {} of {} done{bad} (group status \"{group}\")",
+            done.total(),
             count(total, "test run")
         ),
     }
 }
 
-fn settled(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict {
+/// What the rules compare.
+struct Facts<'run> {
+    seen: &'run Observation,
+    snapshot: &'run Snapshot,
+    tally: Tally<'run>,
+    failing: Tally<'run>,
+    tolerated: Tally<'run>,
+    /// How many test runs passed, or are tolerated, that were listed later than this run's first ones.
+    late_passes: usize,
+    late_tolerated: usize,
+}
+
+/// The contract's table from its second row on, in its order. What no rule fits is a success.
+const RULES: [fn(&Facts<'_>) -> Option<Verdict>; 12] = [
+    ambiguous,
+    unfinished,
+    no_test_runs,
+    wrong_build,
+    failing,
+    disappeared,
+    unknown_group,
+    unstable,
+    incomplete_list,
+    nothing_passed,
+    perhaps_not_ours,
+    hidden_errors,
+];
+
+fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict {
     let tally = Tally::of(&snapshot.test_runs);
-    if snapshot.test_runs.is_empty() {
-        return failure("the group is over and has no test runs")
-            .advise("Check in Sofy's portal that the schedule has scenarios and devices.");
-    }
-    if let Some(BuildCheck::Another { asked_for, tested }) = &seen.build_check {
-        return failure(format!(
-            "another build was tested: {tested}, and app-hash is that of {asked_for}"
-        ))
-        .advise(
-            "Hand over the output app-hash of the step that uploaded the build, and see in Sofy's \
-             portal that the schedule does not fix a build of its own.",
-        );
-    }
-    let breaking = by_status(snapshot, |status| {
-        matches!(
-            policy.outcome(status),
-            Outcome::Failing | Outcome::Unfinished
-        )
-    });
-    let tolerated = by_status(snapshot, |status| {
-        policy.outcome(status) == Outcome::Tolerated
-    });
-    if !breaking.is_empty() {
-        return failure(not_passed(&breaking, &tolerated, tally.total()))
-            .advise(about_the_tests(&breaking));
-    }
-    if !seen.lost.is_empty() {
-        return lost(&seen.lost);
-    }
-    if tally.passed == 0 {
-        return failure(format!(
-            "nothing passed: {}, which fail-on tolerates",
-            kinds(&tolerated)
-        ))
-        .advise("Run the job again: a gate needs at least one pass, whatever the input fail-on.");
-    }
-    let late = |bearing| {
-        let late = snapshot.late.iter();
-        late.filter(|status| policy.outcome(status) == bearing)
+    let with = |outcome| tally.only(|status| policy.outcome(status) == outcome);
+    let late = |outcome| {
+        let statuses = snapshot.late.iter();
+        statuses
+            .filter(|status| policy.outcome(status) == outcome)
             .count()
     };
-    if tally.passed == late(Outcome::Passed) {
-        return failure(format!(
-            "nothing passed for certain: {}, which fail-on tolerates; {} that were listed later \
-             passed, and may be a later execution's",
-            kinds(&tolerated),
-            count(tally.passed, "test run")
-        ))
-        .advise(OVERLAP);
-    }
-    if seen.origin == Origin::Adopted
-        && seen
-            .build_check
-            .as_ref()
-            .is_some_and(|build_check| !build_check.is_verified())
-    {
-        return failure(
-            "nothing in the group failed, but the answer to the trigger was lost, and nothing proves \
-             that the group is ours",
-        )
-        .advise(
-            "Look at the group in Sofy's portal. If it is ours, run the job again with its ID as the \
-             input test-run-group-id.",
-        );
-    }
-    if tolerated.is_empty() && snapshot.group.status != GroupStatus::Complete {
-        return failure(format!(
-            "every listed test run passed, but Sofy reports the group as \"{}\": it has errors \
-             that its list does not show",
-            snapshot.group.verbatim
-        ))
-        .advise("Look for the errors in Sofy's portal, or run the job again.");
-    }
-    let all_late = tolerated.values().sum::<usize>() == late(Outcome::Tolerated);
-    if all_late && snapshot.group.status != GroupStatus::Complete {
-        return failure(format!(
-            "Sofy reports the group as \"{}\", and nothing that is ours for certain explains it: what \
-             fail-on tolerates, {}, was listed later and may be a later execution's",
-            snapshot.group.verbatim,
-            kinds(&tolerated)
-        ))
-        .advise(OVERLAP);
-    }
-    Verdict::new(
-        Conclusion::Success,
-        if tolerated.is_empty() {
-            match tally.total() {
-                1 => "the test run passed".to_owned(),
-                n => format!("all {n} test runs passed"),
-            }
-        } else {
-            format!(
-                "{} of {} passed; tolerated: {}",
-                tally.passed,
-                count(tally.total(), "test run"),
-                kinds(&tolerated)
-            )
-        },
-    )
+    let facts = Facts {
+        seen,
+        snapshot,
+        failing: with(Outcome::Failing),
+        tolerated: with(Outcome::Tolerated),
+        late_passes: late(Outcome::Passed),
+        late_tolerated: late(Outcome::Tolerated),
+        tally,
+    };
+    let mut verdict = RULES
+        .iter()
+        .find_map(|rule| rule(&facts))
+        .unwrap_or_else(|| success(&facts));
+    verdict.warnings = warnings(&facts);
+    verdict
 }
 
-/// Says what to do about test runs that did not pass.
-fn about_the_tests(breaking: &BTreeMap<&TestStatus, usize>) -> &'static str {
-    let any = |pick: fn(&TestStatus) -> bool| breaking.keys().any(|status| pick(status));
-    let failed = any(|status| *status == TestStatus::Failed);
-    if any(|status| !status.is_final()) {
-        "Look at the test runs in Sofy's portal. This action never guesses that a status it does \
-         not know means a pass; please report it."
-    } else if !failed {
-        "Run the job again: nothing failed by its own result, and the devices or a person may have \
-         been the cause. Sofy's portal shows what happened."
-    } else if breaking.len() == 1 {
-        "Open the test runs below in Sofy's portal."
-    } else {
-        "Open the test runs below in Sofy's portal, those that failed first: the others may be a \
-         matter of devices, and pass when the job is run again."
-    }
+fn failure(reason: impl Into<String>, advice: &str) -> Option<Verdict> {
+    Some(Verdict::new(Conclusion::Failure, reason).advise(advice))
 }
 
-/// Warns of test runs that Sofy ran again on its own.
-fn retried(retried: &[SeenFailure]) -> Option<String> {
-    (!retried.is_empty()).then(|| {
-        format!(
-            "Sofy itself ran {} again, and the second result counts: {}",
-            count(retried.len(), "test run"),
-            named(retried)
-        )
-    })
-}
+const LOOK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
+const REPORT_UNKNOWN: &str = "An unknown status never counts as a pass. Check the run in Sofy's portal, and please \
+     report the status so that it can be supported.";
+/// What to do if another run's test runs may be among this run's.
+const OVERLAP: &str = "Check the group in Sofy's portal. This happens when two runs of a schedule overlap. Give the job a \
+     `concurrency` group, or use the schedule's GUID.";
 
-fn stuck(seen: &Observation, snapshot: &Snapshot, obstacle: Blocker) -> Verdict {
-    let group = &snapshot.group.verbatim;
-    match obstacle {
-        Blocker::Ambiguous => ambiguous(group, snapshot.ambiguous),
-        Blocker::Unfinished => unfinished(snapshot),
-        Blocker::Missing => lost(&seen.lost),
-        Blocker::Empty => failure(format!(
-            "the group is \"{group}\", but its list of test runs kept changing and is empty"
-        ))
-        .advise("Look at the group in Sofy's portal, then run the job again."),
-        Blocker::Changing => failure(format!(
-            "the group is \"{group}\", but its list of test runs kept changing"
-        ))
-        .advise("Look at the group in Sofy's portal, then run the job again."),
-        Blocker::UnknownGroup => failure(format!(
-            "Sofy reports the group as \"{group}\", which this action does not know"
-        ))
-        .advise(
-            "Look at the group in Sofy's portal. This action never guesses that a status it does not \
-             know means a pass; please report it.",
-        ),
-    }
-}
-
-fn failure(reason: impl Into<String>) -> Verdict {
-    Verdict::new(Conclusion::Failure, reason)
-}
-
-/// What to do where another execution's test runs may be among ours.
-const OVERLAP: &str = "Look at the group in Sofy's portal. Two executions of one schedule at a time cause \
-     this: give the job a concurrency group, or use the schedule's GUID.";
-
-fn ambiguous(group: &str, ambiguous: Option<Ambiguous>) -> Verdict {
-    let (rows, doubt) = ambiguous.map_or((0, AmbiguityReason::EarlierExecution), |ambiguous| {
-        (ambiguous.rows, ambiguous.doubt)
-    });
-    let rows = count(rows, "test run");
-    let (why, advice) = match doubt {
+fn ambiguous(facts: &Facts<'_>) -> Option<Verdict> {
+    let ambiguous = facts.snapshot.ambiguous?;
+    let rows = count(ambiguous.rows, "test run");
+    let (why, advice) = match ambiguous.doubt {
         AmbiguityReason::EarlierExecution => (
-            format!("Sofy lists {rows} that may be an earlier execution's"),
+            format!("Sofy lists {rows} that may belong to an earlier run"),
             OVERLAP,
         ),
         AmbiguityReason::LaterExecution => (
             format!(
-                "test runs of ours are gone, and Sofy lists {rows} that may be a later execution's"
+                "Test runs of this run have disappeared, and Sofy lists {rows} that may belong to a later run"
             ),
             OVERLAP,
         ),
         AmbiguityReason::LostContact => (
             format!(
-                "Sofy was silent for more than a minute before it listed a test run of ours, and \
-                 {rows} may be another execution's"
+                "Sofy did not answer for over a minute before it listed this run's first test run, and {rows} may \
+                 belong to another run"
             ),
-            "Look at the group in Sofy's portal, then run the job again.",
+            LOOK_AND_RERUN,
         ),
         AmbiguityReason::EarlierAttempt => (
             format!(
-                "it was over before this attempt of the workflow run began, and {rows} may be \
-                 another execution's"
+                "The run had already finished before this re-run attempt started, and {rows} may belong to another run"
             ),
-            "Choose \"Re-run all jobs\", so that the schedule is triggered anew.",
+            "Choose \"Re-run all jobs\" to trigger the schedule again.",
         ),
         AmbiguityReason::OtherGroup => (
-            format!("Sofy lists {rows} of another group in it"),
-            "Look at the group in Sofy's portal, and please report it.",
+            format!("Sofy lists {rows} of another group in this one"),
+            "Check the group in Sofy's portal, and please report it.",
         ),
     };
-    failure(format!(
-        "the group is \"{group}\", but {why}, so nothing was judged"
-    ))
-    .advise(advice)
+    failure(format!("{why}, so no verdict is possible"), advice)
 }
 
-fn unfinished(snapshot: &Snapshot) -> Verdict {
-    let bad = by_status(snapshot, |status| {
-        !matches!(status, TestStatus::Passed | TestStatus::Running)
-    });
-    let running = snapshot
-        .test_runs
-        .iter()
-        .filter(|run| run.status == TestStatus::Running)
-        .count();
-    let also = if bad.is_empty() {
-        String::new()
-    } else {
-        format!("; {}", kinds(&bad))
-    };
-    failure(format!(
-        "the group is \"{}\", but {} never finished{also}",
-        snapshot.group.verbatim,
-        count(running, "test run")
-    ))
-    .advise(
-        "Look at the group in Sofy's portal: a device may have been lost, or somebody else may be \
-         running the schedule too.",
+fn unfinished(facts: &Facts<'_>) -> Option<Verdict> {
+    let unfinished = facts.tally.only(|status| !status.is_final());
+    let unknown = unfinished.count(|status| *status != TestStatus::Running);
+    let bad = facts
+        .tally
+        .only(|status| status.is_final() && *status != TestStatus::Passed);
+    if unfinished.total() == 0 {
+        return None;
+    }
+    let mut reason = format!(
+        "Sofy reports \"{}\", but {} never finished ({unfinished})",
+        facts.snapshot.group.verbatim,
+        count(unfinished.total(), "test run")
+    );
+    if bad.total() > 0 {
+        reason.push_str(&format!("; {bad}"));
+    }
+    failure(
+        reason,
+        if unknown > 0 {
+            REPORT_UNKNOWN
+        } else {
+            "Check the group in Sofy's portal: a device may have been lost, or someone else may be running the \
+             schedule too."
+        },
     )
 }
 
-fn lost(lost: &[SeenFailure]) -> Verdict {
-    let failed = lost.iter().any(|lost| lost.status.is_some());
-    failure(if failed {
-        format!(
-            "{} did not pass, which Sofy's list does not show any more: {}",
-            count(lost.len(), "test run"),
-            named(lost)
-        )
-    } else {
-        format!("Sofy listed {} before, and does not any more", named(lost))
-    })
-    .advise("Look at the group in Sofy's portal, then run the job again.")
+fn no_test_runs(facts: &Facts<'_>) -> Option<Verdict> {
+    if facts.tally.total() > 0 {
+        return None;
+    }
+    failure(
+        "The run finished without a single test run",
+        "Check in Sofy's portal that the schedule has scenarios and devices.",
+    )
 }
 
-/// The most test runs and statuses that one sentence names.
+fn wrong_build(facts: &Facts<'_>) -> Option<Verdict> {
+    let Some(BuildCheck::Another { asked_for, tested }) = &facts.seen.build_check else {
+        return None;
+    };
+    failure(
+        format!("The wrong build was tested: {tested} instead of {asked_for}"),
+        "Pass the upload step's `app-hash`, and check in Sofy's portal that the schedule is not pinned to a build.",
+    )
+}
+
+fn failing(facts: &Facts<'_>) -> Option<Verdict> {
+    let (failing, tolerated) = (&facts.failing, &facts.tolerated);
+    let (bad, total) = (failing.total() + tolerated.total(), facts.tally.total());
+    if failing.total() == 0 {
+        return None;
+    }
+    let reason = match total {
+        1 => format!("The test run did not pass: {failing}"),
+        _ => format!(
+            "{bad} of {total} test runs did not pass: {failing}{}",
+            and_tolerated(tolerated)
+        ),
+    };
+    let failed = failing.count(|status| *status == TestStatus::Failed);
+    failure(
+        reason,
+        if failed == 0 {
+            "Nothing failed by its own result, so devices or a person may be the cause. Sofy's portal shows what \
+             happened. Run the job again."
+        } else if failed == failing.total() {
+            "Open the test runs in Sofy's portal."
+        } else {
+            "In Sofy's portal, look at the Failed test runs first. Incomplete, Stopped and Not Executed are often \
+             device problems that pass on a re-run."
+        },
+    )
+}
+
+fn and_tolerated(tolerated: &Tally<'_>) -> String {
+    match tolerated.total() {
+        0 => String::new(),
+        1 => format!("; {tolerated} is tolerated"),
+        _ => format!("; {tolerated} are tolerated"),
+    }
+}
+
+fn disappeared(facts: &Facts<'_>) -> Option<Verdict> {
+    let lost = &facts.seen.lost;
+    if lost.is_empty() {
+        return None;
+    }
+    let what = if lost.iter().any(|lost| lost.status.is_some()) {
+        "Some of this run's test runs did not pass and have since disappeared or changed in Sofy's list"
+    } else {
+        "Some of this run's test runs have disappeared from Sofy's list"
+    };
+    failure(format!("{what} ({})", named(lost)), LOOK_AND_RERUN)
+}
+
+/// The most test runs that one sentence names.
 const MOST_NAMED: usize = 5;
 
-fn named(lost: &[SeenFailure]) -> String {
-    let mut names: Vec<String> = lost
-        .iter()
-        .take(MOST_NAMED)
-        .map(|lost| match &lost.status {
-            Some(status) => format!("{} on {} ({status})", lost.scenario, lost.device),
-            None => format!("{} on {}", lost.scenario, lost.device),
-        })
-        .collect();
-    if let Some(more @ 1..) = lost.len().checked_sub(MOST_NAMED) {
-        names.push(format!("{more} more"));
-    }
-    names.join(", ")
+fn named(test_runs: &[SeenFailure]) -> String {
+    let names = test_runs.iter().map(|run| match &run.status {
+        Some(status) => format!("{} on {}: {status}", run.scenario, run.device),
+        None => format!("{} on {}", run.scenario, run.device),
+    });
+    list(names, MOST_NAMED)
 }
 
-/// Counts the test runs whose status the predicate picks, worst first.
-fn by_status(seen: &Snapshot, pick: impl Fn(&TestStatus) -> bool) -> BTreeMap<&TestStatus, usize> {
-    let mut counts = BTreeMap::new();
-    for run in seen.test_runs.iter().filter(|run| pick(&run.status)) {
-        *counts.entry(&run.status).or_insert(0) += 1;
+fn unknown_group(facts: &Facts<'_>) -> Option<Verdict> {
+    let group = &facts.snapshot.group;
+    if group.is_terminal() {
+        return None;
     }
-    counts
+    failure(
+        format!(
+            "Sofy reports the unknown group status \"{}\"",
+            group.verbatim
+        ),
+        REPORT_UNKNOWN,
+    )
 }
 
-fn kinds(counts: &BTreeMap<&TestStatus, usize>) -> String {
-    let mut kinds: Vec<String> = counts
-        .iter()
-        .take(MOST_NAMED)
-        .map(|(status, n)| match status {
-            TestStatus::Other(text) => format!("{n} of unknown status \"{text}\""),
-            TestStatus::Running => format!("{n} never finished"),
-            TestStatus::Passed
-            | TestStatus::Failed
-            | TestStatus::Incomplete
-            | TestStatus::NotExecuted
-            | TestStatus::Stopped => format!("{n} {status}"),
-        })
-        .collect();
-    if counts.len() > MOST_NAMED {
-        let more: usize = counts.values().skip(MOST_NAMED).sum();
-        kinds.push(format!("{more} of other statuses"));
+fn unstable(facts: &Facts<'_>) -> Option<Verdict> {
+    match facts.seen.ending {
+        Ending::Settled => None,
+        Ending::Stuck(_) | Ending::Stopped(_) | Ending::LostContact { .. } | Ending::Refused(_) => {
+            failure(
+                format!(
+                    "Sofy reports \"{}\", but its list of test runs kept changing",
+                    facts.snapshot.group.verbatim
+                ),
+                LOOK_AND_RERUN,
+            )
+        }
     }
-    kinds.join(", ")
 }
 
-fn not_passed(
-    breaking: &BTreeMap<&TestStatus, usize>,
-    tolerated: &BTreeMap<&TestStatus, usize>,
-    total: usize,
-) -> String {
-    let all: usize = breaking.values().chain(tolerated.values()).sum();
-    let mut reason = format!(
-        "{all} of {} did not pass: {}",
-        count(total, "test run"),
-        kinds(breaking)
-    );
-    if !tolerated.is_empty() {
-        reason.push_str(&format!("; tolerated: {}", kinds(tolerated)));
+fn incomplete_list(_facts: &Facts<'_>) -> Option<Verdict> {
+    None
+}
+
+fn nothing_passed(facts: &Facts<'_>) -> Option<Verdict> {
+    let [passed, ..] = facts.tally.columns();
+    let tolerated = &facts.tolerated;
+    if passed == 0 {
+        return failure(
+            format!("No test run passed ({tolerated}, tolerated)"),
+            "At least one test run must pass, whatever `fail-on` says. Run the job again.",
+        );
     }
-    reason
+    if passed > facts.late_passes {
+        return None;
+    }
+    let also = match tolerated.total() {
+        0 => String::new(),
+        _ => format!(" ({tolerated}, tolerated)"),
+    };
+    failure(
+        format!(
+            "No test run passed for certain{also}: {} that passed were listed later and may belong to a later run",
+            count(passed, "test run")
+        ),
+        OVERLAP,
+    )
+}
+
+fn perhaps_not_ours(facts: &Facts<'_>) -> Option<Verdict> {
+    let unproven = facts
+        .seen
+        .build_check
+        .as_ref()
+        .is_some_and(|check| !check.is_verified());
+    if facts.seen.origin != Origin::Adopted || !unproven {
+        return None;
+    }
+    failure(
+        "Nothing failed, but Sofy's answer to the trigger was lost, so it is not certain that this is the run that \
+         this step started",
+        "Check the group in Sofy's portal. If it is the right one, run the job again with its ID as \
+         `test-run-group-id`.",
+    )
+}
+
+fn hidden_errors(facts: &Facts<'_>) -> Option<Verdict> {
+    let (group, tolerated) = (&facts.snapshot.group, &facts.tolerated);
+    if group.status == GroupStatus::Complete || tolerated.total() > facts.late_tolerated {
+        return None;
+    }
+    if tolerated.total() == 0 {
+        return failure(
+            format!(
+                "All listed test runs passed, but Sofy reports \"{}\", so some error is missing from its list",
+                group.verbatim
+            ),
+            "Look for the error in Sofy's portal, or run the job again.",
+        );
+    }
+    failure(
+        format!(
+            "Sofy reports \"{}\", and none of this run's own test runs explains it: {tolerated}, tolerated, came into \
+             the list later and may belong to a later run",
+            group.verbatim
+        ),
+        OVERLAP,
+    )
+}
+
+fn success(facts: &Facts<'_>) -> Verdict {
+    let [passed, ..] = facts.tally.columns();
+    let reason = match (facts.tally.total(), facts.tolerated.total()) {
+        (1, 0) => "The test run passed".to_owned(),
+        (all, 0) => format!("All {all} test runs passed"),
+        (all, _) => format!(
+            "{passed} of {all} test runs passed{}",
+            and_tolerated(&facts.tolerated)
+        ),
+    };
+    Verdict::new(Conclusion::Success, reason)
+}
+
+/// What is odd about the run though it decides nothing.
+fn warnings(facts: &Facts<'_>) -> Vec<String> {
+    let retried = &facts.seen.retried;
+    let mut warnings = Vec::new();
+    if !retried.is_empty() {
+        warnings.push(format!(
+            "Sofy retried {}; the retry's result counts: {}",
+            count(retried.len(), "test run"),
+            named(retried)
+        ));
+    }
+    warnings
 }
 
 #[cfg(test)]
@@ -453,8 +467,10 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::test_run::Group;
+    use crate::model::test_run::{Ambiguous, Group};
     use crate::tests::fixtures::test_runs;
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn seen(group: &str, statuses: &[&str], ending: Ending) -> Observation {
         Observation {
@@ -469,8 +485,13 @@ mod tests {
             retried: Vec::new(),
             build_check: None,
             origin: Origin::Triggered,
+            still_running: false,
             ending,
         }
+    }
+
+    fn settled(group: &str, statuses: &[&str]) -> Observation {
+        seen(group, statuses, Ending::Settled)
     }
 
     fn failed() -> SeenFailure {
@@ -481,104 +502,195 @@ mod tests {
         }
     }
 
-    fn policy(fail_on: &[TestStatus]) -> Policy {
-        let named = ["Failed", "Incomplete", "Not Executed", "Stopped"].map(TestStatus::parse);
-        let tolerated = named.into_iter().filter(|status| !fail_on.contains(status));
+    fn strict() -> Policy {
+        Policy::default()
+    }
+
+    fn tolerating(statuses: &[&str]) -> Policy {
         Policy {
-            tolerated: tolerated.collect(),
+            tolerated: statuses
+                .iter()
+                .map(|status| TestStatus::parse(status))
+                .collect(),
         }
     }
 
-    fn strict() -> Policy {
-        policy(&[
-            TestStatus::Failed,
-            TestStatus::Incomplete,
-            TestStatus::NotExecuted,
-            TestStatus::Stopped,
-        ])
-    }
-
     #[test]
-    fn the_table_of_the_contract_holds() {
-        let lenient = policy(&[TestStatus::Failed]);
-        for (group, statuses, policy, conclusion, words, why) in [
+    fn each_row_of_the_contracts_table_has_its_conclusion_and_its_words() {
+        let lenient = || tolerating(&["Incomplete", "Not Executed", "Stopped"]);
+        for (group, statuses, policy, conclusion, reason) in [
             (
                 "Complete",
                 &["Passed", "Passed"][..],
                 strict(),
                 Conclusion::Success,
-                "all 2 test runs passed",
-                "the one way to be green without warnings",
+                "All 2 test runs passed",
             ),
             (
                 "Complete",
-                &["Passed", "Failed"],
+                &["Passed"],
                 strict(),
-                Conclusion::Failure,
-                "1 Failed",
-                "a listed status fails",
-            ),
-            (
-                "Complete with errors",
-                &["Passed", "Stopped"],
-                strict(),
-                Conclusion::Failure,
-                "1 Stopped",
-                "whatever the group says",
-            ),
-            (
-                "Complete with errors",
-                &["Passed", "Stopped"],
-                lenient.clone(),
                 Conclusion::Success,
-                "1 of 2",
-                "tolerated, with a warning",
+                "The test run passed",
+            ),
+            (
+                "Complete",
+                &["Failed"],
+                strict(),
+                Conclusion::Failure,
+                "The test run did not pass: 1 Failed",
+            ),
+            (
+                "Complete with errors",
+                &["Passed", "Failed", "Stopped", "Stopped"],
+                strict(),
+                Conclusion::Failure,
+                "3 of 4 test runs did not pass: 1 Failed and 2 Stopped",
+            ),
+            (
+                "Complete with errors",
+                &["Passed", "Failed", "Stopped", "Stopped"],
+                lenient(),
+                Conclusion::Failure,
+                "3 of 4 test runs did not pass: 1 Failed; 2 Stopped are tolerated",
+            ),
+            (
+                "Complete with errors",
+                &["Passed", "Stopped"],
+                lenient(),
+                Conclusion::Success,
+                "1 of 2 test runs passed; 1 Stopped is tolerated",
             ),
             (
                 "Complete",
                 &["Stopped", "Incomplete"],
-                lenient.clone(),
+                lenient(),
                 Conclusion::Failure,
-                "nothing passed",
-                "tolerance needs one pass",
+                "No test run passed (1 Incomplete and 1 Stopped, tolerated)",
             ),
             (
                 "Complete",
                 &["Passed", "Weird"],
-                lenient.clone(),
+                lenient(),
                 Conclusion::Failure,
-                "\"Weird\"",
-                "an unknown status is quoted",
+                "Sofy reports \"Complete\", but 1 test run never finished (1 of unknown status \"Weird\")",
+            ),
+            (
+                "Complete",
+                &["Passed", "Running", "Failed"],
+                lenient(),
+                Conclusion::Failure,
+                "Sofy reports \"Complete\", but 1 test run never finished (1 Running); 1 Failed",
             ),
             (
                 "Complete with errors",
                 &["Passed"],
                 strict(),
                 Conclusion::Failure,
-                "does not show",
-                "Sofy knows of errors",
+                "All listed test runs passed, but Sofy reports \"Complete with errors\", so some error is missing from \
+                 its list",
             ),
             (
                 "Complete",
                 &[],
                 strict(),
                 Conclusion::Failure,
-                "no test runs",
-                "nothing ran",
+                "The run finished without a single test run",
             ),
             (
-                "Complete",
-                &["Passed", "Running"],
-                lenient,
+                "Archived",
+                &["Passed"],
+                lenient(),
                 Conclusion::Failure,
-                "never finished",
-                "cannot be tolerated away",
+                "Sofy reports the unknown group status \"Archived\"",
             ),
         ] {
-            let verdict = judge(&seen(group, statuses, Ending::Settled), &policy);
+            let verdict = judge(&settled(group, statuses), &policy);
 
-            assert_eq!(verdict.conclusion, conclusion, "{why}: {verdict:?}");
-            assert!(verdict.reason.contains(words), "{why}: {verdict:?}");
+            assert_eq!(verdict.reason, reason);
+            assert_eq!(verdict.conclusion, conclusion, "{reason}");
+        }
+    }
+
+    /// Makes one more rule of the table fit.
+    type Spoil = fn(&mut Observation);
+
+    #[test]
+    fn of_the_rules_that_fit_the_first_one_decides() {
+        fn snapshot(seen: &mut Observation) -> &mut Snapshot {
+            seen.snapshot.as_mut().expect("a snapshot")
+        }
+        // From the last rule to the first: each wins over all that came before it.
+        let rules: [(Spoil, &str); 10] = [
+            (
+                |seen| snapshot(seen).group = Group::parse("Complete with errors"),
+                "so some error is missing",
+            ),
+            (
+                |seen| {
+                    seen.origin = Origin::Adopted;
+                    seen.build_check = Some(BuildCheck::Unverified {
+                        because: "no list".into(),
+                    });
+                },
+                "it is not certain",
+            ),
+            (
+                |seen| snapshot(seen).late = vec![TestStatus::Passed],
+                "No test run passed for certain",
+            ),
+            (
+                |seen| seen.ending = Ending::Stuck(Blocker::Changing),
+                "kept changing",
+            ),
+            (
+                |seen| snapshot(seen).group = Group::parse("Archived"),
+                "unknown group status",
+            ),
+            (|seen| seen.lost = vec![failed()], "disappeared"),
+            (
+                |seen| snapshot(seen).test_runs.extend(test_runs(&["Failed"])),
+                "did not pass",
+            ),
+            (
+                |seen| {
+                    seen.build_check = Some(BuildCheck::Another {
+                        asked_for: "2.0".into(),
+                        tested: "1.0".into(),
+                    });
+                },
+                "The wrong build was tested: 1.0 instead of 2.0",
+            ),
+            (
+                |seen| snapshot(seen).test_runs.extend(test_runs(&["Running"])),
+                "never finished",
+            ),
+            (
+                |seen| {
+                    snapshot(seen).ambiguous = Some(Ambiguous {
+                        rows: 2,
+                        doubt: AmbiguityReason::EarlierExecution,
+                    });
+                },
+                "Sofy lists 2 test runs that may belong to an earlier run, so no verdict is possible",
+            ),
+        ];
+        let mut seen = settled("Complete", &["Passed"]);
+        for (spoil, words) in rules {
+            spoil(&mut seen);
+
+            let verdict = judge(&seen, &strict());
+
+            assert_eq!(verdict.conclusion, Conclusion::Failure, "{words}");
+            assert!(verdict.reason.contains(words), "{words}: {verdict:?}");
+        }
+        for (ending, conclusion) in [
+            (StopReason::Deadline(MINUTE), Conclusion::TimedOut),
+            (StopReason::Signal("SIGINT"), Conclusion::Cancelled),
+        ] {
+            seen.ending = Ending::Stopped(ending);
+
+            assert_eq!(judge(&seen, &strict()).conclusion, conclusion);
         }
     }
 
@@ -596,39 +708,44 @@ mod tests {
             assert_eq!(conclusion.exit_status(), status, "{word}");
             assert_eq!(conclusion.is_green(), status == 0, "{word}");
         }
+        assert!(
+            !Verdict::default().conclusion.is_green(),
+            "nobody has reached it"
+        );
     }
 
     #[test]
     fn what_to_do_next_depends_on_what_went_wrong() {
         for (statuses, advice, why) in [
             (&["Failed"][..], "Open the test runs", "the app's own"),
-            (&["Failed", "Incomplete"], "those that failed first", "both"),
+            (
+                &["Failed", "Incomplete"],
+                "look at the Failed test runs first",
+                "both",
+            ),
             (
                 &["Incomplete", "Stopped"],
                 "Run the job again",
                 "nothing failed",
             ),
-            (
-                &["Failed", "Weird"],
-                "please report it",
-                "an unknown status",
-            ),
+            (&["Failed", "Weird"], "please report", "an unknown status"),
         ] {
-            let verdict = judge(&seen("Complete", statuses, Ending::Settled), &strict());
+            let verdict = judge(&settled("Complete", statuses), &strict());
 
-            assert!(verdict.advice.contains(advice), "{why}: {}", verdict.advice);
+            let text = verdict.advice.unwrap_or_default();
+            assert!(text.contains(advice), "{why}: {text}");
         }
     }
 
     #[test]
-    fn a_failure_that_is_gone_stays_red_and_one_that_sofy_ran_again_is_said() {
-        let mut seen = seen("Complete", &["Passed"], Ending::Settled);
+    fn a_failure_that_has_disappeared_fails_and_one_that_sofy_retried_is_said() {
+        let mut seen = settled("Complete", &["Passed"]);
         seen.retried = vec![failed()];
 
         let verdict = judge(&seen, &strict());
         assert_eq!(verdict.conclusion, Conclusion::Success);
         assert!(
-            verdict.warnings[0].contains("Log in on Pixel 8 (Failed)"),
+            verdict.warnings[0].contains("Log in on Pixel 8: Failed"),
             "{verdict:?}"
         );
 
@@ -636,7 +753,7 @@ mod tests {
         let verdict = judge(&seen, &strict());
         assert_eq!(verdict.conclusion, Conclusion::Failure);
         assert!(
-            verdict.reason.contains("Log in on Pixel 8 (Failed)"),
+            verdict.reason.contains("Log in on Pixel 8: Failed"),
             "{verdict:?}"
         );
     }
@@ -653,7 +770,7 @@ mod tests {
             asked_for: "2.0".into(),
             tested: "1.0".into(),
         };
-        let named = Origin::Triggered;
+        let (named, adopted) = (Origin::Triggered, Origin::Adopted);
         for (build_check, origin, conclusion, why) in [
             (None, named, Conclusion::Success, "no hash was asked for"),
             (Some(verified()), named, Conclusion::Success, "proven"),
@@ -661,29 +778,29 @@ mod tests {
                 Some(unverified()),
                 named,
                 Conclusion::Success,
-                "nothing is held against it",
+                "nothing speaks against it",
             ),
             (Some(another()), named, Conclusion::Failure, "another build"),
             (
                 None,
-                Origin::Adopted,
+                adopted,
                 Conclusion::Success,
                 "adopted, and no hash to prove it by",
             ),
             (
                 Some(verified()),
-                Origin::Adopted,
+                adopted,
                 Conclusion::Success,
                 "adopted and proven",
             ),
             (
                 Some(unverified()),
-                Origin::Adopted,
+                adopted,
                 Conclusion::Failure,
-                "adopted, perhaps not ours",
+                "perhaps not this step's",
             ),
         ] {
-            let mut seen = seen("Complete", &["Passed"], Ending::Settled);
+            let mut seen = settled("Complete", &["Passed"]);
             seen.build_check = build_check;
             seen.origin = origin;
 
@@ -692,86 +809,101 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_the_gate_and_what_is_tolerated_are_counted_apart() {
-        for (statuses, fail_on, reason) in [
-            (
-                &["Passed", "Failed", "Stopped", "Stopped"][..],
-                policy(&[TestStatus::Failed]),
-                "3 of 4 test runs did not pass: 1 Failed; tolerated: 2 Stopped",
-            ),
-            (
-                &["Passed", "Failed", "Stopped"],
-                strict(),
-                "2 of 3 test runs did not pass: 1 Failed, 1 Stopped",
-            ),
-        ] {
-            let verdict = judge(&seen("Complete", statuses, Ending::Settled), &fail_on);
-
-            assert_eq!(verdict.reason, reason);
-        }
-    }
-
-    #[test]
-    fn an_unknown_status_among_others_is_counted_with_them() {
-        let statuses = ["Passed", "Weird", "Failed", "Stopped", "Failed"];
-        let seen = seen("Complete", &statuses, Ending::Settled);
-
-        let verdict = judge(&seen, &strict());
-
-        assert_eq!(
-            verdict.reason,
-            "4 of 5 test runs did not pass: 2 Failed, 1 Stopped, 1 of unknown status \"Weird\""
-        );
-    }
-
-    #[test]
     fn however_many_statuses_there_are_the_reason_stays_short() {
         let statuses: Vec<String> = (0..1_000).map(|n| format!("Odd {n}")).collect();
         let statuses: Vec<&str> = statuses.iter().map(String::as_str).collect();
 
-        let verdict = judge(&seen("Complete", &statuses, Ending::Settled), &strict());
+        let reason = judge(&settled("Complete", &statuses), &strict()).reason;
+        assert!(reason.ends_with("and 995 more)"), "{reason}");
+        assert!(reason.len() < 300, "{reason}");
 
-        assert!(
-            verdict.reason.ends_with("995 of other statuses"),
-            "{verdict:?}"
-        );
-        assert!(verdict.reason.len() < 300, "{verdict:?}");
-        let all_named = judge(
-            &seen("Complete", &statuses[..5], Ending::Settled),
-            &strict(),
-        );
-        assert!(
-            all_named.reason.ends_with("\"Odd 4\""),
-            "none is left over: {all_named:?}"
-        );
-
-        let mut gone = seen("Complete", &["Passed"], Ending::Settled);
+        let mut gone = settled("Complete", &["Passed"]);
         gone.lost = vec![failed(); 1_000];
         let reason = judge(&gone, &strict()).reason;
-        assert!(reason.ends_with("995 more"), "{reason}");
+        assert!(reason.ends_with("and 995 more)"), "{reason}");
         assert!(reason.len() < 300, "{reason}");
     }
 
     #[test]
-    fn what_failed_so_far_comes_first_in_an_ending_that_is_not_about_the_tests() {
-        let statuses = ["Passed", "Failed", "Running"];
-        let seen = seen(
-            "Running",
-            &statuses,
-            Ending::Deadline(Duration::from_secs(60)),
-        );
+    fn an_ending_that_is_not_about_the_tests_says_how_far_they_were() {
+        let error = || ApiError::new(ErrorKind::OutcomeUnknown, "502");
+        let deadline = || Ending::Stopped(StopReason::Deadline(MINUTE));
+        for (ending, statuses, reason) in [
+            (
+                deadline(),
+                Some(&["Passed", "Failed", "Running"][..]),
+                "Timed out after 1m with 2 of 3 test runs done, 1 Failed (group status \"Running\")",
+            ),
+            (
+                deadline(),
+                Some(&[]),
+                "Timed out after 1m with no test runs listed (group status \"Running\")",
+            ),
+            (
+                deadline(),
+                None,
+                "Timed out after 1m, before any result was seen",
+            ),
+            (
+                Ending::Stopped(StopReason::Signal("SIGINT")),
+                Some(&["Running"]),
+                "The workflow was cancelled (SIGINT) with 0 of 1 test run done (group status \"Running\")",
+            ),
+            (
+                Ending::LostContact {
+                    timeout: MINUTE,
+                    error: error(),
+                },
+                None,
+                "Lost contact with Sofy until the 1m timeout, before any result was seen. Last error: 502",
+            ),
+            (
+                Ending::Refused(ApiError::new(ErrorKind::NotFound, "no such group")),
+                None,
+                "no such group",
+            ),
+            (
+                Ending::Refused(ApiError::new(ErrorKind::NotFound, "no such group")),
+                Some(&["Passed", "Passed"]),
+                "Sofy denies access to the run with 2 of 2 test runs done (group status \"Running\"). Details: no such \
+                 group",
+            ),
+            (
+                Ending::Refused(ApiError::new(ErrorKind::Rejected, "403")),
+                None,
+                "Sofy denies access to the run, before any result was seen. Details: 403",
+            ),
+        ] {
+            let mut seen = seen("Running", statuses.unwrap_or_default(), ending);
+            seen.snapshot = seen.snapshot.filter(|_| statuses.is_some());
 
-        let verdict = judge(&seen, &strict());
-
-        assert_eq!(
-            verdict.reason,
-            "1 Failed so far; the timeout of 1m was reached; 2 of 3 test runs were done, and the \
-             group was \"Running\""
-        );
+            assert_eq!(judge(&seen, &strict()).reason, reason);
+        }
     }
 
     #[test]
-    fn what_may_be_another_executions_speaks_against_a_run_and_never_for_it() {
+    fn a_run_that_is_still_going_is_not_to_be_triggered_again() {
+        let lost = Ending::LostContact {
+            timeout: MINUTE,
+            error: ApiError::new(ErrorKind::OutcomeUnknown, "502"),
+        };
+        for ending in [
+            Ending::Stopped(StopReason::Deadline(MINUTE)),
+            Ending::Stopped(StopReason::Signal("SIGINT")),
+            lost,
+        ] {
+            let mut seen = seen("Running", &["Running"], ending);
+            seen.still_running = true;
+
+            let advice = judge(&seen, &strict()).advice.unwrap_or_default();
+
+            assert!(advice.contains("still going"), "{advice}");
+            assert!(!advice.contains("Run the job again"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn what_may_belong_to_another_run_speaks_against_a_run_and_never_for_it() {
         const COMPLETE: &str = "Complete";
         const WITH_ERRORS: &str = "Complete with errors";
         let policy = Policy {
@@ -818,10 +950,10 @@ mod tests {
                 &["Passed", "Failed"],
                 &["Failed"],
                 Conclusion::Failure,
-                "it may be ours, and it failed",
+                "it may be this run's, and it failed",
             ),
         ] {
-            let mut seen = seen(group, statuses, Ending::Settled);
+            let mut seen = settled(group, statuses);
             if let Some(snapshot) = &mut seen.snapshot {
                 snapshot.late = late
                     .iter()
@@ -836,48 +968,22 @@ mod tests {
     }
 
     #[test]
-    fn only_a_group_that_was_never_listed_speaks_for_itself() {
-        for (kind, rows, reason, why) in [
-            (ErrorKind::NotFound, None, "no", "the message says it all"),
-            (
-                ErrorKind::Rejected,
-                None,
-                "Sofy refuses to show the run; nothing of the run was seen; the last problem was: no",
-                "another refusal needs its context",
-            ),
-            (
-                ErrorKind::NotFound,
-                Some(&["Passed", "Passed"][..]),
-                "Sofy refuses to show the run; 2 of 2 test runs were done, and the group was \
-                 \"Running\"; the last problem was: no",
-                "it was listed before",
-            ),
-        ] {
-            let ending = Ending::Refused(ApiError::new(kind, "no"));
-            let mut seen = seen("Running", rows.unwrap_or_default(), ending);
-            seen.snapshot = seen.snapshot.filter(|_| rows.is_some());
-
-            assert_eq!(judge(&seen, &strict()).reason, reason, "{why}");
-        }
-    }
-
-    #[test]
-    fn no_other_ending_is_ever_green_even_if_every_row_passed() {
+    fn no_other_ending_succeeds_even_if_every_test_run_passed() {
         for (ending, conclusion, why) in [
             (
                 Ending::Stuck(Blocker::Ambiguous),
                 Conclusion::Failure,
-                "perhaps yesterday's rows",
+                "perhaps an earlier run's",
             ),
             (
                 Ending::Stuck(Blocker::Unfinished),
                 Conclusion::Failure,
-                "a row never finished",
+                "one never finished",
             ),
             (
                 Ending::Stuck(Blocker::Missing),
                 Conclusion::Failure,
-                "rows went missing",
+                "some are missing",
             ),
             (
                 Ending::Stuck(Blocker::Changing),
@@ -890,18 +996,23 @@ mod tests {
                 "an unknown word",
             ),
             (
-                Ending::Deadline(Duration::from_secs(60)),
+                Ending::Stuck(Blocker::Empty),
+                Conclusion::Failure,
+                "nothing listed",
+            ),
+            (
+                Ending::Stopped(StopReason::Deadline(MINUTE)),
                 Conclusion::TimedOut,
                 "the deadline",
             ),
             (
-                Ending::Cancelled("SIGINT"),
+                Ending::Stopped(StopReason::Signal("SIGINT")),
                 Conclusion::Cancelled,
                 "the signal",
             ),
             (
                 Ending::LostContact {
-                    timeout: Duration::from_secs(60),
+                    timeout: MINUTE,
                     error: ApiError::new(ErrorKind::OutcomeUnknown, "gone"),
                 },
                 Conclusion::Error,
@@ -912,16 +1023,15 @@ mod tests {
                 Conclusion::Error,
                 "no judgement either",
             ),
-            (
-                Ending::Stuck(Blocker::Empty),
-                Conclusion::Failure,
-                "nothing listed",
-            ),
         ] {
             let verdict = judge(&seen("Complete", &["Passed"], ending), &strict());
 
             assert_eq!(verdict.conclusion, conclusion, "{why}");
             assert!(!verdict.reason.is_empty(), "{why}");
+            assert!(
+                verdict.advice.is_some_and(|advice| !advice.is_empty()),
+                "{why}"
+            );
         }
     }
 }

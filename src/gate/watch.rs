@@ -19,7 +19,7 @@ use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, TestRun};
 use crate::report::progress::Progress;
 use crate::retry::{Jitter, LONGEST_OF_A_POLL, Patience, backoff};
 use crate::sofy::{ApiError, ErrorKind, SofyApi};
-use crate::stop::Stop;
+use crate::stop::{Stop, StopReason};
 use crate::text::span;
 
 /// The last look, and the settling that it finds begun, may outlast the deadline by this much.
@@ -67,7 +67,7 @@ pub(crate) async fn watch<A: SofyApi>(
         }
         let look = tokio::select! {
             biased;
-            name = stop.signal() => break Ending::Cancelled(name),
+            name = stop.signal() => break Ending::Stopped(StopReason::Signal(name)),
             look = timeout_at(deadline + LAST_LOOK, observe(api, run)) => look,
         };
         let taken = Taken {
@@ -138,7 +138,7 @@ pub(crate) async fn watch<A: SofyApi>(
         });
         tokio::select! {
             biased;
-            name = stop.signal() => break Ending::Cancelled(name),
+            name = stop.signal() => break Ending::Stopped(StopReason::Signal(name)),
             () = sleep_until(wake) => {}
         }
     };
@@ -148,6 +148,7 @@ pub(crate) async fn watch<A: SofyApi>(
             retried: history.retried(),
             build_check: None,
             origin: plan.origin,
+            still_running: false,
             snapshot: history.into_latest(),
             ending,
         },
@@ -281,7 +282,7 @@ impl Contact {
     /// The ending when the deadline has come: without contact, it is not about the tests.
     fn at_the_deadline(self, stop: &Stop) -> Ending {
         match self.outage {
-            None => Ending::Deadline(stop.timeout()),
+            None => Ending::Stopped(StopReason::Deadline(stop.timeout())),
             Some(outage) => Ending::LostContact {
                 timeout: stop.timeout(),
                 error: outage.latest,
@@ -418,13 +419,13 @@ mod tests {
             ),
             (
                 Public::new().look("Running", rows(&["Running"])),
-                Ending::Deadline(60 * MINUTE),
+                Ending::Stopped(StopReason::Deadline(60 * MINUTE)),
                 60 * MINUTE,
                 "for ever",
             ),
             (
                 Public::new().look("Preparing", vec![]),
-                Ending::Deadline(60 * MINUTE),
+                Ending::Stopped(StopReason::Deadline(60 * MINUTE)),
                 60 * MINUTE,
                 "an unknown word and nothing to judge",
             ),
@@ -709,7 +710,10 @@ mod tests {
             .look("Running", test_runs(&["Running"]))
             .look("Complete", test_runs(&["Running"]));
         let (ending_of_unfinished, took) = ending(&unfinished, 15 * SECOND).await;
-        assert_eq!(ending_of_unfinished, Ending::Deadline(15 * SECOND));
+        assert_eq!(
+            ending_of_unfinished,
+            Ending::Stopped(StopReason::Deadline(15 * SECOND))
+        );
         assert_eq!(
             took,
             15 * SECOND,
@@ -732,7 +736,7 @@ mod tests {
 
         let (ending, took) = ending(&api, MINUTE).await;
 
-        assert_eq!(ending, Ending::Deadline(MINUTE));
+        assert_eq!(ending, Ending::Stopped(StopReason::Deadline(MINUTE)));
         assert_eq!(took, MINUTE + LAST_LOOK);
     }
 
@@ -754,7 +758,10 @@ mod tests {
 
             let (watched, ()) = tokio::join!(watching, signalling);
 
-            assert_eq!(watched.observation.ending, Ending::Cancelled("SIGTERM"));
+            assert_eq!(
+                watched.observation.ending,
+                Ending::Stopped(StopReason::Signal("SIGTERM"))
+            );
             assert_eq!(start.elapsed(), 5 * SECOND);
         }
     }

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::previous::{Change, PreviousRun};
+use super::schedule::Origin;
 use super::test_run::{Tally, TestRun};
 use super::verdict::{Outcome, Policy, Verdict};
 
@@ -14,32 +15,31 @@ use super::verdict::{Outcome, Policy, Verdict};
 pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
 
 /// The whole result of one step.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) verdict: Verdict,
-    /// As the user wrote it; empty where the inputs did not hold one.
-    pub(crate) schedule_id: String,
-    /// Empty where Sofy gave no name.
-    pub(crate) schedule_name: String,
-    /// Empty where none was asked for.
-    pub(crate) app_hash: String,
-    /// Which build was tested; none where no hash was asked for.
+    /// As the user wrote it; none if the inputs did not contain one.
+    pub(crate) schedule_id: Option<String>,
+    /// None if Sofy gave no name.
+    pub(crate) schedule_name: Option<String>,
+    /// None if none was asked for.
+    pub(crate) app_hash: Option<String>,
+    /// Which build was tested; none if no hash was asked for, or nothing was tested.
     pub(crate) build_check: Option<BuildCheck>,
-    /// An earlier step triggered the run.
-    pub(crate) attached: bool,
-    /// Empty before the group is known.
-    pub(crate) group_id: String,
-    /// Sofy's last word for the group, verbatim.
-    pub(crate) group_status: String,
-    /// The newest `ScheduledAt` before the trigger; classic API only.
-    pub(crate) results_after: String,
+    /// How the group is known; none before it is.
+    pub(crate) origin: Option<Origin>,
+    pub(crate) group_id: Option<String>,
+    /// The group's last status, as Sofy spelled it.
+    pub(crate) group_status: Option<String>,
+    /// The output of that name; classic API only.
+    pub(crate) results_after: Option<String>,
     /// From the trigger, or the attach, to the end.
     pub(crate) duration: Duration,
     /// How long the group was queued before its first sign of running.
     pub(crate) queued: Option<Duration>,
-    /// What became of the abort, as a sentence; empty where none was tried.
-    pub(crate) abort: String,
-    /// The inputs by which a later step judges a run that goes on; empty where none does.
+    /// What became of the run on Sofy, as a sentence; none if it had finished.
+    pub(crate) abort: Option<String>,
+    /// The inputs with which a later step judges a run that is still going; empty if it has finished.
     pub(crate) inputs_to_attach: Vec<(&'static str, String)>,
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) policy: Policy,
@@ -51,25 +51,11 @@ impl Report {
     pub(crate) fn of(verdict: Verdict) -> Self {
         Self {
             verdict,
-            schedule_id: String::new(),
-            schedule_name: String::new(),
-            app_hash: String::new(),
-            build_check: None,
-            attached: false,
-            group_id: String::new(),
-            group_status: String::new(),
-            results_after: String::new(),
-            duration: Duration::ZERO,
-            queued: None,
-            abort: String::new(),
-            inputs_to_attach: Vec::new(),
-            test_runs: Vec::new(),
-            policy: Policy::default(),
-            previous: PreviousRun::default(),
+            ..Self::default()
         }
     }
 
-    /// Tells what a test run means for the gate.
+    /// Returns what a test run means for the step.
     pub(crate) fn outcome(&self, run: &TestRun) -> Outcome {
         self.policy.outcome(&run.status)
     }
@@ -82,8 +68,8 @@ impl Report {
         }
     }
 
-    /// Says how many of the test runs that fail the step are new; empty where nothing is known.
-    pub(crate) fn news(&self) -> String {
+    /// Says how many of the test runs that fail the step are new; none if nothing is known.
+    pub(crate) fn change_summary(&self) -> Option<String> {
         let changes: Vec<Change> = self
             .test_runs
             .iter()
@@ -92,23 +78,22 @@ impl Report {
             .collect();
         let count = |change| changes.iter().filter(|one| **one == change).count();
         let (new, before) = (count(Change::New), count(Change::FailingBefore));
-        let said = match (new, before, changes.len()) {
-            (0, 0, _) => return String::new(),
-            (1, _, 1) => "what did not pass is new since",
-            (_, 1, 1) => "what did not pass was failing before too, in",
-            (new, _, all) if new == all => "all of them are new since",
-            (_, before, all) if before == all => "all of them were failing before too, in",
-            (new, 0, _) => &format!("{new} of them new since"),
-            (0, before, _) => &format!("{before} of them failing before too, in"),
-            (new, before, _) => {
-                &format!("{new} of them new, {before} failing before too, compared with")
-            }
+        let are = if new == 1 { "is" } else { "are" };
+        let summary = match (new, before, changes.len()) {
+            (0, 0, _) => return None,
+            (1, _, 1) => "It passed in".to_owned(),
+            (_, 1, 1) => "It also failed in".to_owned(),
+            (new, _, all) if new == all => "All of them passed in".to_owned(),
+            (_, before, all) if before == all => "All of them also failed in".to_owned(),
+            (new, 0, _) => format!("{new} {are} new since"),
+            (0, before, _) => format!("{before} also failed in"),
+            (new, before, _) => format!("{new} {are} new; {before} also failed in"),
         };
-        format!("{said} the schedule's previous run")
+        Some(format!("{summary} the schedule's previous run"))
     }
 
     /// Counts the test runs by status.
-    pub(crate) fn tally(&self) -> Tally {
+    pub(crate) fn tally(&self) -> Tally<'_> {
         Tally::of(&self.test_runs)
     }
 }
@@ -164,59 +149,44 @@ mod tests {
     use crate::tests::fixtures::test_runs;
 
     #[test]
-    fn the_news_are_said_in_words_and_only_where_they_are_known() {
-        let run = "the schedule's previous run";
+    fn new_failures_are_summed_up_only_as_far_as_they_are_known() {
+        const PREVIOUS: &str = "the schedule's previous run";
         for (before, now, expected, why) in [
-            (
-                &["Passed"][..],
-                &["Failed"][..],
-                "what did not pass is new since",
-                "one",
-            ),
-            (
-                &["Failed"],
-                &["Failed"],
-                "what did not pass was failing before too, in",
-                "one",
-            ),
+            (&["Passed"][..], &["Failed"][..], "It passed in", "one"),
+            (&["Failed"], &["Failed"], "It also failed in", "one"),
             (&["Stopped"], &["Failed"], "", "stopped says nothing"),
             (&[], &["Failed"], "", "a new test"),
-            (&["Failed"], &["Passed"], "", "nothing broke"),
-            (&["Passed"], &["Running"], "", "unfinished is no failure"),
-            (
-                &["Passed"],
-                &["Stopped"],
-                "",
-                "what is tolerated is no news",
-            ),
+            (&["Failed"], &["Passed"], "", "nothing failed"),
+            (&["Passed"], &["Running"], "", "unfinished is not failed"),
+            (&["Passed"], &["Stopped"], "", "tolerated"),
             (
                 &["Passed", "Passed"],
                 &["Failed", "Incomplete"],
-                "all of them are new since",
+                "All of them passed in",
                 "all",
             ),
             (
                 &["Failed", "Incomplete"],
                 &["Failed", "Failed"],
-                "all of them were failing before too, in",
+                "All of them also failed in",
                 "all",
             ),
             (
                 &["Passed", "Stopped"],
                 &["Failed", "Failed"],
-                "1 of them new since",
+                "1 is new since",
                 "the other is not known",
             ),
             (
                 &["Stopped", "Failed"],
                 &["Failed", "Failed"],
-                "1 of them failing before too, in",
+                "1 also failed in",
                 "the other is not known",
             ),
             (
                 &["Passed", "Failed", "Stopped", "Passed"],
-                &["Failed", "Failed", "Failed", "Stopped"],
-                "1 of them new, 1 failing before too, compared with",
+                &["Failed", "Failed", "Failed", "Failed"],
+                "2 are new; 1 also failed in",
                 "some of each",
             ),
         ] {
@@ -225,11 +195,8 @@ mod tests {
             report.test_runs = test_runs(now);
             report.previous = PreviousRun::of(&test_runs(before));
 
-            let expected = match expected {
-                "" => String::new(),
-                words => format!("{words} {run}"),
-            };
-            assert_eq!(report.news(), expected, "{why}");
+            let expected = (!expected.is_empty()).then(|| format!("{expected} {PREVIOUS}"));
+            assert_eq!(report.change_summary(), expected, "{why}");
         }
     }
 }

@@ -3,12 +3,14 @@
 //! Plain data; must not know which API generation it came from, nor what counts as success.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr as _;
 
 use jiff::civil::DateTime;
 
 use super::group_id::GroupId;
+use crate::text::list;
 
 /// One scenario on one device against one build: a row of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -282,40 +284,75 @@ impl Snapshot {
     }
 }
 
-/// How many test runs stand where; derived, never stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally {
-    pub(crate) passed: usize,
-    pub(crate) failed: usize,
-    pub(crate) incomplete: usize,
-    pub(crate) not_executed: usize,
-    pub(crate) stopped: usize,
-    /// Running and unknown statuses, so that the counts add up.
-    pub(crate) other: usize,
-}
+/// How many test runs have each status, worst first. Derived, never stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally<'runs>(BTreeMap<&'runs TestStatus, usize>);
 
-impl Tally {
-    /// Counts the test runs by status.
-    pub(crate) fn of(test_runs: &[TestRun]) -> Self {
-        let mut tally = Self::default();
+impl<'runs> Tally<'runs> {
+    /// Counts test runs by status.
+    pub(crate) fn of(test_runs: &'runs [TestRun]) -> Self {
+        let mut counts = BTreeMap::new();
         for run in test_runs {
-            *match run.status {
-                TestStatus::Passed => &mut tally.passed,
-                TestStatus::Failed => &mut tally.failed,
-                TestStatus::Incomplete => &mut tally.incomplete,
-                TestStatus::NotExecuted => &mut tally.not_executed,
-                TestStatus::Stopped => &mut tally.stopped,
-                TestStatus::Running | TestStatus::Other(_) => &mut tally.other,
-            } += 1;
+            *counts.entry(&run.status).or_default() += 1;
         }
-        tally
+        Self(counts)
     }
 
-    /// Adds the counts up.
-    pub(crate) const fn total(&self) -> usize {
-        self.passed + self.failed + self.incomplete + self.not_executed + self.stopped + self.other
+    /// Keeps the statuses that `pick` accepts.
+    pub(crate) fn only(&self, pick: impl Fn(&TestStatus) -> bool) -> Self {
+        let picked = self.0.iter().filter(|(status, _)| pick(status));
+        Self(picked.map(|(status, n)| (*status, *n)).collect())
+    }
+
+    /// Counts the test runs whose status `pick` accepts.
+    pub(crate) fn count(&self, pick: impl Fn(&TestStatus) -> bool) -> usize {
+        self.only(pick).total()
+    }
+
+    /// Counts all of them.
+    pub(crate) fn total(&self) -> usize {
+        self.0.values().sum()
+    }
+
+    /// Gives each status with its count, worst first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&'runs TestStatus, usize)> {
+        self.0.iter().map(|(status, n)| (*status, *n))
+    }
+
+    /// The outputs `passed-count` to `other-count`, in their order. They add up to the total.
+    pub(crate) fn columns(&self) -> [usize; 6] {
+        let mut columns = [0; 6];
+        for (status, n) in self.iter() {
+            columns[match status {
+                TestStatus::Passed => 0,
+                TestStatus::Failed => 1,
+                TestStatus::Incomplete => 2,
+                TestStatus::NotExecuted => 3,
+                TestStatus::Stopped => 4,
+                TestStatus::Running | TestStatus::Other(_) => 5,
+            }] += n;
+        }
+        columns
     }
 }
+
+impl fmt::Display for Tally<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = self.iter().map(|(status, n)| match status {
+            TestStatus::Other(text) => format!("{n} of unknown status \"{text}\""),
+            TestStatus::Failed
+            | TestStatus::Incomplete
+            | TestStatus::NotExecuted
+            | TestStatus::Stopped
+            | TestStatus::Running
+            | TestStatus::Passed => format!("{n} {status}"),
+        });
+        f.write_str(&list(counts, MOST_STATUSES))
+    }
+}
+
+/// The most statuses that one sentence names.
+const MOST_STATUSES: usize = 5;
 
 /// Folds away what is not stable in Sofy's spelling.
 fn folded(text: &str) -> String {
@@ -328,6 +365,7 @@ fn folded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fixtures::test_runs;
 
     #[test]
     fn statuses_are_read_whatever_their_case_and_spacing() {
@@ -362,6 +400,52 @@ mod tests {
         ] {
             assert_eq!(TestStatus::parse(text), expected, "{text:?}: {why}");
         }
+    }
+
+    #[test]
+    fn every_status_is_counted_in_one_column_and_they_add_up() {
+        for (status, column, is_final) in [
+            ("Passed", 0, true),
+            ("Failed", 1, true),
+            ("Incomplete", 2, true),
+            ("Not Executed", 3, true),
+            ("Stopped", 4, true),
+            ("Running", 5, false),
+            ("Weird", 5, false),
+        ] {
+            let runs = test_runs(&["Passed", "Failed", "Running", status, status]);
+            let tally = Tally::of(&runs);
+            let others = Tally::of(&runs[..3]).columns();
+
+            let columns = tally.columns();
+
+            assert_eq!(columns[column], others[column] + 2, "{status}");
+            assert_eq!(columns.iter().sum::<usize>(), 5, "{status}");
+            assert_eq!(tally.total(), 5, "{status}");
+            assert_eq!(TestStatus::parse(status).is_final(), is_final, "{status}");
+            // The compiler asks for a line above when a status is added.
+            match TestStatus::parse(status) {
+                TestStatus::Passed
+                | TestStatus::Failed
+                | TestStatus::Incomplete
+                | TestStatus::NotExecuted
+                | TestStatus::Stopped
+                | TestStatus::Running
+                | TestStatus::Other(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn a_tally_is_said_worst_first() {
+        let runs = test_runs(&["Passed", "Weird", "Failed", "Stopped", "Failed"]);
+
+        let said = Tally::of(&runs).to_string();
+
+        assert_eq!(
+            said,
+            "2 Failed, 1 Stopped, 1 of unknown status \"Weird\" and 1 Passed"
+        );
     }
 
     #[test]

@@ -5,14 +5,18 @@
 use std::collections::BTreeSet;
 
 use super::test_run::TestStatus;
+use crate::stop::StopReason;
+use crate::text::span;
 
 /// The final word, in GitHub's vocabulary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Conclusion {
     Success,
     Failure,
     TimedOut,
     Cancelled,
+    /// The default, so that a verdict that nobody has reached fails.
+    #[default]
     Error,
     Detached,
 }
@@ -48,13 +52,13 @@ impl Conclusion {
 }
 
 /// A conclusion and the sentence that justifies it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
     pub(crate) conclusion: Conclusion,
     /// One line without a period at its end.
     pub(crate) reason: String,
-    /// What the user does next; empty where nothing is to be done.
-    pub(crate) advice: String,
+    /// What the user does next; none if there is nothing to do.
+    pub(crate) advice: Option<String>,
     /// What is odd about the run though it decides nothing, a sentence each.
     pub(crate) warnings: Vec<String>,
 }
@@ -65,14 +69,29 @@ impl Verdict {
         Self {
             conclusion,
             reason: reason.into(),
-            advice: String::new(),
+            advice: None,
             warnings: Vec::new(),
         }
     }
 
+    /// States that the deadline or a signal came first; `details` is the rest of the sentence.
+    pub(crate) fn stopped(reason: StopReason, details: &str) -> Self {
+        let (conclusion, what) = match reason {
+            StopReason::Deadline(timeout) => (
+                Conclusion::TimedOut,
+                format!("Timed out after {}", span(timeout)),
+            ),
+            StopReason::Signal(name) => (
+                Conclusion::Cancelled,
+                format!("The workflow was cancelled ({name})"),
+            ),
+        };
+        Self::new(conclusion, format!("{what}{details}"))
+    }
+
     /// Says what the user does next.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
-        self.advice = advice.into();
+        self.advice = Some(advice.into());
         self
     }
 }

@@ -47,13 +47,15 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
         title,
         text,
     };
-    let mut text = format!("{}\n{}", verdict.reason, verdict.advice);
+    let mut text = verdict.reason.clone();
+    if let Some(advice) = &verdict.advice {
+        text.push_str(&format!("\n{advice}"));
+    }
     for (input, value) in &report.inputs_to_attach {
         text.push_str(&format!("\n{input}: \"{value}\""));
     }
-    let news = report.news();
-    if !news.is_empty() {
-        text.push_str(&format!("\n{news}."));
+    if let Some(changes) = report.change_summary() {
+        text.push_str(&format!("\n{changes}."));
     }
     all.push(error(title(report), text));
     let mut bad: Vec<&TestRun> = report
@@ -85,9 +87,13 @@ pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
 
 /// Names the schedule as people know it.
 fn title(report: &Report) -> String {
-    match [&report.schedule_name, &report.schedule_id].map(|text| text.trim()) {
-        ["", ""] => String::new(),
-        ["", name] | [name, _] => format!("Sofy schedule {name}"),
+    match report
+        .schedule_name
+        .as_ref()
+        .or(report.schedule_id.as_ref())
+    {
+        None => String::new(),
+        Some(name) => format!("Sofy schedule {name}"),
     }
 }
 
@@ -115,7 +121,7 @@ mod tests {
 
     fn of(conclusion: Conclusion, statuses: &[&str]) -> Vec<Annotation> {
         let mut report = Report::of(Verdict::new(conclusion, "why").advise("what next"));
-        report.schedule_id = "1888".into();
+        report.schedule_id = Some("1888".into());
         report.verdict.warnings = vec!["odd".into()];
         report.policy.tolerated.insert(TestStatus::Stopped);
         report.test_runs = statuses
@@ -174,13 +180,13 @@ mod tests {
     #[test]
     fn the_schedule_is_called_as_people_know_it() {
         for (name, id, expected) in [
-            ("Nightly", "1888", "Sofy schedule Nightly"),
-            (" ", "1888", "Sofy schedule 1888"),
-            ("", "", ""),
+            (Some("Nightly"), Some("1888"), "Sofy schedule Nightly"),
+            (None, Some("1888"), "Sofy schedule 1888"),
+            (None, None, ""),
         ] {
             let report = Report {
-                schedule_name: name.into(),
-                schedule_id: id.into(),
+                schedule_name: name.map(str::to_owned),
+                schedule_id: id.map(str::to_owned),
                 ..Report::of(Verdict::new(Conclusion::Failure, "why"))
             };
 
@@ -207,8 +213,8 @@ mod tests {
         assert_eq!(
             errors(&all),
             [
-                "why\nwhat next\ntest-run-group-id: \"77\"\n1 of them new, 1 failing before too, \
-                 compared with the schedule's previous run.",
+                "why\nwhat next\ntest-run-group-id: \"77\"\n1 is new; 1 also failed in the \
+                 schedule's previous run.",
                 "Incomplete on Pixel 8: Incomplete",
                 "Weird on Pixel 8: Weird",
                 "Failed on Pixel 8: Failed",

@@ -26,7 +26,7 @@ pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let lacks_verdict = !report.verdict.conclusion.is_green() && failures + errors == 0;
     let more = usize::from(lacks_verdict);
     let whole = [
-        ("name", named(&report.schedule_name, OURS)),
+        ("name", named(schedule(report), OURS)),
         (
             "tests",
             Cow::from((report.test_runs.len() + more).to_string()),
@@ -120,15 +120,16 @@ fn verdict_case<'a>(
     names: &mut Names<'a>,
 ) -> io::Result<()> {
     let verdict = &report.verdict;
-    let name = names.unique(Cow::from(OURS), named(&report.schedule_name, "Schedule"));
+    let name = names.unique(Cow::from(OURS), named(schedule(report), "Schedule"));
     let reason = legal(&verdict.reason);
+    let advice = verdict.advice.as_deref().unwrap_or_default();
     let attributes = [("type", verdict.conclusion.as_str()), ("message", &*reason)];
     xml.create_element("testcase")
         .with_attributes([("name", &*name), ("classname", OURS)])
         .write_inner_content(|xml| {
             xml.create_element("error")
                 .with_attributes(attributes)
-                .write_text_content(BytesText::new(&legal(&verdict.advice)))?;
+                .write_text_content(BytesText::new(&legal(advice)))?;
             Ok(())
         })?;
     Ok(())
@@ -155,6 +156,10 @@ impl<'a> Names<'a> {
         self.0.insert(place.clone(), 1);
         place.1
     }
+}
+
+fn schedule(report: &Report) -> &str {
+    report.schedule_name.as_deref().unwrap_or_default()
 }
 
 /// Gives a name to what has none, since readers drop or merge nameless cases.
@@ -200,7 +205,7 @@ mod tests {
 
     fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
         Report {
-            schedule_name: "Nightly".into(),
+            schedule_name: Some("Nightly".into()),
             duration: Duration::from_secs(200),
             test_runs,
             ..Report::of(Verdict::new(conclusion, "why").advise("what next"))
@@ -337,7 +342,7 @@ mod tests {
             assert_eq!(names, expected, "{why}");
         }
         let mut alike = report(Conclusion::Failure, vec![run("Nightly", OURS, "Passed")]);
-        alike.schedule_name = "Nightly".into();
+        alike.schedule_name = Some("Nightly".into());
         assert_eq!(cases(&alike)[1].1, "Nightly (2)", "the verdict's own case");
     }
 

@@ -40,21 +40,15 @@ impl Progress {
 
 fn state(seen: &Snapshot) -> String {
     let tally = Tally::of(&seen.test_runs);
-    let done = seen
-        .test_runs
-        .iter()
-        .filter(|run| run.status.is_final())
-        .count();
-    let unknown = seen.test_runs.iter();
-    let unknown = unknown
-        .filter(|run| matches!(run.status, TestStatus::Other(_)))
-        .count();
+    let done = tally.count(TestStatus::is_final);
+    let [passed, failed, incomplete, not_executed, stopped, other] = tally.columns();
+    let unknown = other - tally.count(|status| *status == TestStatus::Running);
     let counts = [
-        (tally.passed, "passed"),
-        (tally.failed, "failed"),
-        (tally.incomplete, "incomplete"),
-        (tally.not_executed, "not executed"),
-        (tally.stopped, "stopped"),
+        (passed, "passed"),
+        (failed, "failed"),
+        (incomplete, "incomplete"),
+        (not_executed, "not executed"),
+        (stopped, "stopped"),
         (unknown, "of unknown status"),
     ];
     let mut line = format!(

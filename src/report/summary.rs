@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::model::previous::Change;
 use crate::model::report::{PORTAL, Report};
+use crate::model::schedule::Origin;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::{Conclusion, Outcome};
 use crate::text::{count, is_invisible, is_mark, span, without_stacks};
@@ -80,7 +81,7 @@ pub(crate) fn render(report: &Report) -> String {
     } else {
         String::new()
     };
-    let passed_count = report.tally().passed;
+    let [passed_count, ..] = report.tally().columns();
     if (!all_shown || !append_if_room(&mut page, &passed)) && passed_count > 0 {
         left_out(&mut page, &count(passed_count, "passed test run"));
     }
@@ -104,19 +105,18 @@ fn heading(page: &mut String, report: &Report) {
     };
     page.push_str("## ");
     page.push_str(word);
-    if !report.schedule_name.trim().is_empty() {
-        add(page, format_args!(": {}", name(&report.schedule_name)));
+    if let Some(schedule) = &report.schedule_name {
+        add(page, format_args!(": {}", name(schedule)));
     }
     page.push_str("\n\n");
     add(page, format_args!("**{}**", sentence(&verdict.reason)));
-    let news = report.news();
-    if !news.is_empty() {
-        add(page, format_args!(" {}", sentence(&news)));
+    if let Some(changes) = report.change_summary() {
+        add(page, format_args!(" {}", sentence(&changes)));
     }
     page.push_str("\n\n");
-    if !verdict.advice.is_empty() {
+    if let Some(advice) = &verdict.advice {
         let link = format!("[Sofy's portal]({PORTAL})");
-        let advice = sentence(&verdict.advice).replacen("Sofy's portal", &link, 1);
+        let advice = sentence(advice).replacen("Sofy's portal", &link, 1);
         add(page, format_args!("**Next:** {advice}\n\n"));
     }
     for (input, value) in &report.inputs_to_attach {
@@ -135,11 +135,8 @@ fn heading(page: &mut String, report: &Report) {
         let more = count(verdict.warnings.len() - MOST_WARNINGS, "more warning");
         add(page, format_args!("⚠️ {more} in the log.\n\n"));
     }
-    if !report.abort.is_empty() {
-        add(
-            page,
-            format_args!("**Abort:** {}\n\n", sentence(&report.abort)),
-        );
+    if let Some(abort) = &report.abort {
+        add(page, format_args!("**Abort:** {}\n\n", sentence(abort)));
     }
 }
 
@@ -151,17 +148,18 @@ fn facts(page: &mut String, report: &Report) {
         ("app hash", &report.app_hash),
         ("group", &report.group_id),
     ] {
-        if !value.is_empty() {
+        if let Some(value) = value {
             facts.push(format!("{label} <code>{}</code>", name(value)));
         }
     }
     if facts.is_empty() && report.test_runs.is_empty() {
         return;
     }
-    if !report.group_status.is_empty() {
-        facts.push(format!("group status {}", name(&report.group_status)));
+    if let Some(status) = &report.group_status {
+        facts.push(format!("group status {}", name(status)));
     }
-    let latest = report.app_hash.is_empty() && !report.attached && !report.group_id.is_empty();
+    let attached = report.origin == Some(Origin::Attached);
+    let latest = report.app_hash.is_none() && !attached && report.group_id.is_some();
     let builds = builds(report);
     let which = match (latest, builds.first(), builds.len()) {
         (true, None, _) => "latest build".to_owned(),
@@ -178,7 +176,7 @@ fn facts(page: &mut String, report: &Report) {
     }
     // A step that did not wait has nothing to say here.
     if report.duration >= SECOND {
-        let start = if report.attached { "attach" } else { "trigger" };
+        let start = if attached { "attach" } else { "trigger" };
         let mut took = format!("{} from {start} to end", span(report.duration));
         if let Some(queued) = report.queued.filter(|queued| *queued >= SECOND) {
             add(
@@ -207,23 +205,21 @@ fn counts(page: &mut String, report: &Report) {
         return;
     }
     let tally = report.tally();
+    let [passed, failed, incomplete, not_executed, stopped, other] = tally.columns();
     let mut columns = vec![
         ("Total".to_owned(), tally.total()),
-        (label(&TestStatus::Passed, "Passed"), tally.passed),
+        (label(&TestStatus::Passed, "Passed"), passed),
     ];
-    let unfinished = report.test_runs.iter();
-    let unfinished = unfinished
-        .filter(|run| run.status == TestStatus::Running)
-        .count();
+    let unfinished = tally.count(|status| *status == TestStatus::Running);
     for (status, word, n) in [
-        (TestStatus::Failed, "Failed", tally.failed),
-        (TestStatus::Incomplete, "Incomplete", tally.incomplete),
-        (TestStatus::NotExecuted, "Not executed", tally.not_executed),
-        (TestStatus::Stopped, "Stopped", tally.stopped),
+        (TestStatus::Failed, "Failed", failed),
+        (TestStatus::Incomplete, "Incomplete", incomplete),
+        (TestStatus::NotExecuted, "Not executed", not_executed),
+        (TestStatus::Stopped, "Stopped", stopped),
         (
             TestStatus::Other(String::new()),
             "Unknown",
-            tally.other - unfinished,
+            other - unfinished,
         ),
         (TestStatus::Running, "Unfinished", unfinished),
     ] {
@@ -648,10 +644,10 @@ mod tests {
 
     fn report(conclusion: Conclusion, test_runs: Vec<TestRun>) -> Report {
         Report {
-            schedule_id: "123".into(),
-            schedule_name: "Nightly".into(),
-            group_id: "77".into(),
-            group_status: "Complete".into(),
+            schedule_id: Some("123".into()),
+            schedule_name: Some("Nightly".into()),
+            group_id: Some("77".into()),
+            group_status: Some("Complete".into()),
             duration: Duration::from_secs(200),
             test_runs,
             ..Report::of(Verdict::new(conclusion, "2 of 5 did not pass").advise("Look at them."))
@@ -674,6 +670,7 @@ mod tests {
             run.build = name.into();
         }
         report.test_runs[3].build = other;
+        report.verdict.reason = name.into();
         for text in [
             &mut report.schedule_id,
             &mut report.schedule_name,
@@ -681,10 +678,9 @@ mod tests {
             &mut report.group_id,
             &mut report.group_status,
             &mut report.abort,
-            &mut report.verdict.reason,
             &mut report.verdict.advice,
         ] {
-            *text = name.into();
+            *text = Some(name.into());
         }
         report.verdict.warnings = vec![name.into()];
         report
@@ -964,13 +960,13 @@ mod tests {
             ("test-run-group-id", "77".into()),
             ("results-after", "none;attempt=1".into()),
         ];
-        report.verdict.advice = "Look at the group in Sofy's portal".into();
+        report.verdict.advice = Some("Look at the group in Sofy's portal".into());
 
         let page = render(&report);
 
         for (part, why) in [
             (
-                "1 of them new, 1 failing before too, compared with the schedule's previous run",
+                "1 is new; 1 also failed in the schedule's previous run",
                 "the news",
             ),
             (

@@ -68,7 +68,11 @@ pub(crate) fn annotation(report: &UploadReport) -> Option<Annotation> {
     (!report.verdict.conclusion.is_green()).then(|| Annotation {
         severity: Severity::Error,
         title: "Upload to Sofy".to_owned(),
-        text: format!("{}\n{}", report.verdict.reason, report.verdict.advice),
+        text: format!(
+            "{}\n{}",
+            report.verdict.reason,
+            report.verdict.advice.as_deref().unwrap_or_default()
+        ),
     })
 }
 
@@ -103,7 +107,7 @@ pub(crate) fn summary(report: &UploadReport) -> String {
         line.push_str(&format!(
             ". {} {}",
             sentence(&verdict.reason),
-            sentence(&verdict.advice)
+            sentence(verdict.advice.as_deref().unwrap_or_default())
         ));
     }
     line.push_str("\n\n");

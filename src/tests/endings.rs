@@ -631,9 +631,9 @@ fn sentences(text: &mut String, name: &str, report: &Report) {
         verdict.reason
     );
     for (label, said) in [
-        ("news", report.news()),
-        ("next", verdict.advice.clone()),
-        ("abort", report.abort.clone()),
+        ("news", report.change_summary().unwrap_or_default()),
+        ("next", verdict.advice.clone().unwrap_or_default()),
+        ("abort", report.abort.clone().unwrap_or_default()),
         (
             "build",
             report

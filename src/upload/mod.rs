@@ -339,28 +339,13 @@ impl Failure {
                 .unwrap_or_default()
         };
         match self {
-            Self::StopReason {
-                limit: StopReason::Signal(signal),
-                state,
-                ..
-            } => Verdict::new(
-                Conclusion::Cancelled,
-                format!("the workflow was cancelled ({signal}): {state}"),
-            )
-            .advise(AGAIN),
-            Self::StopReason {
-                limit: StopReason::Deadline,
-                state,
-                last,
-            } => Verdict::new(
-                Conclusion::TimedOut,
-                format!(
-                    "the timeout of {} was reached: {state}{}",
-                    span(timeout),
-                    before(last)
-                ),
-            )
-            .advise(format!("Raise the input timeout. {AGAIN}")),
+            Self::StopReason { limit, state, last } => {
+                let advice = match limit {
+                    StopReason::Signal(_) => AGAIN.to_owned(),
+                    StopReason::Deadline(_) => format!("Raise the input timeout. {AGAIN}"),
+                };
+                Verdict::stopped(limit, &format!(": {state}{}", before(last))).advise(advice)
+            }
             Self::TooLate { pause, error } => Verdict::new(
                 Conclusion::TimedOut,
                 format!(
@@ -605,7 +590,12 @@ mod tests {
             };
             assert_eq!(report.verdict.conclusion, conclusion, "{why}");
             assert!(
-                proven || report.verdict.advice.contains("new build number"),
+                proven
+                    || report
+                        .verdict
+                        .advice
+                        .unwrap_or_default()
+                        .contains("new build number"),
                 "{why}"
             );
             assert_eq!(

@@ -481,7 +481,7 @@ pub(crate) fn the_hash_of_an_upload_is_what_the_gate_proves() {
     assert_eq!(right.output("build-verified"), "true");
     wrong.expect(1, "failure");
     assert!(
-        wrong.output("reason").contains("another build"),
+        wrong.output("reason").contains("wrong build"),
         "{}",
         wrong.output("reason")
     );

@@ -126,6 +126,7 @@ fn observation(count: usize) -> Observation {
         retried: Vec::new(),
         build_check: None,
         origin: Origin::Triggered,
+        still_running: false,
         ending: Ending::Settled,
     }
 }

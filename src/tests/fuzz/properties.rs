@@ -317,12 +317,13 @@ pub(super) fn report(texts: &[String; 9], rows: &[[String; 4]]) {
     };
     let mut report = judged(test_runs(rows), &texts[0]);
     report.previous = PreviousRun::of(&test_runs(&rows[rows.len() / 2..]));
-    report.schedule_name.clone_from(&texts[1]);
-    report.group_status.clone_from(&texts[2]);
-    report.abort.clone_from(&texts[3]);
-    report.app_hash.clone_from(&texts[4]);
+    let known = |text: &String| Some(text.clone()).filter(|text| !text.trim().is_empty());
+    report.schedule_name = known(&texts[1]);
+    report.group_status = known(&texts[2]);
+    report.abort = known(&texts[3]);
+    report.app_hash = known(&texts[4]);
     report.verdict.reason.clone_from(&texts[5]);
-    report.verdict.advice.clone_from(&texts[6]);
+    report.verdict.advice = known(&texts[6]);
     report.verdict.warnings = vec![texts[7].clone()];
     report.inputs_to_attach = vec![("results-after", texts[8].clone())];
 
@@ -467,19 +468,17 @@ impl Understood {
         let listed = self.builds.unwrap_or(Listed::Builds(Vec::new()));
         let group = self.group.unwrap_or_else(|| Group::parse("Complete"));
         let mut report = judged(self.test_runs, &group.verbatim);
-        report.app_hash = HASH.to_owned();
+        report.app_hash = Some(HASH.to_owned());
         report.build_check = Some(build_check::check(HASH, &listed, &report.test_runs));
-        let warnings = build_check::warnings(HASH, &listed, &report.test_runs);
-        report.verdict.warnings.extend(warnings);
         // They quote the same answer.
         let error = self.errors.into_iter().next();
         report
             .verdict
             .warnings
             .extend(error.map(|error| error.message));
-        report.abort = self.said;
-        report.schedule_name = self.schedule_name;
-        report.group_status = group.verbatim;
+        report.abort = Some(self.said);
+        report.schedule_name = Some(self.schedule_name);
+        report.group_status = Some(group.verbatim);
         report.previous = self.previous;
         assert_readable(&report);
     }
@@ -549,6 +548,7 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
 
 fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
     let seen = Observation {
+        still_running: false,
         snapshot: Some(Snapshot {
             schedule_name: String::new(),
             group: Group::parse(group),

@@ -636,9 +636,7 @@ fn left_running(world: &World, state: &State, told: &Told) -> Option<String> {
     }
     let is_unfinished = match main.output("conclusion") {
         "cancelled" | "timed_out" | "" => main.exit != Some(0),
-        "error" => main
-            .output("reason")
-            .contains("could not be asked any more"),
+        "error" => main.output("reason").contains("Lost contact"),
         _ => false,
     };
     let was_over = main.ended >= ours.began + ours.plan.over
