@@ -72,8 +72,11 @@ pub(crate) async fn gate<A: SofyApi>(
 /// What a report's file would hold.
 pub(crate) fn written(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> String {
     let mut file = Vec::new();
-    write(&mut file).expect("written");
-    String::from_utf8(file).expect("UTF-8")
+    let written = write(&mut file);
+    let (Ok(()), Ok(text)) = (written, String::from_utf8(file)) else {
+        unreachable!("all of it is text, in memory");
+    };
+    text
 }
 
 /// The end of the runner's signals, and what listens to it.
