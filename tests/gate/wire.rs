@@ -445,9 +445,9 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
             "before anything was triggered",
         ),
         (Call::Trigger, 3, "timed_out", "may have started"),
-        (Call::Group, 3, "timed_out", "timeout of 5s"),
-        (Call::Rows, 3, "timed_out", "timeout of 5s"),
-        (Call::Abort, 3, "timed_out", "timeout of 5s"),
+        (Call::Group, 3, "timed_out", "Timed out after 5s"),
+        (Call::Rows, 3, "timed_out", "Timed out after 5s"),
+        (Call::Abort, 3, "timed_out", "Timed out after 5s"),
     ];
     let faults = [
         ("silence", asked(|talk| talk.silence())),
