@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::sofy::{Live, State, Triggered};
-use super::story::{Step, StepKind, Told};
+use super::story::{Step, StepKind, Trace};
 use super::upload;
-use super::world::{Call, Listing, Ms, Names, Run, SECOND, Shows, Times, Trouble, Word, World};
+use super::world::{Call, Fault, Glitch, Listing, Ms, Names, Run, SECOND, Status, Times, World};
 use super::{KEY, Outcome};
 
 /// The last look, an abort and its reports may outlast the deadline by this much.
@@ -20,13 +20,13 @@ const GRACE: Ms = 7_500;
 const POST_STEP: Ms = 61 * SECOND;
 
 /// Checks a world that was played.
-pub(super) fn check(world: &World, told: &Told) -> Outcome {
-    let state = told.network.state();
+pub(super) fn check(world: &World, trace: &Trace) -> Outcome {
+    let state = trace.network.state();
     let mut outcome = Outcome {
         requests: state.requests,
         ..Outcome::default()
     };
-    for step in &told.steps {
+    for step in &trace.steps {
         let facts = Facts {
             world,
             state: &state,
@@ -87,8 +87,8 @@ pub(super) fn check(world: &World, told: &Told) -> Outcome {
             .push("a trigger names another build".to_owned());
     }
     outcome.broken.extend(second_trigger(&state));
-    outcome.broken.extend(wrong_abort(world, &state, told));
-    outcome.broken.extend(left_running(world, &state, told));
+    outcome.broken.extend(wrong_abort(world, &state, trace));
+    outcome.broken.extend(left_running(world, &state, trace));
     outcome
 }
 
@@ -275,21 +275,23 @@ impl Facts<'_> {
     }
 
     /// Why the verdict would be red, had the test runs of ours ended so.
-    fn why_red_if(&self, ours: &Live, truth: &[Word]) -> Option<String> {
-        let bad: Vec<Word> = truth
+    fn why_red_if(&self, ours: &Live, truth: &[Status]) -> Option<String> {
+        let bad: Vec<Status> = truth
             .iter()
-            .filter(|word| **word != Word::Passed && !self.world.asked.tolerated.contains(word))
+            .filter(|status| {
+                **status != Status::Passed && !self.world.asked.tolerated.contains(status)
+            })
             .copied()
             .collect();
-        let all_passed = truth.iter().all(|word| *word == Word::Passed);
-        let group = ours.plan.group.last().map(|(_, word)| *word);
-        if !truth.contains(&Word::Passed) {
+        let all_passed = truth.iter().all(|status| *status == Status::Passed);
+        let group = ours.plan.group.last().map(|(_, status)| *status);
+        if !truth.contains(&Status::Passed) {
             Some("nothing passed".to_owned())
         } else if !bad.is_empty() {
             Some(format!("{bad:?}"))
-        } else if all_passed && group != Some(Word::Complete) {
+        } else if all_passed && group != Some(Status::Complete) {
             Some("Sofy reports errors that its list does not show".to_owned())
-        } else if group == Some(Word::New) {
+        } else if group == Some(Status::New) {
             Some("an unknown status of the group".to_owned())
         } else {
             None
@@ -336,7 +338,7 @@ impl Facts<'_> {
         let Self { world, state, step } = self;
         let taken_back = |ours: &Live| {
             let as_shown = ours.plan.runs.iter().filter_map(Run::shown_at_last);
-            let as_shown: Vec<Word> = as_shown.collect();
+            let as_shown: Vec<Status> = as_shown.collect();
             // Where nothing of ours is left, the rows may be those of the execution before.
             let none_is_left = as_shown.is_empty() && !ours.plan.runs.is_empty();
             self.why_red(ours).is_some()
@@ -391,10 +393,10 @@ impl Facts<'_> {
             let noise = plan.runs.iter().flat_map(|run| &run.noise);
             noise
                 .map(|noise| noise.shows)
-                .any(|shows| shows == Shows::Word(Word::Running))
+                .any(|shows| shows == Glitch::Status(Status::Running))
         });
-        let baseline_lied = state.troubles.iter().any(|(at, call, trouble)| {
-            *at < ours.began && *call == Call::Rows && trouble.lists_nothing()
+        let baseline_lied = state.struck.iter().any(|(at, call, fault)| {
+            *at < ours.began && *call == Call::Rows && fault.lists_nothing()
         });
         if ours.plan.runs.is_empty() && (theirs_first || baseline_lied || old_ran) {
             return Some("ours has no test runs, and another execution has");
@@ -471,11 +473,11 @@ impl Facts<'_> {
         let named = state.triggers.iter().any(|one| one.group.is_some());
         let shown = step.began.max(ours.began + plan.shown_whole());
         let reason = step.output("reason");
-        let mut troubles = state
-            .troubles
+        let mut struck = state
+            .struck
             .iter()
             .filter(|(at, ..)| (step.began..=step.ended).contains(at));
-        let noise = |shows: Shows| {
+        let noise = |shows: Glitch| {
             plan.runs
                 .iter()
                 .flat_map(|run| &run.noise)
@@ -491,19 +493,19 @@ impl Facts<'_> {
                 "no time is left before the deadline",
             ),
             (
-                troubles
+                struck
                     .clone()
                     .any(|(at, ..)| at + 3 * 60 * SECOND > deadline),
                 "trouble until the deadline",
             ),
             (
                 reason.contains("Sofy refuses")
-                    && troubles.clone().any(|(_, _, trouble)| trouble.says_no()),
+                    && struck.clone().any(|(_, _, fault)| fault.says_no()),
                 "Sofy said no for two minutes",
             ),
             (
-                troubles.any(|(_, call, trouble)| {
-                    matches!(call, Call::Groups | Call::Rows) && trouble.lists_nothing()
+                struck.any(|(_, call, fault)| {
+                    matches!(call, Call::Groups | Call::Rows) && fault.lists_nothing()
                 }),
                 "for a while Sofy listed nothing",
             ),
@@ -515,9 +517,9 @@ impl Facts<'_> {
                 plan.runs.iter().any(|run| run.history.len() > 2),
                 "Sofy ran a test again",
             ),
-            (noise(Shows::Twice), "a row was listed twice"),
+            (noise(Glitch::Twice), "a row was listed twice"),
             (
-                noise(Shows::Nothing) && reason.contains("does not any more"),
+                noise(Glitch::Nothing) && reason.contains("does not any more"),
                 "a row was gone for a while after the end",
             ),
             (
@@ -525,16 +527,16 @@ impl Facts<'_> {
                 "a failure was taken back for good",
             ),
             (
-                noise(Shows::Word(Word::Failed)),
+                noise(Glitch::Status(Status::Failed)),
                 "a failure was shown and taken back",
             ),
             (
-                plan.runs.iter().any(|run| run.waiting == Word::Queued),
-                "rows wait under a word that is not documented",
+                plan.runs.iter().any(|run| run.waiting == Status::Queued),
+                "rows wait under a status that is not documented",
             ),
             (
-                plan.group.last().is_none_or(|(_, word)| *word == Word::New),
-                "the group ends under a word that is not documented",
+                plan.group.last().is_none_or(|(_, status)| *status == Status::New),
+                "the group ends under a status that is not documented",
             ),
             (classic && world.habits.time_never_changes, "times never change"),
             (classic && world.habits.time_moves, "times move"),
@@ -583,15 +585,15 @@ fn second_trigger(state: &State) -> Option<String> {
 }
 
 /// Aborts that should not have been.
-fn wrong_abort(world: &World, state: &State, told: &Told) -> Option<String> {
+fn wrong_abort(world: &World, state: &State, trace: &Trace) -> Option<String> {
     let named = state.triggers.iter().find_map(|one| one.group);
     for abort in &state.aborts {
-        let step = told
+        let step = trace
             .steps
             .iter()
             .rev()
             .find(|step| step.began <= abort.at)?;
-        let main = told
+        let main = trace
             .steps
             .iter()
             .rev()
@@ -612,10 +614,15 @@ fn wrong_abort(world: &World, state: &State, told: &Told) -> Option<String> {
         }
         let last = state.looks.iter().rev().find(|look| look.at <= abort.at);
         let group_then = last.and_then(|look| {
-            let until = |(at, _): &&(Ms, Word)| *at <= look.at;
-            state.group.iter().rev().find(until).map(|(_, word)| *word)
+            let until = |(at, _): &&(Ms, Status)| *at <= look.at;
+            state
+                .group
+                .iter()
+                .rev()
+                .find(until)
+                .map(|(_, status)| *status)
         });
-        if step.kind != StepKind::Post && group_then.is_some_and(Word::is_terminal) {
+        if step.kind != StepKind::Post && group_then.is_some_and(Status::is_terminal) {
             return wrong("the group was over");
         }
     }
@@ -623,8 +630,8 @@ fn wrong_abort(world: &World, state: &State, told: &Told) -> Option<String> {
 }
 
 /// A run that should have been aborted, and that nobody aborted though Sofy let us.
-fn left_running(world: &World, state: &State, told: &Told) -> Option<String> {
-    let main = told
+fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
+    let main = trace
         .steps
         .iter()
         .rev()
@@ -640,12 +647,12 @@ fn left_running(world: &World, state: &State, told: &Told) -> Option<String> {
         _ => false,
     };
     let was_over = main.ended >= ours.began + ours.plan.over
-        || state.group.iter().any(|(_, word)| word.is_terminal());
+        || state.group.iter().any(|(_, status)| status.is_terminal());
     if !is_unfinished || was_over || ours.aborted.is_some() {
         return None;
     }
     // The post step has tried for a minute, or Sofy has answered as if it had done it.
-    let post = told.steps.iter().find(|step| step.kind == StepKind::Post);
+    let post = trace.steps.iter().find(|step| step.kind == StepKind::Post);
     let tried = post.is_some_and(|post| {
         state.aborts.iter().any(|abort| abort.at >= post.began)
             && post.ended - post.began >= 59 * SECOND
@@ -654,14 +661,14 @@ fn left_running(world: &World, state: &State, told: &Told) -> Option<String> {
     (!tried && !answered).then(|| "a run was left running".to_owned())
 }
 
-impl Trouble {
-    /// An answer that reads as an empty list is no trouble to us, but Sofy's word.
+impl Fault {
+    /// An answer that reads as an empty list is no trouble to us, but Sofy's status.
     fn lists_nothing(self) -> bool {
         matches!(self, Self::Says("null" | "{}" | "[]" | "{\"data\":null}"))
     }
 
-    /// Trouble in which Sofy says no.
+    /// Fault in which Sofy says no.
     pub(super) fn says_no(self) -> bool {
-        matches!(self, Self::Status(400..=499) | Self::QuotesKey(400..=499))
+        matches!(self, Self::Answers(400..=499) | Self::QuotesKey(400..=499))
     }
 }

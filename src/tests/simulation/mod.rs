@@ -104,10 +104,10 @@ fn play(world: &Rc<World>, folder: &Path) -> Outcome {
             .build()
             .expect("a runtime");
         runtime.block_on(async {
-            let told = story::play(world, folder).await;
-            let outcome = invariants::check(world, &told);
+            let trace = story::play(world, folder).await;
+            let outcome = invariants::check(world, &trace);
             let log = if ALONE.get() {
-                told.log()
+                trace.log()
             } else {
                 String::new()
             };
@@ -238,17 +238,17 @@ fn no_world_is_green_that_should_not_be() {
             .reduce(Seen::and)
             .unwrap_or_default()
     });
-    let mut told = format!(
+    let mut counts = format!(
         "\nsimulated {worlds} worlds (SOFY_SIM_WORLDS says how many) in {:.1} s, with {} that break an invariant:\n",
         begun.elapsed().as_secs_f64(),
         seen.broken.len()
     );
     for (what, count) in &seen.counts {
-        _ = writeln!(told, "{count:>8} {what}");
+        _ = writeln!(counts, "{count:>8} {what}");
     }
     // Past what the test harness hides: the counts belong into every log.
     std::io::stdout()
-        .write_all(told.as_bytes())
+        .write_all(counts.as_bytes())
         .expect("standard output");
     for (seed, outcome) in seen.broken.iter().take(20) {
         println!("SOFY_SIM_SEED={seed}: {}", outcome.broken.join("; "));

@@ -21,7 +21,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::dice::Dice;
 use super::upload::{Had, Upload};
 use super::world::{
-    Call, Execution, Fault, Listing, Ms, Names, SECOND, Shows, Times, Trouble, Word, World,
+    Call, Execution, Fault, FaultPeriod, Glitch, Listing, Ms, Names, SECOND, Status, Times, World,
 };
 use super::{GUID, KEY};
 use crate::sofy::{ErrorKind, NoAnswer};
@@ -57,7 +57,7 @@ pub(super) struct State {
     /// The rows of every answer that arrived whole.
     pub(super) looks: Vec<Look>,
     /// What every answered look at our group said of it.
-    pub(super) group: Vec<(Ms, Word)>,
+    pub(super) group: Vec<(Ms, Status)>,
     /// A failure of ours that Sofy takes back later was listed in a look.
     pub(super) saw_forgotten: bool,
     /// When the list of builds was last answered.
@@ -67,7 +67,7 @@ pub(super) struct State {
     /// A trigger did not name the build that was asked for.
     pub(super) triggered_another_build: bool,
     pub(super) requests: u64,
-    pub(super) troubles: Vec<(Ms, Call, Trouble)>,
+    pub(super) struck: Vec<(Ms, Call, Fault)>,
 }
 
 /// An execution that has begun, or will.
@@ -158,7 +158,7 @@ struct Fate {
     shows_at: Ms,
     /// When the client has its answer, or none.
     ends_at: Ms,
-    trouble: Option<Trouble>,
+    fault: Option<Fault>,
     happens: bool,
 }
 
@@ -214,7 +214,7 @@ impl Sofy {
             return self.upload(upload, body, fate).await;
         }
         let request = &request;
-        let certainly_not = fate.trouble.is_some_and(Trouble::is_certain_refusal);
+        let certainly_not = fate.fault.is_some_and(Fault::is_certain_refusal);
         let acted = self.act(call, request, &fate, certainly_not);
         if fate.ends_at - sent_at >= REQUEST_TIMEOUT {
             self.sleep_until(sent_at + REQUEST_TIMEOUT).await;
@@ -222,56 +222,56 @@ impl Sofy {
         }
         self.sleep_until(fate.ends_at).await;
         let body = self.answer(call, request, acted, &fate);
-        if matches!(fate.trouble, Some(Trouble::Slow(_)) | None) {
+        if matches!(fate.fault, Some(Fault::Slow(_)) | None) {
             self.learn(call, request, acted, &fate);
         }
-        self.tell(fate.trouble, body)
+        self.tell(fate.fault, body)
     }
 
-    /// Sends an answer back, as far as trouble lets it.
-    fn tell(&self, trouble: Option<Trouble>, body: String) -> Result<Response, NoAnswer> {
-        match trouble {
-            Some(Trouble::Refused) => Err(NoAnswer {
+    /// Sends an answer back, as far as a fault lets it.
+    fn tell(&self, fault: Option<Fault>, body: String) -> Result<Response, NoAnswer> {
+        match fault {
+            Some(Fault::Refused) => Err(NoAnswer {
                 kind: ErrorKind::NotSent,
                 why: "tcp connect error: Connection refused".to_owned(),
             }),
-            Some(Trouble::ConnectionHangs) => Err(NoAnswer {
+            Some(Fault::ConnectionHangs) => Err(NoAnswer {
                 kind: ErrorKind::NotSent,
                 why: "tcp connect error: deadline has elapsed".to_owned(),
             }),
-            Some(Trouble::Reset) => lost("connection reset by peer"),
-            Some(Trouble::Hangs) => lost("operation timed out"),
-            Some(Trouble::TooMany(after)) => Ok(self.refusal(429, after, "Too many requests")),
-            Some(Trouble::Unavailable(after)) => Ok(self.refusal(503, after, "Unavailable")),
-            Some(Trouble::Status(status)) => {
+            Some(Fault::Reset) => lost("connection reset by peer"),
+            Some(Fault::Hangs) => lost("operation timed out"),
+            Some(Fault::TooMany(after)) => Ok(self.refusal(429, after, "Too many requests")),
+            Some(Fault::Unavailable(after)) => Ok(self.refusal(503, after, "Unavailable")),
+            Some(Fault::Answers(status)) => {
                 Ok(self.refusal(status, None, &format!("An error has occurred ({status}).")))
             }
-            Some(Trouble::QuotesKey(status)) => Ok(self.refusal(
+            Some(Fault::QuotesKey(status)) => Ok(self.refusal(
                 status,
                 None,
                 &format!("Key {} is odd: {KEY}", KEY.to_uppercase()),
             )),
-            Some(Trouble::Page) => Ok(self.respond(
+            Some(Fault::Page) => Ok(self.respond(
                 200,
                 None,
                 "<html><head><title>Gateway</title></head><body>Please wait</body></html>".into(),
             )),
-            Some(Trouble::Says(body)) => Ok(self.respond(200, None, body.to_owned())),
-            Some(Trouble::Truncated) => {
+            Some(Fault::Says(body)) => Ok(self.respond(200, None, body.to_owned())),
+            Some(Fault::Truncated) => {
                 let end = (0..=body.len() / 2)
                     .rev()
                     .find(|end| body.is_char_boundary(*end));
                 Ok(self.respond(200, None, body[..end.unwrap_or(0)].to_owned()))
             }
-            Some(Trouble::CutOff) => {
+            Some(Fault::CutOff) => {
                 let body = Cut::after(body.into_bytes(), self.instant(self.now() + SECOND));
                 Ok(http::Response::new(reqwest::Body::wrap(body)).into())
             }
-            Some(Trouble::Slow(_)) | None => Ok(self.respond(200, None, body)),
+            Some(Fault::Slow(_)) | None => Ok(self.respond(200, None, body)),
         }
     }
 
-    /// Takes a file in, as far as trouble lets it, and says what it has become.
+    /// Takes a file in, as far as a fault lets it, and says what it has become.
     async fn upload(
         &self,
         upload: &Upload,
@@ -283,21 +283,20 @@ impl Sofy {
             state.uploads += 1;
             state.uploads == 1
         };
-        self.sleep_until(match fate.trouble {
-            Some(Trouble::ConnectionHangs) => fate.ends_at,
+        self.sleep_until(match fate.fault {
+            Some(Fault::ConnectionHangs) => fate.ends_at,
             Some(_) | None => fate.acts_at,
         })
         .await;
-        let is_refused = fate.trouble.is_some_and(Trouble::is_certain_refusal);
+        let is_refused = fate.fault.is_some_and(Fault::is_certain_refusal);
         if !is_refused {
             let stalls = if is_first { upload.stalls } else { 0 };
-            let is_cut =
-                matches!(fate.trouble, Some(Trouble::Reset | Trouble::Hangs)) && !fate.happens;
+            let is_cut = matches!(fate.fault, Some(Fault::Reset | Fault::Hangs)) && !fate.happens;
             if !self.take(body, upload, stalls, is_cut).await && !is_cut {
                 return Ok(self.refusal(400, None, "The file is corrupt or incomplete."));
             }
         }
-        if fate.trouble == Some(Trouble::Hangs) {
+        if fate.fault == Some(Fault::Hangs) {
             // The client has no deadline of its own for this call, only a watch over what moves.
             return pending().await;
         }
@@ -310,15 +309,15 @@ impl Sofy {
             known
         };
         if !is_refused {
-            let slow = match fate.trouble {
-                Some(Trouble::Slow(by)) => by,
+            let slow = match fate.fault {
+                Some(Fault::Slow(by)) => by,
                 Some(_) | None => 0,
             };
             self.sleep_until(self.now() + upload.reads + slow).await;
         }
         if known
             && let Some(status) = upload.refuses
-            && matches!(fate.trouble, Some(Trouble::Slow(_)) | None)
+            && matches!(fate.fault, Some(Fault::Slow(_)) | None)
         {
             return Ok(self.refusal(status, None, "Build already exists."));
         }
@@ -329,7 +328,7 @@ impl Sofy {
             2 => json!([{"AppHash": hash}]),
             _ => json!({"data": [{"appHash": hash}]}),
         };
-        self.tell(fate.trouble, answer.to_string())
+        self.tell(fate.fault, answer.to_string())
     }
 
     /// Takes in the body of an upload, or half of it; tells whether the file arrived whole.
@@ -429,33 +428,33 @@ impl Sofy {
         let mut state = self.state.borrow_mut();
         let mut dice = Dice::about(self.world.seed, state.requests);
         let since = at - state.gate_began;
-        let strikes = |fault: &&Fault, dice: &mut Dice| {
-            fault.on.is_none_or(|on| on == call)
-                && (fault.from..fault.until).contains(&since)
-                && dice.percent(fault.percent)
+        let strikes = |period: &&FaultPeriod, dice: &mut Dice| {
+            period.on.is_none_or(|on| on == call)
+                && (period.from..period.until).contains(&since)
+                && dice.percent(period.percent)
         };
-        let mut fault = None;
+        let mut period = None;
         let faults = match &self.world.upload {
             Some(upload) if !state.is_gate => &upload.faults,
             Some(_) | None => &self.world.faults,
         };
         for candidate in faults {
             if strikes(&candidate, &mut dice) {
-                fault = Some(candidate);
+                period = Some(candidate);
                 break;
             }
         }
         let there = dice.from(1, self.world.habits.latency.max(1));
         let back = dice.from(1, self.world.habits.latency.max(1));
         let acts_at = at + there;
-        let trouble = fault.map(|fault| fault.trouble);
-        if let Some(trouble) = trouble {
-            state.troubles.push((at, call, trouble));
+        let fault = period.map(|period| period.fault);
+        if let Some(fault) = fault {
+            state.struck.push((at, call, fault));
         }
-        let (acts_at, ends_at) = match trouble {
-            Some(Trouble::ConnectionHangs) => (acts_at, at + CONNECT_TIMEOUT),
-            Some(Trouble::Hangs) => (acts_at, at + REQUEST_TIMEOUT),
-            Some(Trouble::Slow(by)) => (at + there + dice.from(0, by), at + there + by + back),
+        let (acts_at, ends_at) = match fault {
+            Some(Fault::ConnectionHangs) => (acts_at, at + CONNECT_TIMEOUT),
+            Some(Fault::Hangs) => (acts_at, at + REQUEST_TIMEOUT),
+            Some(Fault::Slow(by)) => (at + there + dice.from(0, by), at + there + by + back),
             _ => (acts_at, acts_at + back),
         };
         let is_look = matches!(call, Call::Groups | Call::Rows);
@@ -464,9 +463,9 @@ impl Sofy {
             shows_at: acts_at - if is_stale { self.world.habits.stale } else { 0 },
             acts_at,
             ends_at,
-            trouble,
-            happens: fault
-                .is_none_or(|fault| fault.happens || matches!(fault.trouble, Trouble::Slow(_))),
+            fault,
+            happens: period
+                .is_none_or(|period| period.happens || matches!(period.fault, Fault::Slow(_))),
         }
     }
 
@@ -537,8 +536,8 @@ impl Sofy {
                     let ours = state.executions.iter().find(ours);
                     ours.and_then(|live| live.shown_group(shown_at))
                 };
-                if let Some(word) = shown {
-                    self.state.borrow_mut().group.push((at, word));
+                if let Some(status) = shown {
+                    self.state.borrow_mut().group.push((at, status));
                 }
             }
             Call::Rows => {
@@ -563,10 +562,9 @@ impl Sofy {
                 };
                 let saw = self.state.borrow().executions.iter().any(|live| {
                     live.is_ours
-                        && live
-                            .shown_rows(shown_at)
-                            .iter()
-                            .any(|(run, word)| run.forgotten.is_some() && *word == Word::Failed)
+                        && live.shown_rows(shown_at).iter().any(|(run, status)| {
+                            run.forgotten.is_some() && *status == Status::Failed
+                        })
                 });
                 let mut state = self.state.borrow_mut();
                 state.saw_forgotten |= saw;
@@ -641,12 +639,12 @@ impl Sofy {
                     if live.is_ours && at < live.began + self.world.habits.lists_group_after {
                         continue;
                     }
-                    let Some(word) = live.shown_group(at) else {
+                    let Some(status) = live.shown_group(at) else {
                         continue;
                     };
                     let mut entry = json!({
                         "testRunGroupId": id(live.id),
-                        "status": self.spelled(word),
+                        "status": self.spelled(status),
                     });
                     if self.world.habits.gives_executed_at {
                         entry["executedAt"] = json!(self.wall(live.began).to_string());
@@ -662,19 +660,19 @@ impl Sofy {
                     .executions
                     .iter()
                     .find(|live| live.id.to_string() == asked && live.began <= at);
-                let Some(word) = group.and_then(|live| live.shown_group(at)) else {
+                let Some(status) = group.and_then(|live| live.shown_group(at)) else {
                     return "[]".to_owned();
                 };
                 json!([{
                     "ScheduleTestRunsGroupID": id(asked.parse().unwrap_or_default()),
-                    "ScheduleTestRunsGroupStatus": self.spelled(word),
+                    "ScheduleTestRunsGroupStatus": self.spelled(status),
                 }])
             }
             Call::Rows => {
                 let mut rows = Vec::new();
                 for live in self.listed(&state, at, asked_group(request).as_deref()) {
-                    for (run, word) in live.shown_rows(at) {
-                        rows.push(self.row(live, run, word, at));
+                    for (run, status) in live.shown_rows(at) {
+                        rows.push(self.row(live, run, status, at));
                     }
                 }
                 self.shuffled(&mut rows, state.requests);
@@ -697,9 +695,9 @@ impl Sofy {
         }
     }
 
-    fn spelled(&self, word: Word) -> &'static str {
-        let spellings = word.spellings();
-        let variant = (self.world.habits.shape >> 8) as usize + word as usize;
+    fn spelled(&self, status: Status) -> &'static str {
+        let spellings = status.spellings();
+        let variant = (self.world.habits.shape >> 8) as usize + status as usize;
         // Mostly as documented, which is the first.
         if self.world.habits.shape & 0x30 == 0 {
             spellings[variant % spellings.len()]
@@ -771,10 +769,10 @@ impl Sofy {
     }
 
     /// None of what a world draws has in it what JSON escapes.
-    fn row(&self, live: &Live, run: &super::world::Run, word: Word, at: Ms) -> String {
+    fn row(&self, live: &Live, run: &super::world::Run, status: Status, at: Ms) -> String {
         let habits = &self.world.habits;
         let build = self.world.builds[live.plan.build].text();
-        let word = self.spelled(word);
+        let status = self.spelled(status);
         let started = run
             .history
             .first()
@@ -791,7 +789,7 @@ impl Sofy {
         }
         if self.world.asked.public {
             return format!(
-                r#"{{"scheduledRunName":"Nightly","testRunGroupId":{},"scenarioName":"{}","scheduledAt":"{scheduled_at}","build":"{build}","device":"{}","status":"{word}"}}"#,
+                r#"{{"scheduledRunName":"Nightly","testRunGroupId":{},"scenarioName":"{}","scheduledAt":"{scheduled_at}","build":"{build}","device":"{}","status":"{status}"}}"#,
                 live.id, run.scenario, run.device,
             );
         }
@@ -810,7 +808,7 @@ impl Sofy {
             String::new()
         };
         format!(
-            r#"{{"Scheduled_Name":"Nightly","ScenarioName":"{}","ScheduledAt":"{scheduled_at}","Version":"{version}","CodeName":"","BuildNumber":"{number}","Manufacturer":"Apple","Model":"{}","Statusvalue":"{word}"{group}}}"#,
+            r#"{{"Scheduled_Name":"Nightly","ScenarioName":"{}","ScheduledAt":"{scheduled_at}","Version":"{version}","CodeName":"","BuildNumber":"{number}","Manufacturer":"Apple","Model":"{}","Statusvalue":"{status}"{group}}}"#,
             run.scenario, run.device,
         )
     }
@@ -844,15 +842,15 @@ impl Sofy {
 
 impl Live {
     /// What Sofy says of the group at a moment.
-    pub(super) fn shown_group(&self, at: Ms) -> Option<Word> {
+    pub(super) fn shown_group(&self, at: Ms) -> Option<Status> {
         if self.aborted.is_some_and(|aborted| at >= aborted) && !self.was_over_at(self.aborted) {
-            return Some(Word::CompleteWithErrors);
+            return Some(Status::CompleteWithErrors);
         }
         let shown = self.plan.group.iter().rev();
         shown
             .clone()
             .find(|(since, _)| self.began + since <= at)
-            .map(|(_, word)| *word)
+            .map(|(_, status)| *status)
     }
 
     fn is_abortable(&self, at: Ms) -> bool {
@@ -864,10 +862,10 @@ impl Live {
     }
 
     /// The rows that Sofy shows of it, each with its status.
-    pub(super) fn shown_rows(&self, at: Ms) -> Vec<(&super::world::Run, Word)> {
+    pub(super) fn shown_rows(&self, at: Ms) -> Vec<(&super::world::Run, Status)> {
         let mut rows = Vec::new();
         for run in &self.plan.runs {
-            let Shows::Word(mut word) = run.shown(at - self.began) else {
+            let Glitch::Status(mut status) = run.shown(at - self.began) else {
                 continue;
             };
             if let Some(aborted) = self.aborted.filter(|aborted| at >= *aborted)
@@ -876,11 +874,11 @@ impl Live {
                     .last()
                     .is_some_and(|(end, _)| self.began + end > aborted)
             {
-                word = Word::Stopped;
+                status = Status::Stopped;
             }
-            rows.push((run, word));
+            rows.push((run, status));
             if run.is_shown_twice(at - self.began) {
-                rows.push((run, word));
+                rows.push((run, status));
             }
         }
         rows

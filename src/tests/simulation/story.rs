@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use super::sofy::Network;
 use super::upload::Upload;
-use super::world::{Ms, SECOND, Word, World};
+use super::world::{Ms, SECOND, Status, World};
 use super::{GUID, KEY, NUMBER};
 use crate::gate::abort;
 use crate::github::Runner;
@@ -18,12 +18,12 @@ use crate::github::log::tests::taken_down;
 use crate::{Entry, step};
 
 /// All that a world left behind.
-pub(super) struct Told {
+pub(super) struct Trace {
     pub(super) network: Network,
     pub(super) steps: Vec<Step>,
 }
 
-impl Told {
+impl Trace {
     /// The logs of all steps.
     pub(super) fn log(&self) -> String {
         let steps = self.steps.iter().map(|step| {
@@ -90,27 +90,27 @@ impl Step {
 const FILES: [&str; 5] = ["output", "summary", "state", "junit.xml", "results.json"];
 
 /// Plays the story of a world in a folder that is reused.
-pub(super) async fn play(world: &Rc<World>, folder: &Path) -> Told {
+pub(super) async fn play(world: &Rc<World>, folder: &Path) -> Trace {
     let network = Network::new(Rc::clone(world));
     super::enter(&network, world.seed);
-    let mut told = Told {
+    let mut trace = Trace {
         network,
         steps: Vec::new(),
     };
     let mut runner = Job {
         world,
         folder,
-        told: &mut told,
+        trace: &mut trace,
     };
     runner.run().await;
     super::leave();
-    told
+    trace
 }
 
 struct Job<'world> {
     world: &'world World,
     folder: &'world Path,
-    told: &'world mut Told,
+    trace: &'world mut Trace,
 }
 
 impl Job<'_> {
@@ -121,14 +121,14 @@ impl Job<'_> {
             if step.exit == Some(0) {
                 asked.push(("app-hash", step.output("app-hash").to_owned()));
             }
-            self.told.steps.push(step);
+            self.trace.steps.push(step);
             if asked.is_empty() {
                 return;
             }
         } else if self.world.asked.app_hash {
             asked.push(("app-hash", self.world.builds[0].hash.clone()));
         }
-        self.told.network.begin_the_gate();
+        self.trace.network.begin_the_gate();
         let story = &self.world.story;
         let Some(later) = story.detached else {
             return self.gate(StepKind::Gate, 1, &asked).await;
@@ -136,7 +136,7 @@ impl Job<'_> {
         let detached = [&asked[..], &[("wait", "false".to_owned())]].concat();
         self.gate(StepKind::Start, 1, &detached).await;
         let started = |step: &&Step| step.kind == StepKind::Start && step.exit == Some(0);
-        let Some(start) = self.told.steps.iter().find(started) else {
+        let Some(start) = self.trace.steps.iter().find(started) else {
             return;
         };
         let mut pairs = asked;
@@ -168,7 +168,7 @@ impl Job<'_> {
             env.push((format!("INPUT_{name}"), value));
         }
         let (sender, receiver) = channel(None);
-        let began = self.told.network.now();
+        let began = self.trace.network.now();
         taken_down();
         let step = async {
             let mut runner = Runner::open(&env);
@@ -197,7 +197,7 @@ impl Job<'_> {
         }
         let env = self.env(attempt, more);
         let (sender, receiver) = channel(None);
-        let began = self.told.network.now();
+        let began = self.trace.network.now();
         let story = &self.world.story;
         let killed = async {
             match story.killed {
@@ -219,7 +219,7 @@ impl Job<'_> {
         let step = self.left(kind, began, story.cancelled, exit);
         let state = step.state.clone();
         let failed = step.exit != Some(0);
-        self.told.steps.push(step);
+        self.trace.steps.push(step);
         if failed {
             self.post(attempt, &state).await;
         }
@@ -232,13 +232,13 @@ impl Job<'_> {
         let mut env = self.env(attempt, &[]);
         env.push((format!("STATE_{}", abort::STATE), state.to_owned()));
         let (_sender, receiver) = channel(None);
-        let began = self.told.network.now();
+        let began = self.trace.network.now();
         taken_down();
         let mut runner = Runner::open(&env);
         let entry = Entry::AbortUnfinished;
         let exit = step(entry, &env, &mut runner, receiver, super::jitter).await;
         let step = self.left(StepKind::Post, began, None, Some(exit));
-        self.told.steps.push(step);
+        self.trace.steps.push(step);
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -247,7 +247,7 @@ impl Job<'_> {
 
     /// What a step has left, just now.
     fn left(&self, kind: StepKind, began: Ms, cancelled: Option<Ms>, exit: Option<u8>) -> Step {
-        let ended = self.told.network.now();
+        let ended = self.trace.network.now();
         let mut step = Step {
             kind,
             began,
@@ -267,7 +267,7 @@ impl Job<'_> {
         step
     }
 
-    /// What every step is told of the runner.
+    /// What every step is trace of the runner.
     fn files(&self) -> Vec<(String, String)> {
         let mut env = vec![
             ("GITHUB_ACTIONS".to_owned(), "true".to_owned()),
@@ -306,13 +306,13 @@ impl Job<'_> {
         input("json-path", FILES[4].to_owned());
         if !asked.tolerated.is_empty() {
             let fail_on: Vec<&str> = [
-                (Word::Failed, "failed"),
-                (Word::Incomplete, "incomplete"),
-                (Word::NotExecuted, "not-executed"),
-                (Word::Stopped, "stopped"),
+                (Status::Failed, "failed"),
+                (Status::Incomplete, "incomplete"),
+                (Status::NotExecuted, "not-executed"),
+                (Status::Stopped, "stopped"),
             ]
             .into_iter()
-            .filter(|(word, _)| !asked.tolerated.contains(word))
+            .filter(|(status, _)| !asked.tolerated.contains(status))
             .map(|(_, text)| text)
             .collect();
             input("fail-on", fail_on.join(", "));

@@ -8,7 +8,7 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 use super::dice::Dice;
 use super::sofy::State;
 use super::story::Step;
-use super::world::{Call, Fault, MINUTE, Ms, SECOND, Trouble, World, trouble};
+use super::world::{Call, Fault, FaultPeriod, MINUTE, Ms, SECOND, World, draw_fault};
 
 /// Draws about the upload change none of those about the gate.
 const MATTER: u64 = u64::MAX - 1;
@@ -42,7 +42,7 @@ pub(super) struct Upload {
     pub(super) reads: Ms,
     /// When the list of builds shows a new one.
     pub(super) listed_after: Ms,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<FaultPeriod>,
 }
 
 /// What Sofy gives as the hash of a build.
@@ -120,7 +120,7 @@ impl Upload {
         };
         Some(Self {
             cancelled: dice.percent(10).then(|| dice.from(0, whole)),
-            faults: (0..faults).map(|_| fault(&mut dice, whole)).collect(),
+            faults: (0..faults).map(|_| period(&mut dice, whole)).collect(),
             ..upload
         })
     }
@@ -168,14 +168,14 @@ impl Upload {
     }
 }
 
-fn fault(dice: &mut Dice, whole: Ms) -> Fault {
+fn period(dice: &mut Dice, whole: Ms) -> FaultPeriod {
     let from = if dice.percent(50) {
         0
     } else {
         dice.from(0, whole)
     };
-    let trouble = trouble(dice);
-    Fault {
+    let fault = draw_fault(dice);
+    FaultPeriod {
         on: dice.pick(&[
             Some(Call::Upload),
             Some(Call::Upload),
@@ -185,8 +185,8 @@ fn fault(dice: &mut Dice, whole: Ms) -> Fault {
         from,
         until: from + dice.spread(SECOND, whole + 1),
         percent: dice.pick(&[30, 70, 100]),
-        trouble,
-        happens: !trouble.is_certain_refusal() && dice.percent(50),
+        fault,
+        happens: !fault.is_certain_refusal() && dice.percent(50),
     }
 }
 
@@ -250,15 +250,15 @@ pub(super) const fn is_to_succeed(upload: &Upload) -> bool {
 /// Why there is room for an upload that fails; none where there is not.
 pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'static str> {
     let deadline = step.began + upload.timeout;
-    let troubles: Vec<&(Ms, Call, Trouble)> = state
-        .troubles
+    let struck: Vec<&(Ms, Call, Fault)> = state
+        .struck
         .iter()
         .filter(|(at, ..)| (step.began..=step.ended).contains(at))
         .collect();
-    let of_upload = |is: &dyn Fn(Trouble) -> bool| {
-        troubles
+    let of_upload = |is: &dyn Fn(Fault) -> bool| {
+        struck
             .iter()
-            .any(|(_, call, trouble)| *call == Call::Upload && is(*trouble))
+            .any(|(_, call, fault)| *call == Call::Upload && is(*fault))
     };
     let is_refused = upload.refuses.is_some() && (upload.had == Had::ThisFile || state.uploads > 1);
     let reason = step.output("reason");
@@ -269,7 +269,7 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
         ),
         (
             // A cut after all was sent, the longest pause, and another attempt.
-            troubles.iter().any(|(at, ..)| {
+            struck.iter().any(|(at, ..)| {
                 at + NO_ANSWER + 2 * MINUTE + upload.needs() + 30 * SECOND > deadline
             }),
             "upload: trouble until the deadline",
@@ -287,20 +287,15 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
             "upload: the build is listed late after a lost answer",
         ),
         (
-            is_refused && troubles.iter().any(|(_, call, _)| *call == Call::Builds),
+            is_refused && struck.iter().any(|(_, call, _)| *call == Call::Builds),
             "upload: Sofy had it, and trouble with the list of builds",
         ),
         (
-            of_upload(&|trouble| trouble.says_no() || matches!(trouble, Trouble::Status(302))),
+            of_upload(&|fault| fault.says_no() || matches!(fault, Fault::Answers(302))),
             "upload: Sofy said no",
         ),
         (
-            of_upload(&|trouble| {
-                matches!(
-                    trouble,
-                    Trouble::Says(_) | Trouble::Page | Trouble::Truncated
-                )
-            }),
+            of_upload(&|fault| matches!(fault, Fault::Says(_) | Fault::Page | Fault::Truncated)),
             "upload: an answer without a hash",
         ),
         (

@@ -36,7 +36,7 @@ pub(super) struct World {
     /// Those of others, with the moment at which they begin, counted from the gate's; many before that.
     pub(super) others: Vec<(Ms, Rc<Execution>)>,
     pub(super) builds: Vec<Build>,
-    pub(super) faults: Vec<Fault>,
+    pub(super) faults: Vec<FaultPeriod>,
 }
 
 /// The inputs.
@@ -45,7 +45,7 @@ pub(super) struct Asked {
     pub(super) public: bool,
     pub(super) timeout: Ms,
     pub(super) poll_interval: Ms,
-    pub(super) tolerated: Vec<Word>,
+    pub(super) tolerated: Vec<Status>,
     pub(super) abort: bool,
     pub(super) app_hash: bool,
 }
@@ -59,7 +59,7 @@ pub(super) struct Story {
     pub(super) rerun: bool,
     /// The workflow is cancelled: SIGINT, and SIGTERM 7.5 s later.
     pub(super) cancelled: Option<Ms>,
-    /// The process is killed without a word.
+    /// The process is killed without a status.
     pub(super) killed: Option<Ms>,
 }
 
@@ -84,7 +84,7 @@ pub(super) struct Habits {
     pub(super) date_skew: Ms,
     pub(super) gives_date: bool,
     pub(super) gives_executed_at: bool,
-    /// IDs as text; bare lists; spelling of words: one variant for all its life.
+    /// IDs as text; bare lists; spelling of statuses: one variant for all its life.
     pub(super) shape: u64,
     /// A round trip takes about this long.
     pub(super) latency: Ms,
@@ -126,7 +126,7 @@ pub(super) enum Times {
 pub(super) struct Execution {
     pub(super) runs: Vec<Run>,
     /// What Sofy says of the group, from when on.
-    pub(super) group: Vec<(Ms, Word)>,
+    pub(super) group: Vec<(Ms, Status)>,
     /// When nothing of it changes any more.
     pub(super) over: Ms,
     /// From when on Sofy can abort it.
@@ -143,14 +143,14 @@ pub(super) struct Run {
     /// When Sofy begins to list it.
     pub(super) listed: Ms,
     /// What it is listed as before it runs.
-    pub(super) waiting: Word,
+    pub(super) waiting: Status,
     /// What truly happens: `Running`, then how it ended, perhaps again.
-    pub(super) history: Vec<(Ms, Word)>,
+    pub(super) history: Vec<(Ms, Status)>,
     /// What Sofy shows lags behind by this much.
     pub(super) lag: Ms,
     pub(super) noise: Vec<Noise>,
     /// A failure that Sofy takes back for good at that moment: the row is gone, or has passed.
-    pub(super) forgotten: Option<(Ms, Shows)>,
+    pub(super) forgotten: Option<(Ms, Glitch)>,
 }
 
 /// What Sofy shows of a row for a while instead of the truth.
@@ -158,19 +158,19 @@ pub(super) struct Run {
 pub(super) struct Noise {
     pub(super) from: Ms,
     pub(super) until: Ms,
-    pub(super) shows: Shows,
+    pub(super) shows: Glitch,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Shows {
+pub(super) enum Glitch {
     Nothing,
     Twice,
-    Word(Word),
+    Status(Status),
 }
 
 /// What Sofy says, before it is spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum Status {
     Passed,
     Failed,
     Incomplete,
@@ -184,7 +184,7 @@ pub(super) enum Word {
     New,
 }
 
-impl Word {
+impl Status {
     /// How it may be spelled.
     pub(super) const fn spellings(self) -> &'static [&'static str] {
         match self {
@@ -235,14 +235,14 @@ impl Build {
 
 /// Something that goes wrong on the way.
 #[derive(Clone, Debug)]
-pub(super) struct Fault {
+pub(super) struct FaultPeriod {
     /// All calls, where it says none.
     pub(super) on: Option<Call>,
     pub(super) from: Ms,
     pub(super) until: Ms,
     /// How many of a hundred requests it strikes.
     pub(super) percent: i64,
-    pub(super) trouble: Trouble,
+    pub(super) fault: Fault,
     /// Whether Sofy does what it was asked for all the same.
     pub(super) happens: bool,
 }
@@ -259,7 +259,7 @@ pub(super) enum Call {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Trouble {
+pub(super) enum Fault {
     /// No connection was made: it certainly did not happen.
     Refused,
     ConnectionHangs,
@@ -267,10 +267,10 @@ pub(super) enum Trouble {
     Hangs,
     /// The answer comes, but late.
     Slow(Ms),
-    /// Refused in so many words, with the seconds of `Retry-After`.
+    /// Refused in so many statuses, with the seconds of `Retry-After`.
     TooMany(Option<u64>),
     Unavailable(Option<u64>),
-    Status(u16),
+    Answers(u16),
     /// A page of a gateway, with status 200.
     Page,
     CutOff,
@@ -281,7 +281,7 @@ pub(super) enum Trouble {
     QuotesKey(u16),
 }
 
-impl Trouble {
+impl Fault {
     /// Whether a request that meets it is never carried out.
     pub(super) const fn is_certain_refusal(self) -> bool {
         match self {
@@ -289,7 +289,7 @@ impl Trouble {
             | Self::ConnectionHangs
             | Self::TooMany(_)
             | Self::Unavailable(Some(_)) => true,
-            Self::Status(status) | Self::QuotesKey(status) => status < 500 && status != 408,
+            Self::Answers(status) | Self::QuotesKey(status) => status < 500 && status != 408,
             Self::Unavailable(None)
             | Self::Reset
             | Self::Hangs
@@ -453,7 +453,7 @@ impl Execution {
         });
         without(&|execution| {
             for run in &mut execution.runs {
-                run.waiting = Word::Running;
+                run.waiting = Status::Running;
             }
         });
         without(&|execution| execution.build = 0);
@@ -474,10 +474,10 @@ impl Asked {
             dice.spread(SECOND, 2 * ours.over + MINUTE)
         };
         let all = [
-            Word::Failed,
-            Word::Incomplete,
-            Word::NotExecuted,
-            Word::Stopped,
+            Status::Failed,
+            Status::Incomplete,
+            Status::NotExecuted,
+            Status::Stopped,
         ];
         let tolerated = if dice.percent(80) {
             Vec::new()
@@ -597,7 +597,12 @@ impl Execution {
             dice.spread(SECOND, 5 * MINUTE)
         };
         let listed_at_once = dice.percent(60);
-        let waiting = dice.pick(&[Word::Running, Word::Running, Word::Running, Word::Queued]);
+        let waiting = dice.pick(&[
+            Status::Running,
+            Status::Running,
+            Status::Running,
+            Status::Queued,
+        ]);
         let lag = if dice.percent(60) {
             0
         } else {
@@ -618,27 +623,30 @@ impl Execution {
                 }
                 let begins = at + dice.from(0, rest);
                 let mut ends = begins + dice.spread(length / 4 + 1, length * 2);
-                let word = if lost && dice.percent(50) {
-                    Word::Incomplete
+                let status = if lost && dice.percent(50) {
+                    Status::Incomplete
                 } else if dice.percent(luck) {
                     dice.pick(&[
-                        Word::Failed,
-                        Word::Failed,
-                        Word::Failed,
-                        Word::Incomplete,
-                        Word::NotExecuted,
-                        Word::Stopped,
-                        Word::New,
+                        Status::Failed,
+                        Status::Failed,
+                        Status::Failed,
+                        Status::Incomplete,
+                        Status::NotExecuted,
+                        Status::Stopped,
+                        Status::New,
                     ])
                 } else {
-                    Word::Passed
+                    Status::Passed
                 };
-                let mut history = vec![(begins, Word::Running), (ends, word)];
-                if word == Word::Failed && retries && dice.percent(70) {
+                let mut history = vec![(begins, Status::Running), (ends, status)];
+                if status == Status::Failed && retries && dice.percent(70) {
                     let again = ends + dice.from(0, 20 * SECOND);
                     ends = again + dice.spread(length / 4 + 1, length * 2);
-                    history.push((again, Word::Running));
-                    history.push((ends, dice.pick(&[Word::Passed, Word::Passed, Word::Failed])));
+                    history.push((again, Status::Running));
+                    history.push((
+                        ends,
+                        dice.pick(&[Status::Passed, Status::Passed, Status::Failed]),
+                    ));
                 }
                 at = ends;
                 over = over.max(ends);
@@ -683,18 +691,18 @@ impl Execution {
         execution
     }
 
-    fn draw_group(&self, dice: &mut Dice, queue: Ms) -> Vec<(Ms, Word)> {
+    fn draw_group(&self, dice: &mut Dice, queue: Ms) -> Vec<(Ms, Status)> {
         let begins = (queue + dice.from(-2 * SECOND, 2 * SECOND)).max(1);
         let all_tested = self
             .runs
             .iter()
-            .all(|run| matches!(run.end(), Word::Passed | Word::Failed));
+            .all(|run| matches!(run.end(), Status::Passed | Status::Failed));
         let end = if dice.percent(1) {
-            Word::New
+            Status::New
         } else if all_tested && !dice.percent(2) {
-            Word::Complete
+            Status::Complete
         } else {
-            Word::CompleteWithErrors
+            Status::CompleteWithErrors
         };
         // Ahead of the last row, behind it, or with it.
         let over = match dice.from(0, 3) {
@@ -703,23 +711,23 @@ impl Execution {
             _ => self.over + dice.from(0, SECOND),
         };
         let over = over.max(begins + 1);
-        let mut words = vec![(0, Word::Queued), (begins, Word::Running)];
+        let mut statuses = vec![(0, Status::Queued), (begins, Status::Running)];
         if dice.percent(10) && over - begins > MINUTE {
             // Once only, and for less than seven seconds: it looks like the end between two batches.
             let flash = dice.from(begins, over - MINUTE);
-            words.push((flash, Word::Complete));
-            words.push((
+            statuses.push((flash, Status::Complete));
+            statuses.push((
                 flash + dice.from(1, MISLEADS_FOR_LESS_THAN - 1),
-                Word::Running,
+                Status::Running,
             ));
         }
-        words.push((over, end));
+        statuses.push((over, end));
         if dice.percent(5) {
             let back = over + dice.from(1, 20 * SECOND);
-            words.push((back, Word::Running));
-            words.push((back + dice.from(1, 10 * SECOND), end));
+            statuses.push((back, Status::Running));
+            statuses.push((back + dice.from(1, 10 * SECOND), end));
         }
-        words
+        statuses
     }
 
     fn draw_noise(&mut self, dice: &mut Dice) {
@@ -731,11 +739,11 @@ impl Execution {
                 continue;
             }
             let from = dice.from(run.listed, self.over + 30 * SECOND);
-            if run.end() == Word::Failed && dice.percent(30) {
+            if run.end() == Status::Failed && dice.percent(30) {
                 let from = self.over + dice.from(-MINUTE, MINUTE);
                 run.forgotten = Some((
                     from,
-                    dice.pick(&[Shows::Nothing, Shows::Word(Word::Passed)]),
+                    dice.pick(&[Glitch::Nothing, Glitch::Status(Status::Passed)]),
                 ));
                 continue;
             }
@@ -743,12 +751,12 @@ impl Execution {
                 from,
                 until: from + dice.spread(SECOND, 20 * SECOND),
                 shows: dice.pick(&[
-                    Shows::Nothing,
-                    Shows::Nothing,
-                    Shows::Twice,
-                    Shows::Word(Word::Running),
-                    Shows::Word(Word::Passed),
-                    Shows::Word(Word::Failed),
+                    Glitch::Nothing,
+                    Glitch::Nothing,
+                    Glitch::Twice,
+                    Glitch::Status(Status::Running),
+                    Glitch::Status(Status::Passed),
+                    Glitch::Status(Status::Failed),
                 ]),
             });
         }
@@ -788,8 +796,8 @@ impl Execution {
     /// When the group is shown as over, with the moments in between at which it is not.
     fn shown_over(&self) -> Vec<(Ms, Ms)> {
         let mut periods: Vec<(Ms, Ms)> = Vec::new();
-        for (n, (at, word)) in self.group.iter().enumerate() {
-            if !word.is_terminal() && *word != Word::New {
+        for (n, (at, status)) in self.group.iter().enumerate() {
+            if !status.is_terminal() && *status != Status::New {
                 continue;
             }
             let until = self.group.get(n + 1).map_or(Ms::MAX / 2, |(next, _)| *next);
@@ -815,20 +823,22 @@ impl Execution {
     }
 
     /// What has become of the group, whatever Sofy says of it.
-    pub(super) fn truth(&self) -> Vec<Word> {
+    pub(super) fn truth(&self) -> Vec<Status> {
         self.runs.iter().map(Run::end).collect()
     }
 }
 
 impl Run {
-    pub(super) fn end(&self) -> Word {
-        self.history.last().map_or(Word::New, |(_, word)| *word)
+    pub(super) fn end(&self) -> Status {
+        self.history
+            .last()
+            .map_or(Status::New, |(_, status)| *status)
     }
 
     /// What Sofy shows of the row at a moment.
-    pub(super) fn shown(&self, at: Ms) -> Shows {
+    pub(super) fn shown(&self, at: Ms) -> Glitch {
         if at < self.listed {
-            return Shows::Nothing;
+            return Glitch::Nothing;
         }
         if let Some((_, shows)) = self.forgotten.filter(|(from, _)| at >= *from) {
             return shows;
@@ -837,31 +847,32 @@ impl Run {
             .noise
             .iter()
             .find(|noise| (noise.from..noise.until).contains(&at))
-            && noise.shows != Shows::Twice
+            && noise.shows != Glitch::Twice
         {
             return noise.shows;
         }
-        Shows::Word(self.truth(at - self.lag))
+        Glitch::Status(self.truth(at - self.lag))
     }
 
     /// How it ended by what Sofy shows for good; none where the row is gone.
-    pub(super) fn shown_at_last(&self) -> Option<Word> {
+    pub(super) fn shown_at_last(&self) -> Option<Status> {
         match self.forgotten {
-            Some((_, Shows::Word(word))) => Some(word),
-            Some((_, Shows::Nothing)) => None,
-            Some((_, Shows::Twice)) | None => Some(self.end()),
+            Some((_, Glitch::Status(status))) => Some(status),
+            Some((_, Glitch::Nothing)) => None,
+            Some((_, Glitch::Twice)) | None => Some(self.end()),
         }
     }
 
     /// Tells whether it had ended, and waits for Sofy to run it again.
     pub(super) fn was_over_once(&self, at: Ms) -> bool {
-        !matches!(self.truth(at), Word::Running | Word::Queued) && self.truth(at) != self.waiting
+        !matches!(self.truth(at), Status::Running | Status::Queued)
+            && self.truth(at) != self.waiting
     }
 
     pub(super) fn is_shown_twice(&self, at: Ms) -> bool {
         self.noise
             .iter()
-            .any(|noise| noise.shows == Shows::Twice && (noise.from..noise.until).contains(&at))
+            .any(|noise| noise.shows == Glitch::Twice && (noise.from..noise.until).contains(&at))
     }
 
     /// How long Sofy may mislead after a moment: from the first time the row is missing, or shown as
@@ -881,9 +892,9 @@ impl Run {
             .collect();
         edges.sort_unstable();
         let misleads = |at: Ms| match self.shown(at) {
-            Shows::Nothing => true,
-            Shows::Word(Word::Passed) => self.truth(at) != Word::Passed,
-            Shows::Twice | Shows::Word(_) => false,
+            Glitch::Nothing => true,
+            Glitch::Status(Status::Passed) => self.truth(at) != Status::Passed,
+            Glitch::Twice | Glitch::Status(_) => false,
         };
         let mut misleading = edges.windows(2).filter(|pair| misleads(pair[0]));
         let Some(first) = misleading.next() else {
@@ -893,12 +904,12 @@ impl Run {
     }
 
     /// Where it stands at a moment.
-    fn truth(&self, at: Ms) -> Word {
+    fn truth(&self, at: Ms) -> Status {
         self.history
             .iter()
             .rev()
             .find(|(since, _)| *since <= at)
-            .map_or(self.waiting, |(_, word)| *word)
+            .map_or(self.waiting, |(_, status)| *status)
     }
 }
 
@@ -944,10 +955,10 @@ fn others(dice: &mut Dice, ours: &Execution, builds: &[Build]) -> Vec<(Ms, Rc<Ex
                     .iter()
                     .map(|run| Run {
                         history: vec![
-                            (run.history[0].0, Word::Running),
+                            (run.history[0].0, Status::Running),
                             (
                                 run.history[0].0 + SECOND,
-                                dice.pick(&[Word::Passed, Word::Passed, Word::Failed]),
+                                dice.pick(&[Status::Passed, Status::Passed, Status::Failed]),
                             ),
                         ],
                         noise: Vec::new(),
@@ -973,14 +984,14 @@ fn others(dice: &mut Dice, ours: &Execution, builds: &[Build]) -> Vec<(Ms, Rc<Ex
             let last = run.history.last().map_or(0, |(at, _)| *at);
             let then = last.max(-began + dice.from(0, ours.over));
             run.history
-                .push((then, dice.pick(&[Word::Passed, Word::Failed])));
+                .push((then, dice.pick(&[Status::Passed, Status::Failed])));
         }
         others.push((began, Rc::new(execution)));
     }
     others
 }
 
-fn faults(dice: &mut Dice, ours: &Execution) -> Vec<Fault> {
+fn faults(dice: &mut Dice, ours: &Execution) -> Vec<FaultPeriod> {
     if dice.percent(40) {
         return Vec::new();
     }
@@ -1000,33 +1011,33 @@ fn faults(dice: &mut Dice, ours: &Execution) -> Vec<Fault> {
             } else {
                 dice.from(0, whole)
             };
-            let trouble = trouble(dice);
-            Fault {
+            let fault = draw_fault(dice);
+            FaultPeriod {
                 on,
                 from,
                 until: from + dice.spread(SECOND, whole + 1),
                 percent: dice.pick(&[10, 30, 70, 100]),
-                trouble,
-                happens: !trouble.is_certain_refusal() && dice.percent(50),
+                fault,
+                happens: !fault.is_certain_refusal() && dice.percent(50),
             }
         })
         .collect()
 }
 
-pub(super) fn trouble(dice: &mut Dice) -> Trouble {
+pub(super) fn draw_fault(dice: &mut Dice) -> Fault {
     match dice.from(0, 14) {
-        0 => Trouble::Refused,
-        1 => Trouble::ConnectionHangs,
-        2 | 3 => Trouble::Reset,
-        4 => Trouble::Hangs,
-        5 | 6 => Trouble::Slow(dice.spread(SECOND, 40 * SECOND)),
-        7 => Trouble::TooMany(dice.percent(50).then(|| dice.spread(1, 120).unsigned_abs())),
-        8 => Trouble::Unavailable(dice.percent(50).then(|| dice.spread(1, 120).unsigned_abs())),
-        9 => Trouble::Status(dice.pick(&[400, 401, 403, 404, 408, 409, 302, 500, 502, 504])),
-        10 => Trouble::Page,
-        11 => Trouble::CutOff,
-        12 => Trouble::Truncated,
-        13 => Trouble::Says(dice.pick(&[
+        0 => Fault::Refused,
+        1 => Fault::ConnectionHangs,
+        2 | 3 => Fault::Reset,
+        4 => Fault::Hangs,
+        5 | 6 => Fault::Slow(dice.spread(SECOND, 40 * SECOND)),
+        7 => Fault::TooMany(dice.percent(50).then(|| dice.spread(1, 120).unsigned_abs())),
+        8 => Fault::Unavailable(dice.percent(50).then(|| dice.spread(1, 120).unsigned_abs())),
+        9 => Fault::Answers(dice.pick(&[400, 401, 403, 404, 408, 409, 302, 500, 502, 504])),
+        10 => Fault::Page,
+        11 => Fault::CutOff,
+        12 => Fault::Truncated,
+        13 => Fault::Says(dice.pick(&[
             "",
             "null",
             "{}",
@@ -1036,6 +1047,6 @@ pub(super) fn trouble(dice: &mut Dice) -> Trouble {
             "[1]",
             "[{}]",
         ])),
-        _ => Trouble::QuotesKey(dice.pick(&[400, 401, 500, 502])),
+        _ => Fault::QuotesKey(dice.pick(&[400, 401, 500, 502])),
     }
 }
