@@ -5,6 +5,11 @@
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a harness that breaks fails its test")]
 
+#[path = "../../src/tests/simulation/consistency.rs"]
+mod consistency;
+#[expect(dead_code, reason = "the worlds of the simulation draw more")]
+#[path = "../../src/tests/simulation/dice.rs"]
+mod dice;
 #[path = "../fake_sofy/mod.rs"]
 mod fake_sofy;
 #[path = "../file_command/mod.rs"]
@@ -25,6 +30,7 @@ mod upload;
 mod verdict;
 mod weather;
 mod wire;
+mod worlds;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -143,6 +149,7 @@ fn main() -> ExitCode {
         wire::an_answer_whose_end_may_be_cut_off_is_not_believed_over_tls,
         wire::a_proxy_may_serve_refuse_hang_or_be_passed_by,
         wire::while_nobody_listens_nothing_is_lost_and_nothing_happens_twice,
+        worlds::no_world_ends_in_a_success_that_is_not_true,
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,
     ];

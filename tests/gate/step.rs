@@ -49,6 +49,11 @@ pub(crate) struct Gate {
 impl Gate {
     /// A classic schedule with a valid key, looked at each second.
     pub(crate) fn new(fake: &FakeSofy) -> Self {
+        Self::at(&fake.url())
+    }
+
+    /// The same with the base URL of whatever stands in for Sofy.
+    pub(crate) fn at(url: &str) -> Self {
         let number = COUNTER.fetch_add(1, Ordering::SeqCst);
         let folder = crate::FOLDER.join(number.to_string());
         fs::create_dir_all(folder.join("workspace")).unwrap();
@@ -76,7 +81,7 @@ impl Gate {
         .input("schedule-id", crate::fake_sofy::CLASSIC)
         .input("poll-interval", "1s")
         .input("timeout", "30s")
-        .input("api-url", &fake.url())
+        .input("api-url", url)
     }
 
     /// An upload of what is put into the workspace.
@@ -289,6 +294,9 @@ impl Started {
         let outputs = fs::read_to_string(self.folder.join("output")).unwrap();
         let summary = fs::read_to_string(self.folder.join("summary")).unwrap();
         let state = fs::read_to_string(self.folder.join("state")).unwrap();
+        let report =
+            |name| fs::read_to_string(self.folder.join("workspace").join(name)).unwrap_or_default();
+        let (junit, json) = (report("report.xml"), report("report.json"));
         fs::remove_dir_all(&self.folder).ok();
         Step {
             status: status.code(),
@@ -298,6 +306,8 @@ impl Started {
             raw_outputs: outputs,
             state: BTreeMap::from_iter(file_command::read(&state).unwrap()),
             summary,
+            junit,
+            json,
             peak_memory,
         }
     }
@@ -322,6 +332,9 @@ pub(crate) struct Step {
     /// What the runner hands to the post step.
     pub(crate) state: BTreeMap<String, String>,
     pub(crate) summary: String,
+    /// What stands in `report.xml` and `report.json`, if the step was to write there.
+    pub(crate) junit: String,
+    pub(crate) json: String,
     /// In bytes, as far as it was seen, and where the system tells it.
     pub(crate) peak_memory: u64,
 }
@@ -383,6 +396,8 @@ impl Step {
             &self.stderr,
             &self.raw_outputs,
             &self.summary,
+            &self.junit,
+            &self.json,
         ]
         .map(String::as_str)
         .join("\n")

@@ -2,10 +2,7 @@
 //!
 //! Everything is checked against what truly happened at Sofy, which the gate cannot see.
 
-use std::collections::BTreeSet;
-
-use serde_json::Value;
-
+use super::consistency::{LeftBehind, contradiction};
 use super::sofy::{Live, State, Triggered};
 use super::story::{Step, StepKind, Trace};
 use super::upload;
@@ -123,82 +120,20 @@ fn secret(step: &Step) -> Option<String> {
         .map(str::to_owned)
 }
 
-const COUNTS: [&str; 6] = [
-    "passed",
-    "failed",
-    "incomplete",
-    "not-executed",
-    "stopped",
-    "other",
-];
-const OUTPUTS: usize = 16;
-
 /// Every output there, whatever the end, and none that contradicts another.
 fn inconsistent(step: &Step) -> Option<String> {
     let exit = step.exit.filter(|_| step.kind != StepKind::Post)?;
-    let wrong = |what: &str| Some(what.to_owned());
-    let names: BTreeSet<&str> = step.outputs.iter().map(|(name, _)| name.as_str()).collect();
-    if names.len() != OUTPUTS {
-        return wrong("some output is missing");
-    }
-    let expected = match step.output("conclusion") {
-        "success" | "detached" => 0,
-        "failure" => 1,
-        "error" => 2,
-        "timed_out" => 3,
-        "cancelled" => 130,
-        _ => return wrong("an unknown conclusion"),
-    };
-    if exit != expected {
-        return wrong("exit status and conclusion");
-    }
-    let count = |name: &str| step.output(&format!("{name}-count")).parse::<usize>().ok();
-    let counts: Option<Vec<usize>> = COUNTS.into_iter().map(count).collect();
-    let Some((counts, total)) = counts.zip(count("total")) else {
-        return wrong("a count is no number");
-    };
-    if counts.iter().sum::<usize>() != total {
-        return wrong("the counts do not add up");
-    }
-    let rows: Option<Vec<Value>> = serde_json::from_str(step.output("results-json")).ok();
-    let Some(rows) = rows else {
-        return wrong("results-json is no list");
-    };
-    if step.output("results-truncated") == "false" {
-        let passed = rows.iter().filter(|row| row["status"] == "Passed").count();
-        if (rows.len(), passed) != (total, counts[0]) {
-            return wrong("results-json and the counts");
-        }
-    }
-    // The file has the results complete instead.
-    for name in names
-        .iter()
-        .filter(|name| !["results-json", "results-truncated"].contains(name))
-    {
-        let same = match step.json.get(name.replace('-', "_")) {
-            Some(Value::String(text)) => text == step.output(name),
-            Some(Value::Null) => (*name, step.output(name)) == ("build-verified", ""),
-            Some(other) => *step.output(name) == *other.to_string(),
-            None => false,
-        };
-        if !same {
-            return Some(format!("the JSON file and the output {name}"));
-        }
-    }
-    if step.json["results"].as_array().map(Vec::len) != Some(total) {
-        return wrong("the JSON file has other test runs");
-    }
-    let is_red_in_junit = step.junit().contains("<failure") || step.junit().contains("<error");
-    if is_red_in_junit == (exit == 0) {
-        return wrong("JUnit and exit status");
-    }
-    if step.summary().is_empty() {
-        return wrong("no summary");
-    }
-    if (exit != 0) != step.log.contains("::error") {
-        return wrong("annotations and exit status");
-    }
-    None
+    let outputs = step.outputs.iter();
+    contradiction(&LeftBehind {
+        exit: exit.into(),
+        outputs: outputs
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .collect(),
+        json: &step.json,
+        junit: step.junit(),
+        summary: step.summary(),
+        log: &step.log,
+    })
 }
 
 /// How a verdict compares with the truth.

@@ -8,6 +8,7 @@
 //! `SOFY_SIM_WORLDS` is the number of worlds. `SOFY_SIM_SEED` is the first of them, and the only one if no number is
 //! given. The first world that breaks an invariant is reduced to what it needs and printed with its log.
 
+mod consistency;
 mod dice;
 mod invariants;
 mod sofy;
