@@ -814,8 +814,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_green_gate_says_whether_the_right_build_was_tested() {
-        let ours = || listed(&[("4dde", "1.0(1)")]);
-        let another = || listed(&[("4dde", "2.0(2)"), ("b01d", "1.0(1)")]);
+        let ours = || listed(&[("4dde0684", "1.0(1)")]);
+        let another = || listed(&[("4dde0684", "2.0(2)"), ("b01d", "1.0(1)")]);
         let no = || Err(failure(ErrorKind::Rejected));
         let silence = || Err(failure(ErrorKind::OutcomeUnknown));
         let lag = || listed(&[("b01d", "0.9(9)")]);
@@ -875,7 +875,7 @@ mod tests {
                 for answer in builds.clone() {
                     api = api.builds(answer);
                 }
-                let mut pairs = vec![("app-hash", "4dde")];
+                let mut pairs = vec![("app-hash", "4dde0684")];
                 if attached {
                     pairs.push(("test-run-group-id", "77"));
                 }
@@ -901,13 +901,13 @@ mod tests {
         for (hash, builds, conclusion, why) in [
             ("", vec![], Conclusion::Success, "no build was asked for"),
             (
-                "4dde",
-                vec![("4dde", "1.0(1)")],
+                "4dde0684",
+                vec![("4dde0684", "1.0(1)")],
                 Conclusion::Success,
                 "it is proven",
             ),
             (
-                "4dde",
+                "4dde0684",
                 vec![("b01d", "9.9(9)")],
                 Conclusion::Failure,
                 "perhaps not ours",
@@ -932,12 +932,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_adopted_group_is_handed_on_only_where_no_proof_was_asked_for() {
-        for (hash, conclusion) in [("", Conclusion::Detached), ("4dde", Conclusion::Error)] {
+        for (hash, conclusion) in [("", Conclusion::Detached), ("4dde0684", Conclusion::Error)] {
             let api = Scripted::new()
                 .baseline(Ok(groups(&[("76", None)], Some(0))))
                 .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
                 .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
-                .builds(listed(&[("4dde", "1.0(1)")]));
+                .builds(listed(&[("4dde0684", "1.0(1)")]));
 
             let (report, _) = step(&api, &[("wait", "false"), ("app-hash", hash)], None).await;
 
@@ -960,7 +960,7 @@ mod tests {
             .look("Complete", test_runs(&["Passed"]))
             .slow_builds(600 * SECOND);
 
-        let (report, _) = step(&api, &[("app-hash", "4dde")], None).await;
+        let (report, _) = step(&api, &[("app-hash", "4dde0684")], None).await;
 
         assert_eq!(report.verdict.conclusion, Conclusion::Success);
         assert_eq!(api.calls("trigger"), [BUILDS_BEFORE]);
@@ -976,7 +976,7 @@ mod tests {
         for (pairs, latest, why) in [
             (vec![], true, "nothing is asked for"),
             (vec![("wait", "false")], true, "nor for a run left alone"),
-            (vec![("app-hash", "4dde")], false, "a hash"),
+            (vec![("app-hash", "4dde0684")], false, "a hash"),
             (
                 vec![("test-run-group-id", "77")],
                 false,

@@ -97,14 +97,77 @@ impl Build {
     }
 }
 
-/// Tells whether a text can be the hash of a build; what a step that went wrong hands over cannot.
-pub(crate) fn is_app_hash(text: &str) -> bool {
-    !text.is_empty()
-        && !["null", "undefined", "none", "true", "false"]
-            .iter()
-            .any(|word| text.eq_ignore_ascii_case(word))
-        && !text.contains("${{")
-        && !text.contains(char::is_whitespace)
+/// The hash of a build, by the rule for all hashes. Case does not count.
+#[derive(Clone, Debug, Eq)]
+pub(crate) struct AppHash(String);
+
+impl AppHash {
+    /// Reads a hash, or says what a text was probably meant to be: the step before went wrong.
+    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
+        let in_a_hash = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
+        // The only ones that are long enough to look like a hash.
+        let words_for_nothing = ["undefined", "infinity"];
+        let is_one = (8..=256).contains(&text.len())
+            && text.chars().all(in_a_hash)
+            && !words_for_nothing.contains(
+                &text
+                    .trim_start_matches(['-', '+'])
+                    .to_ascii_lowercase()
+                    .as_str(),
+            );
+        if is_one {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(Self::meant(text))
+        }
+    }
+
+    fn meant(text: &str) -> &'static str {
+        let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
+        if text.contains("${{") {
+            "an expression that was not evaluated; check where it is written"
+        } else if begins(&["$", "%"]) {
+            "a variable that was not expanded; write it as an expression, such as \
+             ${{ steps.upload.outputs.app-hash }}"
+        } else if text.contains("***") {
+            "a value that the runner masked; a hash must not contain the value of a secret"
+        } else if begins(&["{", "["]) {
+            "JSON; pass only the value of its field appHash"
+        } else if begins(&["\"", "'", "\u{201c}"]) {
+            "a hash in quotes; use jq -r, which prints none"
+        } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
+            "a number, which YAML may have rounded; put the hash in quotes, and check that it is \
+             whole"
+        } else if text.contains(char::is_whitespace) {
+            "several words; pass only the hash"
+        } else {
+            "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that \
+             uploaded the build, and the name of its output"
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl PartialEq for AppHash {
+    fn eq(&self, other: &Self) -> bool {
+        *self == *other.0
+    }
+}
+
+/// For hashes that Sofy lists, which need not follow the rule.
+impl PartialEq<str> for AppHash {
+    fn eq(&self, listed: &str) -> bool {
+        self.0.eq_ignore_ascii_case(listed)
+    }
+}
+
+impl fmt::Display for AppHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
 }
 
 /// How the run's group is known.
@@ -168,5 +231,64 @@ impl ResultsAfter {
     /// Tells whether it was written by an earlier attempt of the workflow run than this one.
     pub(crate) fn is_of_an_earlier_attempt(&self, now: Option<u32>) -> bool {
         now.is_some_and(|now| self.attempt.unwrap_or(1) < now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_a_hash_is_said_with_what_it_was_meant_to_be() {
+        let longest = "a".repeat(256);
+        let (too_long, not_ascii) = (format!("{longest}a"), "4dde068\u{e4}");
+        for (text, meant, why) in [
+            ("4dde0684", None, "the shortest"),
+            (longest.as_str(), None, "the longest"),
+            ("A-b_c+d/e=", None, "each character that may occur"),
+            ("12345678", None, "digits only"),
+            ("4dde068", Some("8 to 256"), "too short"),
+            ("", Some("8 to 256"), "nothing"),
+            (&too_long, Some("8 to 256"), "too long"),
+            (not_ascii, Some("8 to 256"), "a letter outside ASCII"),
+            ("../../x.apk", Some("8 to 256"), "a path"),
+            ("null", Some("8 to 256"), "jq found nothing"),
+            ("UNDEFINED", Some("8 to 256"), "a script found nothing"),
+            ("Infinity", Some("8 to 256"), "YAML read 123e4567"),
+            ("-Infinity", Some("8 to 256"), "YAML read -123e4567"),
+            ("pending", Some("8 to 256"), "not a hash yet"),
+            ("\"4dde0684\"", Some("jq -r"), "jq without -r"),
+            ("'4dde0684'", Some("quotes"), "quotes of a shell"),
+            (
+                r#"{"appHash":"4dde0684"}"#,
+                Some("JSON"),
+                "the whole answer",
+            ),
+            ("***", Some("masked"), "the runner masked it"),
+            ("4dde***0684", Some("masked"), "a part of it is a secret"),
+            ("$APP_HASH", Some("variable"), "single quotes in a shell"),
+            ("${{ env.HASH }}", Some("expression"), "in a file"),
+            ("4.5e+31", Some("YAML"), "a hash that YAML read as a number"),
+            ("4dde0684 4dde0684", Some("several"), "two of them"),
+        ] {
+            let problem = AppHash::parse(text).err();
+
+            match meant {
+                None => assert_eq!(problem, None, "{why}"),
+                Some(meant) => assert!(
+                    problem.is_some_and(|said| said.contains(meant)),
+                    "{why}: {problem:?}"
+                ),
+            }
+        }
+    }
+
+    #[test]
+    fn hashes_are_equal_whatever_their_case() {
+        let hash = AppHash::parse("4DDE0684").expect("a hash");
+
+        assert_eq!(hash, AppHash::parse("4dde0684").expect("a hash"));
+        assert_eq!(hash, *"4Dde0684");
+        assert_ne!(hash, *"4dde0685");
     }
 }

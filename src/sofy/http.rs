@@ -30,7 +30,7 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
 const SNIPPET: usize = 200;
 /// No name is longer; what is longer would swell every log line, output and page it stands in.
-pub(super) const LONGEST_TEXT: usize = 2_000;
+const LONGEST_TEXT: usize = 2_000;
 /// Where the words of an answer are looked for: a page's styles and scripts come first, but not for longer.
 const BEGINNING: usize = 64 * 1024;
 

@@ -129,14 +129,14 @@ pub(crate) fn the_hyphenated_name_wins_unless_it_is_blank() {
 
 pub(crate) fn what_was_ordered_is_what_is_sent() {
     for (schedule, sent) in [
-        (CLASSIC, "\"AppHash\":\"ab/c+1\""),
-        (PUBLIC, "appHash=ab%2Fc%2B1"),
+        (CLASSIC, "\"AppHash\":\"ab/c+100\""),
+        (PUBLIC, "appHash=ab%2Fc%2B100"),
     ] {
         let fake = FakeSofy::start(Script::default());
 
         let step = Gate::new(&fake)
             .input("schedule-id", schedule)
-            .input("app-hash", "ab/c+1")
+            .input("app-hash", "ab/c+100")
             .input("wait", "false")
             .run();
 
