@@ -45,7 +45,10 @@ use github::{Runner, command, signal};
 use inputs::Inputs;
 use model::report::{Paths, Report};
 use model::verdict::{Conclusion, Verdict};
+use publish::publish;
+use report::annotations::Severity;
 use report::upload::UploadReport;
+use report::{Publication, subject};
 use retry::Jitter;
 use upload::app_file;
 
@@ -64,17 +67,11 @@ pub fn main() -> ExitCode {
         log::print(&command::mask(key.expose()));
     }
     log::start(Style::of(&env));
+    let mut runner = Runner::open(&env);
     let entry = match Entry::of(std::env::args_os()) {
         Ok(entry) => entry,
-        Err(argument) => {
-            tracing::error!(
-                "the argument {argument:?} is not known; give none, gate or upload. Inputs \
-                 are environment variables, such as INPUT_SCHEDULE_ID"
-            );
-            return ExitCode::from(Conclusion::Error.exit_status());
-        }
+        Err((entry, verdict)) => return ExitCode::from(refuse(entry, verdict, &mut runner)),
     };
-    let mut runner = Runner::open(&env);
     match privileges::give_up_root(runner.workspace(), entry.writes(&env)) {
         Ok(user) => {
             tracing::debug!("runs as {user}");
@@ -110,25 +107,30 @@ pub(crate) async fn step(
             gate_step(env, runner, run).await
         }
         Entry::Upload => {
-            let found = inputs::upload::parse(env, |path| app_file::find(runner, path));
-            let report = match found {
-                Ok(inputs) => {
-                    let report = upload::run(&inputs, signal, jitter).await;
-                    publish::upload(&report, runner);
-                    report
-                }
-                Err(problems) => {
-                    let report = UploadReport::of(bad_inputs(&problems));
-                    publish::upload_problems(&problems, &report, runner);
-                    report
-                }
+            let inputs = inputs::upload::parse(env, |path| app_file::find(runner, path));
+            let (report, problems) = match inputs {
+                Ok(inputs) => (upload::run(&inputs, signal, jitter).await, Vec::new()),
+                Err(problems) => (UploadReport::of(bad_inputs(&problems, runner)), problems),
             };
+            let mut publication = Publication::of_upload(&report);
+            if !problems.is_empty() {
+                publication = publication.with_problems("Sofy upload", &problems);
+            }
+            publish(&publication, runner);
             report.verdict.conclusion.exit_status()
         }
-        // The post step never fails the job, whatever it finds.
         Entry::AbortUnfinished => {
-            let done = abort::post_step(env, signal).await;
-            publish::post_step(&done, runner);
+            match abort::post_step(env, signal).await {
+                PostStep::Nothing(why) => tracing::debug!("nothing to abort: {why}"),
+                PostStep::Trouble(problem) => {
+                    publish(
+                        &Publication::line(Some(Severity::Warning), &problem),
+                        runner,
+                    );
+                }
+                PostStep::Acted(said) => publish(&Publication::line(None, &said), runner),
+            }
+            // The post step never fails the job, whatever it finds.
             0
         }
     }
@@ -140,18 +142,21 @@ pub(crate) async fn gate_step(
     runner: &mut Runner,
     run: impl AsyncFnOnce(&Inputs, &mut Runner) -> Report,
 ) -> u8 {
-    let report = match inputs::parse(env) {
-        Ok(inputs) => {
-            let report = run(&inputs, runner).await;
-            publish::report(&report, &inputs.paths, runner);
-            report
-        }
+    let inputs = match inputs::parse(env) {
+        Ok(inputs) => inputs,
         Err(problems) => {
-            let report = Report::of(bad_inputs(&problems));
-            publish::problems(&problems, &report, runner);
-            report
+            let report = Report::of(bad_inputs(&problems, runner));
+            let paths = Paths::default();
+            let publication = Publication::of(&report, &paths);
+            publish(
+                &publication.with_problems(&subject(&report), &problems),
+                runner,
+            );
+            return report.verdict.conclusion.exit_status();
         }
     };
+    let report = run(&inputs, runner).await;
+    publish(&Publication::of(&report, &inputs.paths), runner);
     report.verdict.conclusion.exit_status()
 }
 
@@ -168,7 +173,7 @@ pub(crate) enum Entry {
 
 impl Entry {
     /// Reads the name that the binary was started by, which outranks any argument, and the arguments.
-    fn of(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, String> {
+    fn of(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, (Self, Verdict)> {
         let name = words.next().unwrap_or_default();
         if Path::new(&name).file_name() == Some(OsStr::new("abort-unfinished")) {
             return Ok(Self::AbortUnfinished);
@@ -179,7 +184,8 @@ impl Entry {
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [] | ["gate"] => Ok(Self::Gate),
             ["upload"] => Ok(Self::Upload),
-            _ => Err(arguments.join(" ")),
+            ["upload", ..] => Err((Self::Upload, unknown_argument(&arguments[1..]))),
+            _ => Err((Self::Gate, unknown_argument(&arguments))),
         }
     }
 
@@ -195,30 +201,51 @@ impl Entry {
 fn refuse(entry: Entry, verdict: Verdict, runner: &mut Runner) -> u8 {
     let status = verdict.conclusion.exit_status();
     match entry {
-        Entry::Gate => publish::report(&Report::of(verdict), &Paths::default(), runner),
-        Entry::Upload => publish::upload(&UploadReport::of(verdict), runner),
+        Entry::Gate => {
+            let (report, paths) = (Report::of(verdict), Paths::default());
+            publish(&Publication::of(&report, &paths), runner);
+        }
+        Entry::Upload => publish(&Publication::of_upload(&UploadReport::of(verdict)), runner),
         Entry::AbortUnfinished => {
-            publish::post_step(&PostStep::Trouble(verdict.reason), runner);
+            publish(
+                &Publication::line(Some(Severity::Warning), &verdict.reason),
+                runner,
+            );
             return 0;
         }
     }
     status
 }
 
-fn bad_inputs(problems: &[String]) -> Verdict {
-    Verdict::new(Conclusion::Error, problems.join("; "))
-        .advise("Correct the inputs under with: in the workflow. Nothing was sent to Sofy.")
+fn unknown_argument(arguments: &[String]) -> Verdict {
+    let reason = format!("The argument {:?} is unknown", arguments.join(" "));
+    Verdict::new(Conclusion::Error, reason).advise(
+        "Use none, gate or upload. Inputs are environment variables, such as INPUT_SCHEDULE_ID. \
+         Nothing was sent to Sofy.",
+    )
+}
+
+fn bad_inputs(problems: &[String], runner: &Runner) -> Verdict {
+    let place = if runner.is_github() {
+        "under `with:` in the workflow"
+    } else {
+        "environment variables such as INPUT_SCHEDULE_ID"
+    };
+    Verdict::new(Conclusion::Error, problems.join(" ")).advise(format!(
+        "Fix these inputs ({place}). Nothing was sent to Sofy."
+    ))
 }
 
 fn still_privileged(problem: &str) -> Verdict {
     Verdict::new(Conclusion::Error, problem).advise(
-        "Let the container drop capabilities: start it without a seccomp profile that forbids it, or as \
-         another user than root. Nothing was sent to Sofy.",
+        "Allow the container to drop capabilities (check its seccomp profile), or start it as a \
+         non-root user. Nothing was sent to Sofy.",
     )
 }
 
 fn cannot_start(problem: &str) -> Verdict {
-    Verdict::new(Conclusion::Error, problem).advise("Run the job again; report it if it stays.")
+    Verdict::new(Conclusion::Error, problem)
+        .advise("Run the job again, and report it if it happens again.")
 }
 
 /// A random share from 0 to 1.
@@ -232,11 +259,11 @@ fn with_runtime<T>(
 ) -> Result<T, String> {
     rustls::crypto::ring::default_provider()
         .install_default()
-        .map_err(|_| "TLS cannot start: a provider is installed already".to_owned())?;
+        .map_err(|_| "TLS could not start: a provider is installed already".to_owned())?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| format!("the runtime cannot start: {error}"))?;
+        .map_err(|error| format!("The runtime could not start: {error}"))?;
     let told = runtime.block_on(async { story(signal::listen()).await });
     // Name resolution blocks a thread, perhaps for longer than the runner waits for us.
     runtime.shutdown_background();

@@ -1,103 +1,36 @@
-//! Who is told, and where? Log, annotations, outputs, job summary and report files.
+//! Who is told, and where? Outputs, job summary and report files first, then annotations and the log.
 
 use std::io::{self, Write};
 
-use crate::gate::abort::PostStep;
 use crate::github::Runner;
-use crate::github::command::{self, Level};
-use crate::github::log::{self, tone};
 use crate::model::report::{Paths, Report};
-use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::Verdict;
-use crate::report::annotations::{Annotation, Severity, annotations};
-use crate::report::upload::{self, UploadReport};
-use crate::report::{junit, outputs, summary};
-use crate::text;
+use crate::model::test_run::TestRun;
+use crate::model::verdict::Outcome;
+use crate::report::annotations::{Annotation, Severity};
+use crate::report::{Publication, junit, outputs};
+use crate::text::count;
 
-/// Tells everybody how the step ended.
-pub(crate) fn report(report: &Report, paths: &Paths, runner: &mut Runner) {
-    annotations(report).iter().for_each(annotate);
-    print_table(&report.test_runs);
-    write_outputs_and_summary(report, runner);
-    let files = write_files(report, paths, runner);
-    conclude(&report.verdict);
-    let summary = runner.has_summary().then(|| "the job summary".to_owned());
-    let places: Vec<String> = summary.into_iter().chain(files).collect();
-    if !places.is_empty() {
+/// Publishes how a step ended. The log comes last, since its reader may be slow or gone.
+pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) {
+    runner.set_outputs(&it.outputs);
+    runner.add_summary(&it.summary);
+    let mut places = Vec::new();
+    if runner.has_summary() {
+        places.push("the job summary".to_owned());
+    }
+    if let Some((report, paths)) = it.report {
+        places.extend(write_files(report, paths, runner));
+    }
+    it.annotations.iter().for_each(annotate);
+    if let Some((report, _)) = it.report {
+        print_test_runs(report, runner);
+    }
+    if let Some(line) = &it.last_line {
+        tracing::info!("{line}");
+    }
+    if it.report.is_some() && !places.is_empty() {
         tracing::info!("the report is in {}", places.join(", "));
     }
-}
-
-/// Tells everybody that the inputs are wrong: an annotation for each problem.
-pub(crate) fn problems(problems: &[String], report: &Report, runner: &mut Runner) {
-    write_outputs_and_summary(report, runner);
-    list(problems, &report.verdict);
-}
-
-/// Tells everybody how an upload ended.
-pub(crate) fn upload(report: &UploadReport, runner: &mut Runner) {
-    upload::annotation(report).iter().for_each(annotate);
-    runner.set_outputs(&upload::outputs(report));
-    runner.add_summary(&upload::summary(report));
-    conclude(&report.verdict);
-}
-
-/// Tells everybody that the inputs of an upload are wrong.
-pub(crate) fn upload_problems(problems: &[String], report: &UploadReport, runner: &mut Runner) {
-    runner.set_outputs(&upload::outputs(report));
-    runner.add_summary(&upload::summary(report));
-    list(problems, &report.verdict);
-}
-
-fn list(problems: &[String], verdict: &Verdict) {
-    for problem in problems {
-        tracing::error!("{problem}");
-    }
-    let tone = tone::RED;
-    if let Some(advice) = &verdict.advice {
-        tracing::info!(tone, "{advice}");
-    }
-}
-
-fn annotate(annotation: &Annotation) {
-    let level = match annotation.severity {
-        Severity::Error => Level::Error,
-        Severity::Warning => Level::Warning,
-    };
-    log::print(&command::message(
-        level,
-        &annotation.title,
-        &annotation.text,
-    ));
-}
-
-fn conclude(verdict: &Verdict) {
-    let tone = if verdict.conclusion.is_green() {
-        tone::GREEN
-    } else {
-        tone::RED
-    };
-    tracing::info!(tone, "{}: {}", verdict.conclusion.as_str(), verdict.reason);
-}
-
-/// Tells what the post step did; where it did nothing, only those who debug hear of it.
-pub(crate) fn post_step(done: &PostStep, runner: &mut Runner) {
-    match done {
-        PostStep::Nothing(why) => tracing::debug!("nothing to abort: {why}"),
-        PostStep::Trouble(problem) => {
-            tracing::warn!("{problem}");
-            runner.add_summary(&summary::line(problem));
-        }
-        PostStep::Acted(said) => {
-            tracing::info!("{said}");
-            runner.add_summary(&summary::line(said));
-        }
-    }
-}
-
-fn write_outputs_and_summary(report: &Report, runner: &mut Runner) {
-    runner.set_outputs(&outputs::pairs(report));
-    runner.add_summary(&summary::render(report));
 }
 
 /// Writes the files that were asked for, and gives those that are there.
@@ -114,58 +47,75 @@ fn write_files(report: &Report, paths: &Paths, runner: &Runner) -> Vec<String> {
         let Some(path) = path else {
             continue;
         };
+        let path_name = path.display();
         match runner.write_report(path, |out| write(report, out)) {
-            Ok(()) => written.push(path.display().to_string()),
-            Err(error) => {
-                tracing::warn!("input {input}: {} is not written: {error}", path.display());
-            }
+            Ok(()) => written.push(path_name.to_string()),
+            Err(error) => tracing::warn!("{path_name} (input {input}) was not written: {error}"),
         }
     }
     written
 }
 
-/// Prints every test run, in a fold of the log.
-fn print_table(test_runs: &[TestRun]) {
-    if test_runs.is_empty() {
+fn annotate(annotation: &Annotation) {
+    let Annotation {
+        severity,
+        title,
+        text,
+    } = annotation;
+    match severity {
+        Severity::Error => tracing::error!(title, "{text}"),
+        Severity::Warning => tracing::warn!(title, "{text}"),
+    }
+}
+
+/// Prints every test run in a fold of the log, the failed ones first.
+fn print_test_runs(report: &Report, runner: &Runner) {
+    if report.test_runs.is_empty() {
         return;
     }
-    log::print(&command::group(&text::count(test_runs.len(), "test run")));
-    for run in test_runs {
-        let tone = match run.status {
-            TestStatus::Passed => tone::GREEN,
-            TestStatus::Running | TestStatus::Other(_) => tone::YELLOW,
-            TestStatus::Failed
-            | TestStatus::Incomplete
-            | TestStatus::NotExecuted
-            | TestStatus::Stopped => tone::RED,
+    let mut runs: Vec<(Outcome, &TestRun)> = report
+        .test_runs
+        .iter()
+        .map(|run| (report.outcome(run), run))
+        .collect();
+    runs.sort_by_key(|(outcome, _)| *outcome);
+    runner.open_fold(&count(runs.len(), "test run"));
+    for (outcome, run) in runs {
+        let TestRun {
+            scenario,
+            device,
+            build,
+            status,
+            scheduled_at: _,
+        } = run;
+        let status = status.to_string();
+        let remark = match outcome {
+            Outcome::Tolerated => " | tolerated",
+            Outcome::Failing | Outcome::Unfinished | Outcome::Passed => "",
         };
-        let status = run.status.to_string();
-        tracing::info!(
-            tone,
-            "{status:<12} {} | {} | {}",
-            run.scenario,
-            run.device,
-            run.build
-        );
+        tracing::info!("{status:<12} {scenario} | {device} | {build}{remark}");
     }
-    log::print(command::END_GROUP);
+    runner.close_fold();
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::verdict::Conclusion;
+    use crate::github::log;
+    use crate::model::test_run::TestStatus;
+    use crate::model::verdict::{Conclusion, Verdict};
     use crate::tests::fixtures::test_runs;
 
-    /// What the log shows where nothing else is to be had.
-    fn log_of(tell: impl FnOnce(&mut Runner)) -> String {
+    /// The log of what is published, on GitHub or elsewhere.
+    fn log_of(it: &Publication<'_>, commands: bool) -> String {
         let style = log::Style {
             debug: false,
-            colour: false,
+            commands,
         };
+        let actions = ("GITHUB_ACTIONS".to_owned(), commands.to_string());
         let _listening = tracing::subscriber::set_default(log::subscriber(style));
         log::tests::taken_down();
-        tell(&mut Runner::open(&[]));
+        publish(it, &mut Runner::open(&[actions]));
         log::tests::taken_down()
     }
 
@@ -174,50 +124,71 @@ mod tests {
     }
 
     #[test]
-    fn the_log_lists_every_test_run_and_ends_with_why() {
-        let done = Report {
-            test_runs: test_runs(&["Passed", "Failed"]),
+    fn the_log_lists_every_test_run_the_failed_ones_first_and_ends_with_why() {
+        let mut report = Report {
+            test_runs: test_runs(&["Passed", "Stopped", "Failed"]),
             ..Report::of(verdict())
         };
+        report.policy.tolerated.insert(TestStatus::Stopped);
+        let paths = Paths::default();
+        let publication = Publication::of(&report, &paths);
+        let table = "sofy | Failed       S2 | Pixel 8 | 1.0(1)\n\
+                     sofy | Stopped      S1 | Pixel 8 | 1.0(1) | tolerated\n\
+                     sofy | Passed       S0 | Pixel 8 | 1.0(1)\n";
 
-        let log = log_of(|runner| report(&done, &Paths::default(), runner));
+        let log = log_of(&publication, true);
+        let end =
+            format!("::group::3 test runs\n{table}::endgroup::\nsofy | failure: one failed\n");
+        assert!(log.ends_with(&end), "{log}");
 
-        let (_, table) = log.split_once("::group::").expect("a fold");
-        assert_eq!(
-            table,
-            "2 test runs\n\
-             sofy | Passed       S0 | Pixel 8 | 1.0(1)\n\
-             sofy | Failed       S1 | Pixel 8 | 1.0(1)\n\
-             ::endgroup::\n\
-             sofy | failure: one failed\n"
-        );
+        let log = log_of(&publication, false);
+        let end = format!("sofy | 3 test runs:\n{table}sofy | failure: one failed\n");
+        assert!(log.ends_with(&end), "{log}");
+        assert!(!log.contains("::"), "{log}");
     }
 
     #[test]
-    fn the_log_ends_with_what_is_wrong_and_what_to_do() {
-        let problems = ["input wait: no".to_owned()];
-        let bad_gate = Report::of(verdict());
-        let bad_upload = UploadReport::of(verdict());
-        let listed = "::error::input wait: no\nsofy | Look at it.\n";
-        for (log, end) in [
+    fn one_sentence_is_said_once_and_asks_for_no_outputs() {
+        for (severity, expected) in [
+            (None, "sofy | Asked.\n"),
             (
-                log_of(|runner| super::problems(&problems, &bad_gate, runner)),
-                listed,
-            ),
-            (
-                log_of(|runner| upload_problems(&problems, &bad_upload, runner)),
-                listed,
-            ),
-            (
-                log_of(|runner| upload(&bad_upload, runner)),
-                "sofy | failure: one failed\n",
-            ),
-            (
-                log_of(|runner| post_step(&PostStep::Acted("Asked.".into()), runner)),
-                "sofy | Asked.\n",
+                Some(Severity::Warning),
+                "::warning title=Sofy post step::Asked.\n",
             ),
         ] {
-            assert!(log.ends_with(end), "{log}");
+            let line = Publication::line(severity, "Asked.");
+            let log = log_of(&line, true);
+
+            assert_eq!(log.matches("Asked.").count(), 1, "{log}");
+            assert!(log.ends_with(expected) && !log.contains("outputs"), "{log}");
         }
+    }
+
+    #[test]
+    fn each_problem_is_one_annotation_and_the_log_ends_with_what_to_do() {
+        let report = Report::of(verdict());
+        let paths = Paths::default();
+        let problems: Vec<String> = (0..12).map(|n| format!("`input-{n}` is wrong.")).collect();
+
+        let publication = Publication::of(&report, &paths);
+        let publication = publication.with_problems("Sofy gate", &problems);
+        let log = log_of(&publication, true);
+
+        assert_eq!(
+            log.matches("::error title=Sofy gate%3A invalid inputs::")
+                .count(),
+            10
+        );
+        assert!(log.contains("::`input-8` is wrong.\n"), "{log}");
+        assert!(
+            log.contains("::And 3 more; see the job summary.\n"),
+            "{log}"
+        );
+        assert!(log.ends_with("sofy | Look at it.\n"), "{log}");
+        assert!(
+            publication
+                .summary
+                .contains("\n- &#96;input-11&#96; is wrong.\n")
+        );
     }
 }

@@ -1,9 +1,8 @@
-//! How are counts, durations and sizes said to people, and which characters can they not see?
+//! How are counts, durations and sizes formatted for people, and which characters are invisible?
 
 use std::time::Duration;
 
-use icu_properties::CodePointMapData;
-use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+use jiff::fmt::friendly::{Spacing, SpanPrinter};
 
 /// Says a count with its noun in the singular or plural.
 pub(crate) fn count(n: usize, noun: &str) -> String {
@@ -33,22 +32,8 @@ pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>, most: usize)
 
 /// Says a duration to the second, such as `1h5m` or `3m20s`.
 pub(crate) fn span(duration: Duration) -> String {
-    let seconds = duration.as_secs();
-    let parts = [
-        (seconds / 3600, "h"),
-        (seconds / 60 % 60, "m"),
-        (seconds % 60, "s"),
-    ];
-    let text: String = parts
-        .iter()
-        .filter(|(n, _)| *n > 0)
-        .map(|(n, unit)| format!("{n}{unit}"))
-        .collect();
-    if text.is_empty() {
-        "0s".to_owned()
-    } else {
-        text
-    }
+    const PRINTER: SpanPrinter = SpanPrinter::new().spacing(Spacing::None);
+    PRINTER.unsigned_duration_to_string(&Duration::from_secs(duration.as_secs()))
 }
 
 /// Says a number of bytes, such as `12.3 MiB`.
@@ -66,48 +51,15 @@ pub(crate) fn bytes(n: u64) -> String {
     format!("{value:.digits$} {unit}")
 }
 
-/// Tells whether people cannot see the character, though it breaks, hides or reorders what they see.
+/// Tells whether a character is invisible but breaks, hides or reorders what people see.
 pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
-/// The most accents that one letter carries; living languages need no more.
-const MOST_MARKS: usize = 3;
-
-/// Takes away accents beyond a few on one letter: hundreds would draw over the lines around.
-pub(crate) fn without_stacks(text: &str) -> impl Iterator<Item = char> {
-    text.chars()
-        .scan(0, |marks, c| {
-            *marks = if is_mark(c) { *marks + 1 } else { 0 };
-            Some((*marks, c))
-        })
-        .filter_map(|(marks, c)| (marks <= MOST_MARKS).then_some(c))
-}
-
-/// Tells whether the character stacks up on the one before it.
-pub(crate) fn is_mark(c: char) -> bool {
-    let category = CodePointMapData::<GeneralCategory>::new().get(c);
-    GeneralCategoryGroup::Mark.contains(category)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn accents_do_not_draw_over_the_lines_around() {
-        let zalgo = format!("a{}b\u{301}", "\u{301}".repeat(200));
-        let calm: String = without_stacks(&zalgo).collect();
-
-        assert_eq!(calm, format!("a{}b\u{301}", "\u{301}".repeat(MOST_MARKS)));
-        for text in ["Việt Nam", "Vie\u{302}\u{323}t", "🏴󠁧󠁢󠁥󠁮󠁧󠁿"] {
-            assert!(
-                without_stacks(text).eq(text.chars()),
-                "a living language: {text}"
-            );
-        }
-    }
 
     #[test]
     fn a_list_ends_after_a_few_and_says_how_many_more_there_are() {

@@ -104,11 +104,10 @@ pub(crate) async fn watch<A: SofyApi>(
                         settling.obstacle.is_none(),
                     ),
                 };
-                if let Some(line) = history
-                    .latest()
-                    .and_then(|latest| progress.line(latest, taken.ended, pause))
-                {
-                    tracing::info!("{line}");
+                if let Some(latest) = history.latest() {
+                    for line in progress.lines(latest, taken.ended, pause) {
+                        tracing::info!("{line}");
+                    }
                 }
                 let grace = if may_settle {
                     LAST_LOOK
@@ -533,8 +532,8 @@ mod tests {
         assert_eq!(
             said,
             [
-                "after 0s: group Queued, 0 of 0 test runs done; next look in 15s",
-                "after 30s: group Running, 0 of 1 test run done; next look in 5s",
+                "no test runs listed yet (group Queued)",
+                "after 30s: 0 of 1 test run done (group Running); next poll in 5s",
             ]
         );
     }

@@ -1,9 +1,10 @@
-//! How does an event reach the log? `warn` is a warning annotation, `error` an error annotation.
+//! How does an event reach the log? On GitHub warnings and errors are annotations; elsewhere every line is plain.
 //!
 //! Everything goes to standard output, a line at a time: the runner interleaves the other stream wrongly.
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level as Severity, Subscriber};
@@ -13,26 +14,27 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use super::command::{self, Level, plain};
 
-/// How much the log says, and whether in colour.
+/// The runner shows ten warnings of a step. These may come while it runs; the others are left to its report.
+const WARNINGS_ON_THE_WAY: usize = 5;
+
+/// How much the log says, and to whom.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Style {
     pub(crate) debug: bool,
-    pub(crate) colour: bool,
+    /// Whether the reader is a runner that understands workflow commands.
+    pub(crate) commands: bool,
 }
 
 impl Style {
-    /// Reads the runner's and the user's wishes from the environment.
+    /// Reads the runner's wishes from the environment.
     pub(crate) fn of(env: &[(String, String)]) -> Self {
-        let set = |name: &str| {
+        let is = |name: &str, wanted: &str| {
             env.iter()
-                .any(|(key, value)| key == name && !value.is_empty())
+                .any(|(key, value)| key == name && value == wanted)
         };
         Self {
-            debug: env
-                .iter()
-                .any(|(key, value)| key == "RUNNER_DEBUG" && value == "1"),
-            // No terminal is attached to a step, but GitHub's log shows colours.
-            colour: set("GITHUB_ACTIONS") && !set("NO_COLOR"),
+            debug: is("RUNNER_DEBUG", "1"),
+            commands: is("GITHUB_ACTIONS", "true"),
         }
     }
 }
@@ -42,14 +44,18 @@ pub(crate) fn start(style: Style) {
     subscriber(style).init();
 }
 
-/// What takes in the events.
+/// Takes in the events and prints them.
 pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
     let level = if style.debug {
         LevelFilter::DEBUG
     } else {
         LevelFilter::INFO
     };
-    tracing_subscriber::registry().with(Lines { style }.with_filter(level))
+    let lines = Lines {
+        commands: style.commands,
+        warnings: AtomicUsize::new(0),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(level))
 }
 
 /// Prints one line. A log that nobody reads any more must not end the step.
@@ -63,7 +69,9 @@ pub(crate) fn print(line: &str) {
 }
 
 struct Lines {
-    style: Style,
+    commands: bool,
+    /// How many came without a title, so not from the report.
+    warnings: AtomicUsize,
 }
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -76,53 +84,64 @@ impl<S: Subscriber> Layer<S> for Lines {
         {
             return;
         }
-        let mut message = Message::default();
-        event.record(&mut message);
-        let text = message.text;
-        print(&match *event.metadata().level() {
-            Severity::ERROR => command::message(Level::Error, "", &text),
-            Severity::WARN => command::message(Level::Warning, "", &text),
-            Severity::INFO => coloured(&text, self.style.colour.then_some(message.tone)),
-            Severity::DEBUG | Severity::TRACE => command::message(Level::Debug, "", &text),
-        });
-    }
-}
-
-/// Colours our prefix, which also keeps what follows from ever starting a line.
-fn coloured(text: &str, tone: Option<u64>) -> String {
-    let (colour, reset) = match tone {
-        Some(tone) => (format!("\u{1b}[{tone}m"), "\u{1b}[0m"),
-        None => (String::new(), ""),
-    };
-    format!("{colour}sofy |{reset} {}", plain(text))
-}
-
-/// The colour of a line, as the number that ANSI gives it; the field `tone` of an event.
-pub(crate) mod tone {
-    pub(crate) const RED: u64 = 31;
-    pub(crate) const GREEN: u64 = 32;
-    pub(crate) const YELLOW: u64 = 33;
-    pub(crate) const NEUTRAL: u64 = 36;
-}
-
-struct Message {
-    text: String,
-    tone: u64,
-}
-
-impl Default for Message {
-    fn default() -> Self {
-        Self {
-            text: String::new(),
-            tone: tone::NEUTRAL,
+        let mut said = Said::default();
+        event.record(&mut said);
+        let level = *event.metadata().level();
+        match self.command(level, &said) {
+            Some(command) => print(&command),
+            None => said.lines(level).iter().for_each(|line| print(line)),
         }
     }
 }
 
-impl Visit for Message {
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        if field.name() == "tone" {
-            self.tone = value;
+impl Lines {
+    /// Writes what the runner shows as more than a line.
+    fn command(&self, level: Severity, said: &Said) -> Option<String> {
+        let level = match level {
+            Severity::ERROR => Level::Error,
+            Severity::WARN => Level::Warning,
+            Severity::INFO => return None,
+            Severity::DEBUG | Severity::TRACE => Level::Debug,
+        };
+        let is_one_too_many = matches!(level, Level::Warning)
+            && said.title.is_empty()
+            && self.warnings.fetch_add(1, Ordering::Relaxed) >= WARNINGS_ON_THE_WAY;
+        (self.commands && !is_one_too_many)
+            .then(|| command::message(level, &said.title, &said.text))
+    }
+}
+
+/// What an event says: its message, and the field `title`.
+#[derive(Default)]
+struct Said {
+    title: String,
+    text: String,
+}
+
+impl Said {
+    /// Writes plain lines. Our prefix keeps what follows from ever starting a line.
+    fn lines(&self, level: Severity) -> Vec<String> {
+        let word = match level {
+            Severity::ERROR => "error: ",
+            Severity::WARN => "warning: ",
+            Severity::INFO => "",
+            Severity::DEBUG | Severity::TRACE => "debug: ",
+        };
+        if self.title.is_empty() {
+            return vec![format!("sofy | {word}{}", plain(&self.text))];
+        }
+        // Only a text of the report has a title, and lines of its own.
+        let text = format!("{word}{}: {}", self.title, self.text);
+        text.split('\n')
+            .map(|line| format!("sofy | {}", plain(line)))
+            .collect()
+    }
+}
+
+impl Visit for Said {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "title" {
+            self.title = value.to_owned();
         }
     }
 
@@ -160,12 +179,60 @@ pub(crate) mod tests {
         })
     }
 
+    fn logged(style: Style, say: impl FnOnce()) -> String {
+        let _listening = tracing::subscriber::set_default(subscriber(style));
+        taken_down();
+        say();
+        taken_down()
+    }
+
+    fn say_all() {
+        tracing::info!("::error::x\ny");
+        tracing::warn!("odd");
+        tracing::error!(title = "Sofy: schedule", "1 of 2\nLook at it.");
+        tracing::debug!("detail");
+    }
+
     #[test]
-    fn a_line_begins_with_our_prefix_in_colour_or_not() {
-        assert_eq!(coloured("::error::x", None), "sofy | : :error: :x");
-        assert_eq!(
-            coloured("fine", Some(tone::GREEN)),
-            "\u{1b}[32msofy |\u{1b}[0m fine"
+    fn the_runner_gets_commands_and_everybody_else_plain_lines() {
+        for (commands, expected) in [
+            (
+                true,
+                "sofy | : :error: :x y\n::warning::odd\n\
+                 ::error title=Sofy%3A schedule::1 of 2%0ALook at it.\n::debug::detail\n",
+            ),
+            (
+                false,
+                "sofy | : :error: :x y\nsofy | warning: odd\n\
+                 sofy | error: Sofy: schedule: 1 of 2\nsofy | Look at it.\nsofy | debug: detail\n",
+            ),
+        ] {
+            let style = Style {
+                debug: true,
+                commands,
+            };
+
+            assert_eq!(logged(style, say_all), expected);
+        }
+    }
+
+    #[test]
+    fn warnings_on_the_way_leave_room_for_those_of_the_report() {
+        let style = Style {
+            debug: false,
+            commands: true,
+        };
+
+        let log = logged(style, || {
+            (0..9).for_each(|n| tracing::warn!("{n}"));
+            tracing::warn!(title = "Sofy schedule 1888", "tolerated");
+        });
+
+        assert_eq!(log.matches("::warning::").count(), WARNINGS_ON_THE_WAY);
+        assert!(log.contains("sofy | warning: 8\n"), "{log}");
+        assert!(
+            log.ends_with("::warning title=Sofy schedule 1888::tolerated\n"),
+            "{log}"
         );
     }
 }

@@ -67,19 +67,22 @@ impl Runner {
 
     /// Sets step outputs.
     pub(crate) fn set_outputs(&mut self, pairs: &[(&str, String)]) {
+        if pairs.is_empty() {
+            return;
+        }
         let text: String = pairs
             .iter()
             .map(|(name, value)| heredoc(name, value))
             .collect();
         if let Err(problem) = append(&mut self.output, &text) {
-            self.miss(&format!("the step outputs are not written: {problem}"));
+            self.miss(&format!("the step outputs were not written: {problem}"));
         }
     }
 
     /// Saves a value for the post step. Runners without one need not hear about it.
     pub(crate) fn save_state(&mut self, name: &str, value: &str) {
         if let Err(problem) = append(&mut self.state, &heredoc(name, value)) {
-            tracing::debug!("the state for the post step is not saved: {problem}");
+            tracing::debug!("the state for the post step was not saved: {problem}");
         }
     }
 
@@ -87,7 +90,7 @@ impl Runner {
     pub(crate) fn add_summary(&mut self, markdown: &str) {
         if let Err(problem) = append(&mut self.summary, markdown) {
             self.miss(&format!(
-                "the job summary is not written: {problem}; the log has every test run"
+                "the job summary was not written: {problem}. The log has every test run"
             ));
             self.summary = Err(problem);
         }
@@ -99,6 +102,27 @@ impl Runner {
         } else {
             tracing::debug!("{problem}");
         }
+    }
+
+    /// Opens a fold of the log, or says what follows.
+    pub(crate) fn open_fold(&self, title: &str) {
+        if self.is_github {
+            log::print(&command::group(title));
+        } else {
+            tracing::info!("{title}:");
+        }
+    }
+
+    /// Closes the fold.
+    pub(crate) fn close_fold(&self) {
+        if self.is_github {
+            log::print(command::END_GROUP);
+        }
+    }
+
+    /// Tells whether the step runs in a workflow.
+    pub(crate) const fn is_github(&self) -> bool {
+        self.is_github
     }
 
     /// Tells whether there is a job summary to look at.

@@ -97,7 +97,7 @@ mod linux {
         let name = format!("uid {}", process::geteuid().as_raw());
         if has_capabilities() {
             return Err(format!(
-                "root cannot be given up: the capabilities of {name} cannot be dropped here"
+                "Root privileges could not be dropped: {name} keeps capabilities"
             ));
         }
         let warning = was_root.then(|| warning(&name, &refused)).flatten();
@@ -172,7 +172,7 @@ mod linux {
         let problems: Vec<String> = refused.into_iter().chain(socket).collect();
         (!problems.is_empty()).then(|| {
             format!(
-                "root was given up only in part: {}. It goes on as {name} without capabilities",
+                "Root privileges could be dropped only in part: {}. Continuing as {name} without capabilities.",
                 problems.join("; ")
             )
         })

@@ -2,24 +2,41 @@
 //!
 //! Must not know how the runner spells an annotation.
 
-use std::collections::BTreeMap;
-
+use super::{known, subject};
 use crate::model::previous::Change;
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::Outcome;
 use crate::text::count;
 
-/// The runner shows ten annotations of a kind; the verdict takes one, "and more" another.
-const ANNOTATED_TEST_RUNS: usize = 8;
+/// The runner shows ten annotations of a kind for a step.
+pub(super) const MOST: usize = 10;
+
+/// The other half is for warnings that the step gave while it ran.
+const MOST_WARNINGS: usize = 5;
 
 /// One annotation, before it is a workflow command.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Annotation {
     pub(crate) severity: Severity,
-    /// Empty for none.
+    /// What it is about.
     pub(crate) title: String,
     pub(crate) text: String,
+}
+
+impl Annotation {
+    /// An annotation whose text begins with a capital.
+    pub(super) fn new(severity: Severity, title: &str, text: &str) -> Self {
+        let mut text = text.to_owned();
+        if let Some(first) = text.get_mut(..1) {
+            first.make_ascii_uppercase();
+        }
+        Self {
+            severity,
+            title: title.to_owned(),
+            text,
+        }
+    }
 }
 
 /// How grave it is.
@@ -29,87 +46,91 @@ pub(crate) enum Severity {
     Warning,
 }
 
-/// Lists the annotations of a step, the most important error first.
+/// Lists the annotations of a gate, the most important error first.
 pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
-    let verdict = &report.verdict;
-    let warning = |text: String| Annotation {
-        severity: Severity::Warning,
-        title: String::new(),
-        text,
-    };
-    let mut all: Vec<Annotation> = verdict.warnings.iter().cloned().map(warning).collect();
-    if verdict.conclusion.is_green() {
-        all.extend(tolerated(report).into_iter().map(warning));
-        return all;
+    let of_the_step = |severity, text: &str| Annotation::new(severity, &subject(report), text);
+    let warning = |text: &String| of_the_step(Severity::Warning, text);
+    let warnings = report.verdict.warnings.iter().map(warning);
+    if report.verdict.conclusion.is_green() {
+        let tolerated = tolerated(report);
+        return first(MOST_WARNINGS, warnings.chain(tolerated.iter().map(warning)));
     }
-    let error = |title: String, text: String| Annotation {
-        severity: Severity::Error,
-        title,
-        text,
-    };
-    let mut text = verdict.reason.clone();
-    if let Some(advice) = &verdict.advice {
-        text.push_str(&format!("\n{advice}"));
+    let verdict = of_the_step(Severity::Error, &verdict(report));
+    let mut all = first(MOST, [verdict].into_iter().chain(failed(report)));
+    all.extend(first(MOST_WARNINGS, warnings));
+    all
+}
+
+/// Keeps the first few annotations. If there are more, the last one says so.
+pub(super) fn first(most: usize, mut all: impl Iterator<Item = Annotation>) -> Vec<Annotation> {
+    let mut kept: Vec<Annotation> = all.by_ref().take(most).collect();
+    if let (more @ 1.., Some(head), Some(last)) =
+        (all.count(), kept.first().cloned(), kept.last_mut())
+    {
+        let text = format!("And {} more; see the job summary.", more + 1);
+        *last = Annotation { text, ..head };
     }
-    for (input, value) in &report.inputs_to_attach {
-        text.push_str(&format!("\n{input}: \"{value}\""));
+    kept
+}
+
+/// Says why the step failed and what to do.
+fn verdict(report: &Report) -> String {
+    let reason = &report.verdict.reason;
+    let mut lines = vec![match report.change_summary() {
+        Some(changes) => format!("{}. {changes}.", reason.trim_end_matches('.')),
+        None => reason.clone(),
+    }];
+    lines.extend(known(&report.verdict.advice).map(str::to_owned));
+    if !report.inputs_to_attach.is_empty() {
+        let inputs = report.inputs_to_attach.iter();
+        let inputs = inputs.map(|(input, value)| format!("{input}: \"{value}\""));
+        let inputs = inputs.collect::<Vec<_>>().join(", ");
+        lines.push(format!(
+            "Inputs that judge this run without starting another: {inputs}"
+        ));
     }
-    if let Some(changes) = report.change_summary() {
-        text.push_str(&format!("\n{changes}."));
-    }
-    all.push(error(title(report), text));
-    let mut bad: Vec<&TestRun> = report
+    lines.join("\n")
+}
+
+/// One annotation for each test run that fails the step, new ones first.
+fn failed(report: &Report) -> impl Iterator<Item = Annotation> {
+    let mut failed: Vec<&TestRun> = report
         .test_runs
         .iter()
         .filter(|run| report.outcome(run) == Outcome::Failing)
         .collect();
-    bad.sort_by_key(|run| (report.change(run), &run.status));
-    all.extend(bad.iter().take(ANNOTATED_TEST_RUNS).map(|run| {
-        let remark = match report.change(run) {
-            Change::New => ", new since the previous run",
-            Change::FailingBefore => ", failing before too",
+    failed.sort_by_key(|run| (report.change(run), &run.status));
+    failed.into_iter().map(|run| {
+        let before = match report.change(run) {
+            Change::New => " It passed in the previous run.",
+            Change::FailingBefore => " It also failed in the previous run.",
             Change::Unknown => "",
         };
-        // The log shows the text alone.
-        error(
-            format!("{}{remark}", run.status),
-            format!("{} on {}: {}", run.scenario, run.device, run.status),
-        )
-    }));
-    if let Some(more @ 1..) = bad.len().checked_sub(ANNOTATED_TEST_RUNS) {
-        all.push(error(
-            String::new(),
-            format!("and {more} more; see the job summary"),
-        ));
-    }
-    all
-}
-
-/// Names the schedule as people know it.
-fn title(report: &Report) -> String {
-    match report
-        .schedule_name
-        .as_ref()
-        .or(report.schedule_id.as_ref())
-    {
-        None => String::new(),
-        Some(name) => format!("Sofy schedule {name}"),
-    }
+        let title = format!("{} on {}", run.scenario, run.device);
+        Annotation::new(Severity::Error, &title, &format!("{}.{before}", run.status))
+    })
 }
 
 /// Says what was tolerated, a sentence for each status.
 fn tolerated(report: &Report) -> Vec<String> {
-    let mut counts: BTreeMap<&TestStatus, usize> = BTreeMap::new();
-    for run in &report.test_runs {
-        if report.outcome(run) == Outcome::Tolerated {
-            *counts.entry(&run.status).or_default() += 1;
-        }
-    }
-    let sentence = |(status, n): (&TestStatus, usize)| {
+    let tally = report.tally();
+    [
+        (TestStatus::Failed, "failed"),
+        (TestStatus::Incomplete, "incomplete"),
+        (TestStatus::NotExecuted, "not-executed"),
+        (TestStatus::Stopped, "stopped"),
+    ]
+    .into_iter()
+    .filter(|(status, _)| report.policy.outcome(status) == Outcome::Tolerated)
+    .filter_map(|(status, word)| {
+        let n = tally.count(|one| *one == status);
+        let were = if n == 1 { "was" } else { "were" };
         let runs = count(n, "test run");
-        format!("{runs} ended as {status}; tolerated, since the input fail-on does not list it")
-    };
-    counts.into_iter().map(sentence).collect()
+        (n > 0).then(|| {
+            format!("{runs} {were} {status}. Tolerated, because `fail-on` does not list `{word}`.")
+        })
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -119,8 +140,8 @@ mod tests {
     use crate::model::verdict::{Conclusion, Verdict};
     use crate::tests::fixtures::test_run;
 
-    fn of(conclusion: Conclusion, statuses: &[&str]) -> Vec<Annotation> {
-        let mut report = Report::of(Verdict::new(conclusion, "why").advise("what next"));
+    fn report(conclusion: Conclusion, statuses: &[&str]) -> Report {
+        let mut report = Report::of(Verdict::new(conclusion, "why").advise("What next."));
         report.schedule_id = Some("1888".into());
         report.verdict.warnings = vec!["odd".into()];
         report.policy.tolerated.insert(TestStatus::Stopped);
@@ -129,119 +150,120 @@ mod tests {
             .enumerate()
             .map(|(n, status)| test_run(&format!("S{n}"), "Pixel 8", status))
             .collect();
-        annotations(&report)
+        report
     }
 
-    fn errors(all: &[Annotation]) -> Vec<&str> {
-        all.iter()
-            .filter(|one| one.severity == Severity::Error)
-            .map(|one| one.text.as_str())
+    /// Title and text of each annotation of one kind.
+    fn of_kind(kind: Severity, report: &Report) -> Vec<(String, String)> {
+        let all = annotations(report).into_iter();
+        all.filter(|one| one.severity == kind)
+            .map(|one| (one.title, one.text))
             .collect()
     }
 
-    #[test]
-    fn a_green_step_has_its_warnings_and_no_error() {
-        let all = of(Conclusion::Success, &["Passed", "Stopped", "Stopped"]);
+    fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(title, text): &(&str, &str)| ((*title).to_owned(), (*text).to_owned());
+        expected.iter().map(owned).collect()
+    }
 
-        assert_eq!(errors(&all), [""; 0]);
-        let texts: Vec<&str> = all.iter().map(|one| one.text.as_str()).collect();
+    #[test]
+    fn a_step_that_succeeds_has_its_warnings_and_no_error() {
+        let report = report(Conclusion::Success, &["Passed", "Stopped", "Stopped"]);
+
+        assert_eq!(of_kind(Severity::Error, &report), []);
         assert_eq!(
-            texts,
-            [
-                "odd",
-                "2 test runs ended as Stopped; tolerated, since the input fail-on does not list it"
-            ]
+            of_kind(Severity::Warning, &report),
+            pairs(&[
+                ("Sofy schedule 1888", "Odd"),
+                (
+                    "Sofy schedule 1888",
+                    "2 test runs were Stopped. Tolerated, because `fail-on` does not list `stopped`."
+                ),
+            ])
         );
     }
 
     #[test]
-    fn the_verdict_comes_first_then_the_worst_test_runs() {
-        let all = of(
-            Conclusion::Failure,
-            &["Incomplete", "Passed", "Failed", "Stopped"],
-        );
-
-        assert_eq!(
-            errors(&all),
-            [
-                "why\nwhat next",
-                "S2 on Pixel 8: Failed",
-                "S0 on Pixel 8: Incomplete"
-            ]
-        );
-        assert_eq!(
-            all.len(),
-            4,
-            "and the warning, but none for what is tolerated"
-        );
-        assert_eq!(all[1].title, "Sofy schedule 1888");
-    }
-
-    #[test]
-    fn the_schedule_is_called_as_people_know_it() {
-        for (name, id, expected) in [
-            (Some("Nightly"), Some("1888"), "Sofy schedule Nightly"),
-            (None, Some("1888"), "Sofy schedule 1888"),
-            (None, None, ""),
-        ] {
-            let report = Report {
-                schedule_name: name.map(str::to_owned),
-                schedule_id: id.map(str::to_owned),
-                ..Report::of(Verdict::new(Conclusion::Failure, "why"))
-            };
-
-            assert_eq!(title(&report), expected);
-        }
-    }
-
-    #[test]
-    fn only_what_breaks_the_gate_is_an_error_and_the_news_come_first() {
-        let mut report = Report::of(Verdict::new(Conclusion::TimedOut, "why").advise("what next"));
-        report.policy.tolerated.insert(TestStatus::Stopped);
-        report.test_runs = ["Failed", "Running", "Stopped", "Incomplete", "Weird"]
-            .iter()
-            .map(|status| test_run(status, "Pixel 8", status))
-            .collect();
-        report.previous = PreviousRun::of(&[
-            test_run("Failed", "Pixel 8", "Failed"),
-            test_run("Incomplete", "Pixel 8", "Passed"),
-        ]);
+    fn the_verdict_comes_first_then_what_fails_the_step_and_the_new_ones_before_others() {
+        let statuses = [
+            "Failed",
+            "Passed",
+            "Incomplete",
+            "Stopped",
+            "Running",
+            "Weird",
+        ];
+        let mut report = report(Conclusion::TimedOut, &statuses);
+        report.schedule_name = Some("Nightly".into());
         report.inputs_to_attach = vec![("test-run-group-id", "77".into())];
+        report.previous = PreviousRun::of(&[
+            test_run("S0", "Pixel 8", "Failed"),
+            test_run("S2", "Pixel 8", "Passed"),
+        ]);
 
-        let all = annotations(&report);
+        let errors = of_kind(Severity::Error, &report);
 
+        let lines: Vec<&str> = errors[0].1.lines().collect();
+        assert_eq!(errors[0].0, "Sofy schedule Nightly");
+        assert!(
+            lines[0].starts_with("Why. ") && lines[0].ends_with("previous run."),
+            "{lines:?}"
+        );
         assert_eq!(
-            errors(&all),
+            lines[1..],
             [
-                "why\nwhat next\ntest-run-group-id: \"77\"\n1 is new; 1 also failed in the \
-                 schedule's previous run.",
-                "Incomplete on Pixel 8: Incomplete",
-                "Weird on Pixel 8: Weird",
-                "Failed on Pixel 8: Failed",
+                "What next.",
+                "Inputs that judge this run without starting another: test-run-group-id: \"77\"",
             ]
         );
-        let titles: Vec<&str> = all[1..].iter().map(|one| one.title.as_str()).collect();
         assert_eq!(
-            titles,
-            [
-                "Incomplete, new since the previous run",
-                "Weird",
-                "Failed, failing before too"
-            ]
+            errors[1..],
+            pairs(&[
+                (
+                    "S2 on Pixel 8",
+                    "Incomplete. It passed in the previous run."
+                ),
+                ("S5 on Pixel 8", "Weird."),
+                (
+                    "S0 on Pixel 8",
+                    "Failed. It also failed in the previous run."
+                ),
+            ])
+        );
+        assert_eq!(
+            of_kind(Severity::Warning, &report).len(),
+            1,
+            "none for what is tolerated"
         );
     }
 
     #[test]
-    fn there_are_never_more_errors_than_the_runner_shows() {
-        for (failed, last, why) in [
-            (8, "S7 on Pixel 8: Failed", "all of them fit"),
-            (9, "and 1 more; see the job summary", "one too many"),
-            (99, "and 91 more; see the job summary", "many"),
+    fn there_are_never_more_annotations_than_the_runner_shows() {
+        for (failed, errors, last, why) in [
+            (9, 10, "Failed.", "all of them fit"),
+            (10, 10, "And 2 more; see the job summary.", "one too many"),
+            (99, 10, "And 91 more; see the job summary.", "many"),
         ] {
-            let all = of(Conclusion::Failure, &vec!["Failed"; failed]);
+            let report = report(Conclusion::Failure, &vec!["Failed"; failed]);
 
-            assert!(errors(&all).len() <= 10, "{why}");
-            assert_eq!(errors(&all).last(), Some(&last), "{why}");
+            let found = of_kind(Severity::Error, &report);
+            assert_eq!(found.len(), errors, "{why}");
+            assert_eq!(
+                found.last().map(|(_, text)| text.as_str()),
+                Some(last),
+                "{why}"
+            );
         }
+        let mut odd = report(Conclusion::Success, &["Passed"]);
+        odd.verdict.warnings = vec!["odd".into(); 99];
+        let found = of_kind(Severity::Warning, &odd);
+        assert_eq!(found.len(), MOST_WARNINGS);
+        assert_eq!(
+            found[4],
+            (
+                "Sofy schedule 1888".into(),
+                "And 95 more; see the job summary.".into()
+            )
+        );
     }
 }

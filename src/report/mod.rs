@@ -1,10 +1,92 @@
-//! The border with those who read: the one value that every renderer sees.
+//! What does a step publish? Either report becomes one [`Publication`].
 //!
 //! All of it is pure; nothing in here may know the runner's files.
 
 pub(crate) mod annotations;
 pub(crate) mod junit;
+mod markdown;
 pub(crate) mod outputs;
 pub(crate) mod progress;
 pub(crate) mod summary;
 pub(crate) mod upload;
+
+use crate::model::report::{Paths, Report};
+use annotations::{Annotation, Severity};
+
+/// All that a step leaves for people and for later steps.
+pub(crate) struct Publication<'a> {
+    /// The most important ones first, and at most ten of a kind.
+    pub(crate) annotations: Vec<Annotation>,
+    pub(crate) outputs: Vec<(&'static str, String)>,
+    pub(crate) summary: String,
+    /// What to do next.
+    pub(crate) advice: Option<String>,
+    /// What the log lists, and what the report files are written from.
+    pub(crate) report: Option<(&'a Report, &'a Paths)>,
+    /// What the log ends with, unless an annotation says it.
+    pub(crate) last_line: Option<String>,
+}
+
+impl<'a> Publication<'a> {
+    /// One sentence for people, from a step without outputs.
+    pub(crate) fn line(severity: Option<Severity>, text: &str) -> Self {
+        let annotation = |severity| Annotation::new(severity, "Sofy post step", text);
+        Self {
+            annotations: severity.map(annotation).into_iter().collect(),
+            outputs: Vec::new(),
+            summary: summary::line(text),
+            advice: None,
+            report: None,
+            last_line: severity.is_none().then(|| text.to_owned()),
+        }
+    }
+
+    /// What the gate publishes.
+    pub(crate) fn of(report: &'a Report, paths: &'a Paths) -> Self {
+        let verdict = &report.verdict;
+        Self {
+            annotations: annotations::annotations(report),
+            outputs: outputs::pairs(report),
+            summary: summary::render(report),
+            advice: verdict.advice.clone(),
+            report: Some((report, paths)),
+            last_line: Some(format!(
+                "{}: {}",
+                verdict.conclusion.as_str(),
+                verdict.reason
+            )),
+        }
+    }
+
+    /// Replaces the one reason by the problems of the inputs, each for itself. No report file is written.
+    pub(crate) fn with_problems(self, subject: &str, problems: &[String]) -> Self {
+        let title = format!("{subject}: invalid inputs");
+        let annotations = problems
+            .iter()
+            .map(|problem| Annotation::new(Severity::Error, &title, problem));
+        Self {
+            annotations: annotations::first(annotations::MOST, annotations),
+            summary: summary::problems(
+                subject,
+                problems,
+                self.advice.as_deref().unwrap_or_default(),
+            ),
+            report: None,
+            last_line: self.advice.clone(),
+            ..self
+        }
+    }
+}
+
+/// What the step is about, as headings and annotations say.
+pub(crate) fn subject(report: &Report) -> String {
+    match known(&report.schedule_name).or(known(&report.schedule_id)) {
+        Some(schedule) => format!("Sofy schedule {schedule}"),
+        None => "Sofy gate".to_owned(),
+    }
+}
+
+/// Gives a text unless it is missing or blank.
+fn known(text: &Option<String>) -> Option<&str> {
+    text.as_deref().filter(|text| !text.trim().is_empty())
+}

@@ -4,9 +4,10 @@
 
 use std::time::Duration;
 
+use super::Publication;
 use super::annotations::{Annotation, Severity};
+use super::markdown::{name, sentence};
 use super::outputs::one_line;
-use super::summary::{name, sentence};
 use crate::model::verdict::{Conclusion, Verdict};
 use crate::text::{bytes, span};
 
@@ -63,17 +64,42 @@ pub(crate) fn outputs(report: &UploadReport) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// The error annotation of an upload that gave no hash.
-pub(crate) fn annotation(report: &UploadReport) -> Option<Annotation> {
-    (!report.verdict.conclusion.is_green()).then(|| Annotation {
-        severity: Severity::Error,
-        title: "Upload to Sofy".to_owned(),
-        text: format!(
-            "{}\n{}",
-            report.verdict.reason,
-            report.verdict.advice.as_deref().unwrap_or_default()
-        ),
-    })
+impl Publication<'_> {
+    /// What an upload publishes.
+    pub(crate) fn of_upload(report: &UploadReport) -> Self {
+        let verdict = &report.verdict;
+        let failed = !verdict.conclusion.is_green();
+        let advice = verdict.advice.as_deref().unwrap_or_default();
+        let text = format!("{}\n{advice}", verdict.reason);
+        let annotation = || Annotation::new(Severity::Error, "Upload to Sofy", &text);
+        Self {
+            annotations: failed.then(annotation).into_iter().collect(),
+            outputs: outputs(report),
+            summary: summary(report),
+            advice: verdict.advice.clone(),
+            report: None,
+            last_line: Some(last_line(report)),
+        }
+    }
+}
+
+fn last_line(report: &UploadReport) -> String {
+    let file = &report.file;
+    let what = match report.delivery {
+        Some(Delivery::Uploaded) => format!("uploaded {file}"),
+        Some(Delivery::HadBefore) => format!("Sofy already has {file}"),
+        None => {
+            let Verdict {
+                conclusion, reason, ..
+            } = &report.verdict;
+            return format!("{}: {reason}", conclusion.as_str());
+        }
+    };
+    let build = match report.build.as_str() {
+        "" => String::new(),
+        build => format!(", build {build}"),
+    };
+    format!("{what}: hash {}{build}", report.app_hash)
 }
 
 /// Renders the one line of the job summary.

@@ -604,7 +604,7 @@ async fn the_page_and_the_junit_xml_of_each_ending_are_the_golden_ones() {
 #[tokio::test(start_paused = true)]
 async fn every_sentence_that_the_program_ends_with_is_a_golden_one() {
     let mut text = String::from(
-        "# Every sentence that the program ends with\n\nWritten by a test of `src/endings.rs`; read them in one sitting.\n",
+        "# Every sentence that the program ends with\n\nWritten by a test of `src/tests/endings.rs`; read them in one sitting.\n",
     );
     for Ending { name, report } in endings().await {
         sentences(&mut text, name, &report);
@@ -651,17 +651,12 @@ fn sentences(text: &mut String, name: &str, report: &Report) {
         _ = writeln!(text, "{:<9}{input}: \"{value}\"", "paste:");
     }
     for annotation in annotations(report) {
-        let title = if annotation.title.is_empty() {
-            ""
-        } else {
-            ": "
-        };
         let first = annotation.text.lines().next().unwrap_or_default();
         let severity = match annotation.severity {
             Severity::Error => "error:",
             Severity::Warning => "warning:",
         };
-        _ = writeln!(text, "{severity:<9}{}{title}{first}", annotation.title);
+        _ = writeln!(text, "{severity:<9}{}: {first}", annotation.title);
     }
 }
 
@@ -714,7 +709,10 @@ fn input_problems(text: &mut String) {
             _ = writeln!(text, "{problem}");
         }
     }
-    let verdict = bad_inputs(&["input wait: \"x\" is neither true nor false".to_owned()]);
+    let verdict = bad_inputs(
+        &["input wait: \"x\" is neither true nor false".to_owned()],
+        &Runner::open(&[]),
+    );
     sentences(text, "bad-inputs", &Report::of(verdict));
 }
 

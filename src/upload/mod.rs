@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
-use crate::github::log::tone;
 use crate::inputs::upload::UploadInputs;
 use crate::model::verdict::{Conclusion, Verdict};
 use crate::report::upload::{Delivery, UploadReport};
@@ -169,8 +168,7 @@ async fn deliver<U: Uploads>(
         if Instant::now() + pause >= stop.deadline() {
             return Err(Failure::TooLate { pause, error });
         }
-        let tone = tone::YELLOW;
-        tracing::info!(tone, "{}; trying again in {}", error.message, span(pause));
+        tracing::info!("{}; trying again in {}", error.message, span(pause));
         last = Some(error);
         if let Err(limit) = stop.run_until_stopped(sleep(pause)).await {
             let state = "before another attempt".to_owned();

@@ -44,15 +44,8 @@ pub(crate) fn hostile_names_give_no_command_and_come_back_exactly() {
             );
         }
         assert!(!step.stdout.contains("##["), "{schedule}:\n{}", step.stdout);
-        // Every escape in the log is the colour of our own prefix, or its end.
         assert!(
-            step.stdout
-                .split('\u{1b}')
-                .skip(1)
-                .all(|rest| rest.starts_with("[0m ")
-                    || rest.get(..10).is_some_and(
-                        |colour| colour.starts_with("[3") && colour.ends_with("msofy |")
-                    )),
+            !step.stdout.contains('\u{1b}'),
             "{schedule}:\n{}",
             step.stdout
         );

@@ -1,6 +1,6 @@
 //! Do the reports arrive, and does their absence change nothing but the log?
 
-use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Row, Script, TriggerFault};
+use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script, TriggerFault};
 use crate::step::{Gate, KEY, each};
 
 pub(crate) fn a_runner_without_writable_files_gets_a_warning_and_the_same_verdict() {
@@ -87,6 +87,44 @@ pub(crate) fn a_report_that_cannot_be_written_changes_nothing_and_is_not_called_
             assert!(warnings.contains(place), "{place}: {warnings}");
         }
         assert!(!step.stdout.contains("the report is in"), "{}", step.stdout);
+    });
+}
+
+pub(crate) fn a_large_run_with_both_reports_takes_little_memory() {
+    const MIB: u64 = 1 << 20;
+    let ampersands = "&".repeat(2_000);
+    let runs = [
+        (20_000, "Scenario", "Passed", 45 * MIB),
+        (99_999, "S", "Failed", 200 * MIB),
+        (4_105, ampersands.as_str(), "Failed", 200 * MIB),
+    ];
+    each(&runs, |&(count, name, ends, most)| {
+        let row = |n| Row::new(&format!("{name} {n}"), &format!("Pixel {}", n % 20), ends);
+        let fake = FakeSofy::start(Script {
+            rows: (0..count).map(row).collect(),
+            pace: Pace::Looks {
+                queued: 0,
+                running: 0,
+            },
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake)
+            .input("schedule-id", PUBLIC)
+            .input("poll-interval", "4s")
+            .input("timeout", "120s")
+            .input("junit-path", "report.xml")
+            .input("json-path", "report.json")
+            .run();
+
+        assert_eq!(step.count("total"), count, "{}", step.output("reason"));
+        assert!(
+            step.stdout.contains("report.json, report.xml"),
+            "{count}: both are written"
+        );
+        assert!(step.summary.len() <= 1 << 20, "{count}");
+        let peak = step.peak_memory / MIB;
+        assert!(step.peak_memory <= most, "{count}: {peak} MiB");
     });
 }
 

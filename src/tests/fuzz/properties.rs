@@ -40,7 +40,7 @@ use crate::model::verdict::{Conclusion, Policy, Verdict};
 use crate::report::annotations::{Annotation, Severity, annotations};
 use crate::report::progress::Progress;
 use crate::report::upload::{self as upload_report, Delivery, UploadReport};
-use crate::report::{junit, outputs, summary};
+use crate::report::{Publication, junit, outputs, summary};
 use crate::secret::ApiKey;
 use crate::sofy::upload::{self, Payload, Received, Sent, Uploads as _};
 use crate::sofy::{ApiError, Baseline, Classic, Public, SofyApi};
@@ -535,7 +535,7 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
         Err(error) => assert_said(&error.message),
     }
     assert_page(&upload_report::summary(&report), KEY_LIKE_A_HASH);
-    if let Some(annotation) = upload_report::annotation(&report) {
+    for annotation in Publication::of_upload(&report).annotations {
         assert_annotation(&annotation, KEY_LIKE_A_HASH);
     }
     let pairs = upload_report::outputs(&report);
@@ -563,9 +563,9 @@ fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
         ending: Ending::Settled,
     };
     if let Some(snapshot) = &seen.snapshot {
-        let line = Progress::default().line(snapshot, Duration::ZERO, Duration::ZERO);
-        let line = command::plain(&line.unwrap_or_default());
-        assert_line(&format!("sofy | {line}"), KEY);
+        for line in Progress::default().lines(snapshot, Duration::ZERO, Duration::ZERO) {
+            assert_line(&format!("sofy | {}", command::plain(&line)), KEY);
+        }
     }
     let report = Report {
         test_runs,
@@ -639,17 +639,13 @@ fn assert_xml(xml: &str, report: &Report) {
     assert!(!xml.contains(forbidden), "{xml:?}");
     let read = quick_junit::Report::deserialize_from_str(xml).expect("XML");
     let letters = |text: &str| {
-        // One of two equal names has a number.
-        let text = match text
-            .strip_suffix(')')
-            .and_then(|text| text.rsplit_once(" ("))
-        {
-            Some((name, number)) if number.parse::<usize>().is_ok() => name,
-            Some(_) | None => text,
-        };
         let letters: String = text.chars().filter(char::is_ascii_alphanumeric).collect();
         // What has no name is given one.
-        letters.replace("Unnamedscenario", "")
+        let letters = letters.replace("Unnamedscenario", "");
+        // One of two equal names has a number.
+        letters
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .to_owned()
     };
     let suites = read.test_suites.iter();
     let cases = suites.flat_map(|suite| &suite.test_cases);

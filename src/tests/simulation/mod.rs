@@ -205,7 +205,7 @@ fn work(seeds: &AtomicU64, end: u64) -> Seen {
     let folder = folder();
     let style = Style {
         debug: true,
-        colour: false,
+        commands: true,
     };
     let _log = tracing::subscriber::set_default(log::subscriber(style));
     let mut seen = Seen::default();
@@ -260,7 +260,7 @@ fn no_world_is_green_that_should_not_be() {
     let folder = folder();
     let style = Style {
         debug: true,
-        colour: false,
+        commands: true,
     };
     let _log = tracing::subscriber::set_default(log::subscriber(style));
     let (world, _) = shrunk(World::of(*seed), folder.path());
