@@ -92,6 +92,9 @@ fn show(
     fs::write(folder.join("shop.apk"), b"PK\x03\x04 an app of the demo")?;
     let inputs = [("APP-PATH", "*.apk"), ("API", api)];
     let uploaded = step(binary, fake, folder, &["upload"], &inputs)?;
+    if !uploaded.status.success() {
+        return Err("the build was not uploaded".into());
+    }
     let mut outputs = uploaded.outputs.iter();
     let hash = outputs.find(|(name, _)| name == "app-hash");
     let hash = hash.map_or("", |(_, hash)| hash);
