@@ -116,8 +116,8 @@ pub(crate) struct Script {
     pub(crate) id_as_text: bool,
     /// Whether a classic row carries its group, which is documented nowhere.
     pub(crate) rows_name_group: bool,
-    /// Whether somebody else starts the same schedule two seconds after us.
-    pub(crate) overlapping: bool,
+    /// The rows of somebody else's run, which starts two seconds after each of ours; none if empty.
+    pub(crate) overlapping: Vec<Row>,
     /// After a trigger, this many requests are answered with a 503.
     pub(crate) outage: u32,
     /// One for each upload, in turn; those after them go well.
@@ -154,7 +154,7 @@ impl Default for Script {
             abort_delay: Duration::ZERO,
             id_as_text: false,
             rows_name_group: false,
-            overlapping: false,
+            overlapping: Vec::new(),
             outage: 0,
             uploads: Vec::new(),
             hashes: Hashes::Md5,
@@ -566,10 +566,11 @@ impl State {
             _ => {}
         }
         let group = self.start_run(schedule);
-        if self.script.overlapping {
+        if !self.script.overlapping.is_empty() {
             self.start_run(schedule);
             if let Some(other) = self.runs.last_mut() {
                 other.started += Duration::from_secs(2);
+                other.rows.clone_from(&self.script.overlapping);
             }
         }
         match self.script.trigger {
