@@ -445,9 +445,9 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
             "before anything was triggered",
         ),
         (Call::Trigger, 3, "timed_out", "may have started"),
-        (Call::Group, 3, "timed_out", "Timed out after 5s"),
-        (Call::Rows, 3, "timed_out", "Timed out after 5s"),
-        (Call::Abort, 3, "timed_out", "Timed out after 5s"),
+        (Call::Group, 3, "timed_out", "Timed out after 10s"),
+        (Call::Rows, 3, "timed_out", "Timed out after 10s"),
+        (Call::Abort, 3, "timed_out", "Timed out after 10s"),
     ];
     let faults = [
         ("silence", asked(|talk| talk.silence())),
@@ -477,7 +477,7 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
                     .input("schedule-id", schedule);
                 let gate = match at {
                     Call::Builds => gate.input("app-hash", "4dde0684").input("wait", "false"),
-                    _ => gate.input("timeout", "5s"),
+                    _ => gate.input("timeout", "10s"),
                 };
 
                 let step = gate.run();
