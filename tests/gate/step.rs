@@ -27,6 +27,10 @@ const A_LOOK: Duration = Duration::from_millis(200);
 /// Between the starts of two steps: a herd of them would be slow, and most of a step's time is waiting.
 const A_TURN: Duration = Duration::from_millis(25);
 
+/// How long a step may take until it prints something before the next one starts. On a busy machine this keeps
+/// deadlines of a few seconds from passing while hundreds of steps begin.
+const A_START: Duration = Duration::from_millis(200);
+
 static TURN: Mutex<()> = Mutex::new(());
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
@@ -160,8 +164,7 @@ impl Gate {
 
     fn start_as(self, name: &Path) -> Started {
         let turn = TURN.lock().unwrap();
-        thread::sleep(A_TURN);
-        drop(turn);
+        let begun = Instant::now();
         let mut child = Command::new(name)
             .args(&self.words)
             .env_clear()
@@ -172,12 +175,18 @@ impl Gate {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        Started {
+        let started = Started {
             stdout: Stream::of(child.stdout.take().unwrap()),
             stderr: Stream::of(child.stderr.take().unwrap()),
             child,
             folder: self.folder,
+        };
+        thread::sleep(A_TURN);
+        while !started.stdout.has_begun() && begun.elapsed() < A_START {
+            thread::sleep(Duration::from_millis(5));
         }
+        drop(turn);
+        started
     }
 }
 
