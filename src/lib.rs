@@ -72,6 +72,9 @@ pub fn main() -> ExitCode {
         Ok(entry) => entry,
         Err((entry, verdict)) => return ExitCode::from(refuse(entry, verdict, &mut runner)),
     };
+    if entry != Entry::AbortUnfinished {
+        tracing::info!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+    }
     match privileges::give_up_root(runner.workspace(), entry.writes(&env)) {
         Ok(user) => {
             tracing::debug!("runs as {user}");

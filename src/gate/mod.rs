@@ -25,7 +25,7 @@ use crate::gate::watch::{Plan, Watched, watch};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
 use crate::model::previous::PreviousRun;
-use crate::model::report::{PORTAL, Report};
+use crate::model::report::Report;
 use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::schedule::ScheduleId;
@@ -106,7 +106,7 @@ pub(crate) async fn run_gate<A: SofyApi>(
     let group_id = run.handle.group_id.clone();
     runner.set_outputs(&[("test-run-group-id", group_id.to_string())]);
     if let (Start::Detach(_), None) = (&inputs.start, stop.signalled()) {
-        tracing::info!("test run group {group_id} is started and left alone; see {PORTAL}");
+        tracing::info!("started test run group {group_id}; not waiting (wait: false)");
         return Report {
             inputs_to_attach: run.inputs_to_attach(),
             ..run.report(inputs, detached(&run, inputs))
@@ -116,10 +116,7 @@ pub(crate) async fn run_gate<A: SofyApi>(
         let state = State::unfinished(inputs.schedule.clone(), group_id.clone());
         runner.save_state(STATE, &state.to_string());
     }
-    tracing::info!(
-        "watching test run group {group_id} of schedule {}; see {PORTAL}",
-        inputs.schedule
-    );
+    tracing::info!("{}", what_was_started(inputs, &run));
 
     let plan = Plan {
         origin: run.origin,
@@ -334,11 +331,28 @@ impl Run {
     /// The report of what is known of the run itself.
     fn report(&self, inputs: &Inputs, verdict: Verdict) -> Report {
         Report {
+            origin: Some(self.origin),
             group_id: Some(self.handle.group_id.to_string()),
             results_after: Some(self.results_after.clone()).filter(|after| !after.is_empty()),
             ..before_a_run(inputs, verdict)
         }
     }
+}
+
+/// Says which run is watched: the first thing that a bug report needs.
+fn what_was_started(inputs: &Inputs, run: &Run) -> String {
+    let (schedule, group, timeout) = (&inputs.schedule, &run.handle.group_id, span(inputs.timeout));
+    let api = match schedule {
+        ScheduleId::Classic(_) => "classic",
+        ScheduleId::Public(_) => "public",
+    };
+    let verb = match run.origin {
+        Origin::Triggered | Origin::Adopted => "triggered",
+        Origin::Attached => "attached to",
+    };
+    format!(
+        "{verb} schedule {schedule} ({api} API): test run group {group}; waiting up to {timeout}"
+    )
 }
 
 /// The report of what the inputs say, before anything is known of a run.

@@ -92,10 +92,10 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
 
 /// Adds what to do next to a verdict that is not about the tests.
 fn cut_short(seen: &Observation, verdict: Verdict, advice: Option<&str>) -> Verdict {
-    let attach = seen.still_running.then_some(
-        "The run is still going on Sofy. To judge it without starting another, add these lines under \
-         `with:` (and remove them afterwards):",
-    );
+    // With which inputs a later step judges it, the reports say.
+    let attach = seen
+        .still_running
+        .then_some("The run is still going on Sofy.");
     verdict.advise(
         advice
             .into_iter()

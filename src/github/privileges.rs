@@ -55,6 +55,21 @@ const fn successor(workspace_owner: Option<u32>, writes: Writes) -> Option<u32> 
     }
 }
 
+/// Says that root privileges are still there.
+#[cfg(target_os = "linux")]
+pub(crate) fn capabilities_remain(name: &str) -> String {
+    format!("Root privileges could not be dropped: {name} keeps capabilities")
+}
+
+/// Says what is left of root privileges.
+#[cfg(target_os = "linux")]
+pub(crate) fn dropped_in_part(name: &str, problems: &[String]) -> String {
+    format!(
+        "Root privileges could be dropped only in part: {}. Continuing as {name} without capabilities.",
+        problems.join("; ")
+    )
+}
+
 /// How privileges are dropped on Linux, and what is left of them.
 ///
 /// Whatever can be refused is tried, and what became of it is looked at afterwards. Only capabilities that
@@ -69,7 +84,7 @@ mod linux {
     use rustix::process::{self, DumpableBehavior, Gid, Uid};
     use rustix::thread::{self, CapabilitySet, CapabilitySets};
 
-    use super::{NOBODY, User, Writes, successor};
+    use super::{NOBODY, User, Writes, capabilities_remain, dropped_in_part, successor};
 
     /// Where the runner mounts the socket of the Docker daemon, which makes root of whoever can open it.
     const DOCKER_SOCKET: &str = "/var/run/docker.sock";
@@ -96,9 +111,7 @@ mod linux {
         );
         let name = format!("uid {}", process::geteuid().as_raw());
         if has_capabilities() {
-            return Err(format!(
-                "Root privileges could not be dropped: {name} keeps capabilities"
-            ));
+            return Err(capabilities_remain(&name));
         }
         let warning = was_root.then(|| warning(&name, &refused)).flatten();
         Ok(User::new(name, warning))
@@ -170,12 +183,7 @@ mod linux {
         let socket = can_be_opened(DOCKER_SOCKET)
             .then(|| format!("the Docker socket {DOCKER_SOCKET} can still be opened"));
         let problems: Vec<String> = refused.into_iter().chain(socket).collect();
-        (!problems.is_empty()).then(|| {
-            format!(
-                "Root privileges could be dropped only in part: {}. Continuing as {name} without capabilities.",
-                problems.join("; ")
-            )
-        })
+        (!problems.is_empty()).then(|| dropped_in_part(name, &problems))
     }
 
     /// Tries to connect, without waiting for a daemon that is busy.

@@ -18,6 +18,8 @@ pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Report {
     pub(crate) verdict: Verdict,
+    /// What people call the step, by the input of that name.
+    pub(crate) title: Option<String>,
     /// As the user wrote it; none if the inputs did not contain one.
     pub(crate) schedule_id: Option<String>,
     /// None if Sofy gave no name.

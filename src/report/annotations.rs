@@ -106,7 +106,8 @@ fn failed(report: &Report) -> impl Iterator<Item = Annotation> {
             Change::FailingBefore => " It also failed in the previous run.",
             Change::Unknown => "",
         };
-        let title = format!("{} on {}", run.scenario, run.device);
+        let title = known(&report.title).map_or_else(String::new, |title| format!("{title}: "));
+        let title = format!("{title}{} on {}", run.scenario, run.device);
         Annotation::new(Severity::Error, &title, &format!("{}.{before}", run.status))
     })
 }
@@ -235,6 +236,21 @@ mod tests {
             1,
             "none for what is tolerated"
         );
+    }
+
+    #[test]
+    fn a_title_tells_the_jobs_of_a_matrix_apart() {
+        let mut report = report(Conclusion::Failure, &["Failed"]);
+        report.title = Some("Android".into());
+
+        let errors = of_kind(Severity::Error, &report);
+
+        assert_eq!(errors[0].0, "Android");
+        assert_eq!(
+            errors[1],
+            ("Android: S0 on Pixel 8".into(), "Failed.".into())
+        );
+        assert_eq!(of_kind(Severity::Warning, &report)[0].0, "Android");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
+use super::known;
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::Outcome;
@@ -26,7 +27,7 @@ pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let lacks_verdict = !report.verdict.conclusion.is_green() && failures + errors == 0;
     let more = usize::from(lacks_verdict);
     let whole = [
-        ("name", named(schedule(report), OURS)),
+        ("name", named(title(report), OURS)),
         (
             "tests",
             Cow::from((report.test_runs.len() + more).to_string()),
@@ -120,7 +121,7 @@ fn verdict_case<'a>(
     names: &mut Names<'a>,
 ) -> io::Result<()> {
     let verdict = &report.verdict;
-    let name = names.unique(Cow::from(OURS), named(schedule(report), "Schedule"));
+    let name = names.unique(Cow::from(OURS), named(title(report), "Schedule"));
     let reason = legal(&verdict.reason);
     let advice = verdict.advice.as_deref().unwrap_or_default();
     let attributes = [("type", verdict.conclusion.as_str()), ("message", &*reason)];
@@ -158,8 +159,10 @@ impl<'a> Names<'a> {
     }
 }
 
-fn schedule(report: &Report) -> &str {
-    report.schedule_name.as_deref().unwrap_or_default()
+/// What people call the run.
+fn title(report: &Report) -> &str {
+    let name = known(&report.title).or(known(&report.schedule_name));
+    name.unwrap_or_default()
 }
 
 /// Gives a name to what has none, since readers drop or merge nameless cases.
@@ -287,6 +290,26 @@ mod tests {
             cases(&report),
             expected.map(|(class, name)| (class.into(), name.into()))
         );
+    }
+
+    #[test]
+    fn the_suite_is_called_by_the_title_or_else_as_the_schedule() {
+        for (title, schedule, expected) in [
+            (Some("Android"), Some("Nightly"), "Android"),
+            (None, Some("Nightly"), "Nightly"),
+            (None, None, OURS),
+        ] {
+            let report = Report {
+                title: title.map(str::to_owned),
+                schedule_name: schedule.map(str::to_owned),
+                ..report(Conclusion::Success, vec![run("A", "P", "Passed")])
+            };
+
+            let xml = parsed(&report);
+
+            assert_eq!(xml.name.as_ref().unwrap().as_str(), expected);
+            assert_eq!(xml.test_suites[0].name.as_str(), expected);
+        }
     }
 
     #[test]

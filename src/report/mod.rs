@@ -80,6 +80,9 @@ impl<'a> Publication<'a> {
 
 /// What the step is about, as headings and annotations say.
 pub(crate) fn subject(report: &Report) -> String {
+    if let Some(title) = known(&report.title) {
+        return title.to_owned();
+    }
     match known(&report.schedule_name).or(known(&report.schedule_id)) {
         Some(schedule) => format!("Sofy schedule {schedule}"),
         None => "Sofy gate".to_owned(),

@@ -150,8 +150,8 @@ fn portal(report: &Report) -> String {
 fn inputs_to_attach(page: &mut String, report: &Report) {
     if report.verdict.conclusion != Conclusion::Detached {
         page.push_str(
-            "To judge this run without starting another, add these lines under `with:` (and remove \
-             them afterwards):\n\n",
+            "To judge it without starting another, add these lines under `with:` (and remove them \
+             afterwards):\n\n",
         );
     }
     let inputs = report.inputs_to_attach.iter();
@@ -520,6 +520,7 @@ mod tests {
         }
         report.test_runs[3].build = other;
         for text in [
+            &mut report.title,
             &mut report.schedule_id,
             &mut report.schedule_name,
             &mut report.app_hash,
@@ -667,6 +668,40 @@ mod tests {
     }
 
     #[test]
+    fn a_title_replaces_the_middle_of_the_heading() {
+        let mut titled = report(Conclusion::Failure, Vec::new());
+        titled.title = Some("Android *phones*".into());
+
+        let page = render(&titled);
+
+        assert!(
+            page.starts_with("## ❌ Android &#42;phones&#42;: failed\n"),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn a_run_that_was_adopted_says_so_and_one_that_goes_on_how_to_judge_it() {
+        let mut adopted = report(Conclusion::TimedOut, Vec::new());
+        adopted.origin = Some(Origin::Adopted);
+        adopted.inputs_to_attach = vec![("test-run-group-id", "77".into())];
+
+        let page = render(&adopted);
+        assert!(
+            page.contains("Sofy's answer to the trigger was lost"),
+            "{page}"
+        );
+
+        adopted.abort = Some("Test run group 77 keeps running on Sofy".into());
+        let page = render(&adopted);
+        assert!(
+            page.contains("\nTest run group 77 keeps running on Sofy.\n\n")
+                && page.contains("\nTo judge it"),
+            "{page}"
+        );
+    }
+
+    #[test]
     fn a_report_of_which_nothing_is_known_is_short() {
         let verdict = Verdict::new(Conclusion::Error, "`schedule-id` is missing").advise("Set it");
 
@@ -771,7 +806,7 @@ mod tests {
 
         for (part, why) in [
             (
-                "add these lines under `with:` (and remove them afterwards):\n\n```yaml\n\
+                "To judge it without starting another, add these lines under `with:` (and remove them afterwards):\n\n```yaml\n\
                  test-run-group-id: \"77\"\nresults-after: \"none;attempt=1\"\n```\n\n",
                 "what to paste",
             ),

@@ -17,7 +17,7 @@ use crate::report::{junit, summary};
 use crate::sofy::{ApiError, Baseline, ErrorKind, SofyApi};
 use crate::tests::fixtures::{at, gate, test_run, written};
 use crate::tests::scripted::{Classic, Public, groups, rows, unnamed};
-use crate::{bad_inputs, cannot_start, inputs};
+use crate::{bad_inputs, cannot_start, inputs, still_privileged};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GUID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
@@ -613,6 +613,8 @@ async fn every_sentence_that_the_program_ends_with_is_a_golden_one() {
         "the runtime cannot start: no more file descriptors",
     ));
     sentences(&mut text, "cannot-start", &failed);
+    #[cfg(target_os = "linux")]
+    privileges(&mut text);
     input_problems(&mut text);
     post_steps(&mut text).await;
 
@@ -658,6 +660,19 @@ fn sentences(text: &mut String, name: &str, report: &Report) {
         };
         _ = writeln!(text, "{severity:<9}{}: {first}", annotation.title);
     }
+}
+
+#[cfg(target_os = "linux")]
+fn privileges(text: &mut String) {
+    use crate::github::privileges::{capabilities_remain, dropped_in_part};
+
+    let kept = Report::of(still_privileged(&capabilities_remain("uid 0")));
+    sentences(text, "privileges", &kept);
+    let problems = [
+        "the system refused setgroups: Operation not permitted".to_owned(),
+        "the Docker socket /var/run/docker.sock can still be opened".to_owned(),
+    ];
+    _ = writeln!(text, "warning: {}", dropped_in_part("uid 0", &problems));
 }
 
 fn input_problems(text: &mut String) {
