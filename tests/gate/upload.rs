@@ -88,9 +88,9 @@ pub(crate) fn each_generation_takes_a_build_and_gives_its_hash() {
         assert_eq!(fake.requests()[0].header(header), Some(KEY));
         for word in [
             "Uploaded",
-            "app&#46;apk",
+            "app.apk",
             "24 B",
-            "1&#46;43&#46;0&#40;5768",
+            "1.43.0(5768",
             &arrived.md5[..4],
         ] {
             assert!(step.summary.contains(word), "{word} in {}", step.summary);
