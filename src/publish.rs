@@ -87,6 +87,7 @@ fn print_test_runs(report: &Report, runner: &Runner) {
             build,
             status,
             scheduled_at: _,
+            late: _,
         } = run;
         let status = status.to_string();
         let remark = match outcome {

@@ -72,40 +72,24 @@ impl<E> Retry<E> {
         goes_on.then(|| backoff(failures, retry_after, (self.jitter)()))
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the watch and the trigger take it up next")
-    )]
     /// Notes a success; gives the time since the first failure, if there was one.
     pub(crate) fn succeeded(&mut self) -> Option<Duration> {
         self.streak.take().map(|streak| streak.since.elapsed())
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the watch and the trigger take it up next")
-    )]
     pub(crate) fn failures(&self) -> u32 {
         self.streak.as_ref().map_or(0, |streak| streak.failures)
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the watch and the trigger take it up next")
-    )]
     /// For how long every call has failed.
     pub(crate) fn silence(&self) -> Duration {
         let streak = self.streak.as_ref();
         streak.map_or(Duration::ZERO, |streak| streak.since.elapsed())
     }
 
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the watch and the trigger take it up next")
-    )]
     /// The latest failure, if there was no success since.
-    pub(crate) fn into_latest(self) -> Option<E> {
-        self.streak.map(|streak| streak.latest)
+    pub(crate) fn latest(&self) -> Option<&E> {
+        self.streak.as_ref().map(|streak| &streak.latest)
     }
 }
 
@@ -192,7 +176,7 @@ mod tests {
         }
         assert_eq!(retry.failed(6, Instant::now(), None, patience), None);
         assert_eq!(retry.silence(), 30 * SECOND, "since the first was sent");
-        assert_eq!(retry.into_latest(), Some(6));
+        assert_eq!(retry.latest(), Some(&6));
     }
 
     #[test]

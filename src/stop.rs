@@ -2,7 +2,8 @@
 //!
 //! Knows time only through tokio's clock, and must not know what is being waited for.
 
-use std::future::Future;
+use std::convert::Infallible;
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
@@ -60,17 +61,15 @@ impl Stop {
             .and_then(|name| *name);
         match name {
             Some(name) => name,
-            None => std::future::pending().await,
+            None => pending().await,
         }
     }
 
     /// Waits for a limit.
     pub(crate) async fn reached(&mut self) -> StopReason {
-        let (deadline, timeout) = (self.deadline, self.timeout);
-        tokio::select! {
-            biased;
-            name = self.signal() => StopReason::Signal(name),
-            () = sleep_until(deadline) => StopReason::Deadline(timeout),
+        match self.run_until_stopped(pending::<Infallible>()).await {
+            Ok(never) => match never {},
+            Err(reason) => reason,
         }
     }
 
@@ -79,9 +78,20 @@ impl Stop {
         &mut self,
         call: impl Future<Output = T>,
     ) -> Result<T, StopReason> {
+        self.run_until(self.deadline, call).await
+    }
+
+    /// Lets a call run to its end, to an instant near the deadline, or to a signal.
+    pub(crate) async fn run_until<T>(
+        &mut self,
+        at: Instant,
+        call: impl Future<Output = T>,
+    ) -> Result<T, StopReason> {
+        let timeout = self.timeout;
         tokio::select! {
             biased;
-            limit = self.reached() => Err(limit),
+            name = self.signal() => Err(StopReason::Signal(name)),
+            () = sleep_until(at) => Err(StopReason::Deadline(timeout)),
             value = call => Ok(value),
         }
     }

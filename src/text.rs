@@ -83,6 +83,8 @@ mod tests {
             (200, "3m20s"),
             (3600, "1h"),
             (3905, "1h5m5s"),
+            (100 * 3600, "100h"),
+            (u64::MAX, "5124095576030431h15s"),
         ] {
             assert_eq!(span(Duration::from_secs(seconds)), expected);
         }

@@ -28,7 +28,7 @@ use crate::model::group_id::GroupId;
 use crate::model::schedule::{Cutoff, ResultsAfter};
 use crate::model::test_run::Row;
 use crate::model::test_run::{
-    AmbiguityReason, Ambiguous, Group, GroupStatus, OwnedSlot, ScheduledAt, TestRun, TestStatus,
+    AmbiguityReason, Ambiguous, Group, GroupStatus, ScheduledAt, Slot, TestRun, TestStatus,
 };
 
 /// What tells our rows from others.
@@ -42,16 +42,9 @@ pub(crate) struct Attribution {
     first_times: BTreeSet<ScheduledAt>,
     /// Why rows that name no group cannot be ours for certain.
     doubt: Option<AmbiguityReason>,
-    first_look: FirstLook,
-}
-
-/// What the first look has to show so that rows without a group's name are believed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FirstLook {
-    Anything,
-    /// A group that is not over. An earlier attempt of the workflow run wrote down the time, so
-    /// that since the group's end anybody's execution may have come into the list.
-    AnOpenGroup,
+    /// Whether the first poll has to show a group that is not terminal. If an earlier attempt of the workflow run
+    /// wrote down the time, anybody's run may have come into the list since the group finished.
+    expects_unfinished: bool,
 }
 
 #[derive(Debug)]
@@ -61,7 +54,7 @@ enum Rule {
     /// Newer than what an earlier step found before its trigger.
     After(Cutoff),
     /// Different from what was listed before the trigger.
-    Since(Before),
+    Since(BaselineRows),
 }
 
 /// The rows that are ours, and those that cannot be told.
@@ -69,8 +62,6 @@ enum Rule {
 pub(crate) struct Attributed {
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) ambiguous: Option<Ambiguous>,
-    /// The statuses of those that bear a time which the first look at ours did not show.
-    pub(crate) late: Vec<TestStatus>,
 }
 
 impl Attribution {
@@ -81,20 +72,15 @@ impl Attribution {
 
     /// Rows newer than what an earlier step found before its trigger; `attempt` is ours.
     pub(crate) fn after(group_id: GroupId, after: ResultsAfter, attempt: Option<u32>) -> Self {
-        let first_look = if after.is_of_an_earlier_attempt(attempt) {
-            FirstLook::AnOpenGroup
-        } else {
-            FirstLook::Anything
-        };
         Self {
-            first_look,
+            expects_unfinished: after.is_of_an_earlier_attempt(attempt),
             ..Self::by(group_id, Rule::After(after.newest))
         }
     }
 
     /// Rows that differ from those listed before the trigger.
     pub(crate) fn since(group_id: GroupId, baseline: &[Row]) -> Self {
-        Self::by(group_id, Rule::Since(Before::of(baseline)))
+        Self::by(group_id, Rule::Since(BaselineRows::of(baseline)))
     }
 
     const fn by(group_id: GroupId, rule: Rule) -> Self {
@@ -104,7 +90,7 @@ impl Attribution {
             times: BTreeSet::new(),
             first_times: BTreeSet::new(),
             doubt: None,
-            first_look: FirstLook::Anything,
+            expects_unfinished: false,
         }
     }
 
@@ -115,10 +101,9 @@ impl Attribution {
 
     /// Finds our rows in a list that was read after the group's status.
     pub(crate) fn attribute(&mut self, group: &Group, rows: Vec<Row>) -> Attributed {
-        if self.first_look == FirstLook::AnOpenGroup && group.is_terminal() {
+        if std::mem::take(&mut self.expects_unfinished) && group.is_terminal() {
             self.mark_ambiguous(AmbiguityReason::EarlierAttempt);
         }
-        self.first_look = FirstLook::Anything;
         let mut named = Vec::new();
         let mut unnamed = Vec::new();
         let mut others = 0;
@@ -150,14 +135,11 @@ impl Attribution {
             let runs = ours.iter().chain(&named);
             self.first_times = runs.map(|run| run.scheduled_at.clone()).collect();
         }
-        let is_late = |run: &&TestRun| !self.first_times.contains(&run.scheduled_at);
-        let late = ours.iter().filter(is_late);
-        let late = late.map(|run| run.status.clone()).collect();
-        ours.extend(named);
-        Attributed {
-            late,
-            ..Attributed::new(ours, ambiguous, AmbiguityReason::EarlierExecution)
+        for run in &mut ours {
+            run.late = !self.first_times.contains(&run.scheduled_at);
         }
+        ours.extend(named);
+        Attributed::new(ours, ambiguous, AmbiguityReason::EarlierExecution)
     }
 }
 
@@ -169,7 +151,6 @@ impl Attributed {
                 rows: ambiguous,
                 doubt,
             }),
-            late: Vec::new(),
         }
     }
 }
@@ -232,43 +213,35 @@ pub(crate) fn previous_execution(rows: Vec<Row>) -> Vec<TestRun> {
 }
 
 /// What was listed before the trigger, and what has changed since.
-#[derive(Debug)]
-struct Before {
+#[derive(Debug, Default)]
+struct BaselineRows {
     newest: Option<DateTime>,
-    empty: bool,
-    slots: BTreeMap<OwnedSlot, Vec<State>>,
+    is_empty: bool,
+    slots: BTreeMap<Slot<'static>, Vec<State>>,
     times: BTreeSet<ScheduledAt>,
     /// Times at which somebody's test run was unfinished: what runs there may still be theirs.
     unfinished: BTreeSet<ScheduledAt>,
     /// Slots of those times or older ones in which our execution was seen to run.
-    run: BTreeMap<OwnedSlot, Seen>,
+    changes: BTreeMap<Slot<'static>, Change>,
 }
 
 /// How our execution showed in a slot that may hold an earlier one's rows too.
 #[derive(Clone, Copy, Debug)]
-enum Seen {
+enum Change {
     /// In place of the earlier rows.
-    InPlace,
+    Replaced,
     /// Beside them.
-    Beside,
+    Added,
 }
 
-/// What a new execution changes in a slot.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct State {
-    build: String,
-    status: TestStatus,
-}
+/// What a new run changes in a slot: build and status.
+type State = (String, TestStatus);
 
-impl Before {
+impl BaselineRows {
     fn of(baseline: &[Row]) -> Self {
         let mut before = Self {
-            newest: None,
-            empty: baseline.is_empty(),
-            slots: BTreeMap::new(),
-            times: BTreeSet::new(),
-            unfinished: BTreeSet::new(),
-            run: BTreeMap::new(),
+            is_empty: baseline.is_empty(),
+            ..Self::default()
         };
         for row in baseline {
             let run = &row.test_run;
@@ -279,7 +252,7 @@ impl Before {
             }
             before
                 .slots
-                .entry(OwnedSlot::of(run.slot()))
+                .entry(run.slot().into_owned())
                 .or_default()
                 .push(state(run));
         }
@@ -289,36 +262,33 @@ impl Before {
     /// Gives our rows, and how many others cannot be told.
     fn attribute(&mut self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
         let mut ours = Vec::new();
-        let mut slots: BTreeMap<OwnedSlot, Vec<TestRun>> = BTreeMap::new();
+        let mut slots: BTreeMap<Slot<'static>, Vec<TestRun>> = BTreeMap::new();
         for run in rows {
             let newer = run.scheduled_at.time().is_some() && run.scheduled_at.time() > self.newest;
-            if newer || self.empty {
+            if newer || self.is_empty {
                 ours.push(run);
             } else {
-                slots
-                    .entry(OwnedSlot::of(run.slot()))
-                    .or_default()
-                    .push(run);
+                slots.entry(run.slot().into_owned()).or_default().push(run);
             }
         }
         let mut unattributed: Vec<(ScheduledAt, usize)> = Vec::new();
         for (slot, runs) in slots {
             let earlier = self.slots.get(&slot).map_or(&[][..], Vec::as_slice);
-            if !self.run.contains_key(&slot)
+            if !self.changes.contains_key(&slot)
                 && !self.unfinished.contains(&slot.scheduled_at)
                 && runs.iter().any(|run| run.status == TestStatus::Running)
             {
-                let seen = if runs.len() > earlier.len() {
-                    Seen::Beside
+                let change = if runs.len() > earlier.len() {
+                    Change::Added
                 } else {
-                    Seen::InPlace
+                    Change::Replaced
                 };
-                self.run.insert(slot.clone(), seen);
+                self.changes.insert(slot.clone(), change);
             }
-            match self.run.get(&slot) {
-                Some(Seen::InPlace) => ours.extend(runs),
-                Some(Seen::Beside) => ours.extend(added(runs, earlier)),
-                None => unattributed.push((slot.scheduled_at, runs.len())),
+            match self.changes.get(&slot) {
+                Some(Change::Replaced) => ours.extend(runs),
+                Some(Change::Added) => ours.extend(added(runs, earlier)),
+                None => unattributed.push((slot.scheduled_at.into_owned(), runs.len())),
             }
         }
         let mut attributed = ours.iter().chain(named).peekable();
@@ -351,16 +321,13 @@ fn added(runs: Vec<TestRun>, earlier: &[State]) -> Vec<TestRun> {
 }
 
 fn state(run: &TestRun) -> State {
-    State {
-        build: run.build.clone(),
-        status: run.status.clone(),
-    }
+    (run.build.clone(), run.status.clone())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::previous::{Change, PreviousRun};
+    use crate::model::previous::{self, PreviousRun};
     use crate::tests::fixtures::at;
 
     const YESTERDAY: &str = "2022-10-07T20:39:26.02";
@@ -460,7 +427,9 @@ mod tests {
             let mut found = None;
             for rows in looks {
                 let group = Group::parse("Running");
-                found = Some(attribution.attribute(&group, rows).late);
+                let test_runs = attribution.attribute(&group, rows).test_runs;
+                let late = test_runs.into_iter().filter(|run| run.late);
+                found = Some(late.map(|run| run.status).collect::<Vec<_>>());
             }
 
             let late = late.iter().map(|status| TestStatus::parse(status));
@@ -900,22 +869,22 @@ mod tests {
         for (baseline, expected, why) in [
             (
                 yesterday("Passed"),
-                Change::New,
+                previous::Change::New,
                 "only the newest is listed",
             ),
             (
                 yesterday("Failed"),
-                Change::FailingBefore,
+                previous::Change::FailingBefore,
                 "only the newest is listed",
             ),
             (
                 [yesterday("Failed"), today("Passed")].concat(),
-                Change::New,
+                previous::Change::New,
                 "all are listed, and the newest counts",
             ),
             (
                 [today("Failed"), yesterday("Passed")].concat(),
-                Change::FailingBefore,
+                previous::Change::FailingBefore,
                 "in any order",
             ),
             (
@@ -925,28 +894,28 @@ mod tests {
                     rows(LATER, &["Running"]),
                 ]
                 .concat(),
-                Change::Unknown,
+                previous::Change::Unknown,
                 "the newest has not ended",
             ),
             (
                 [yesterday("Passed"), yesterday("Passed")].concat(),
-                Change::New,
+                previous::Change::New,
                 "times never change, and all agree",
             ),
             (
                 [yesterday("Passed"), yesterday("Failed")].concat(),
-                Change::Unknown,
+                previous::Change::Unknown,
                 "times never change, and they contradict",
             ),
             (
                 [rows("", &["Failed"]), today("Passed")].concat(),
-                Change::Unknown,
+                previous::Change::Unknown,
                 "a row without a time may be the newest",
             ),
-            (vec![], Change::Unknown, "it never ran"),
+            (vec![], previous::Change::Unknown, "it never ran"),
             (
                 vec![row("S1", YESTERDAY, "Passed")],
-                Change::Unknown,
+                previous::Change::Unknown,
                 "another scenario",
             ),
         ] {

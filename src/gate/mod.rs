@@ -3,7 +3,7 @@
 pub(crate) mod abort;
 pub(crate) mod attribution;
 pub(crate) mod build_check;
-pub(crate) mod estimate;
+pub(crate) mod failures;
 pub(crate) mod pace;
 pub(crate) mod settle;
 pub(crate) mod trigger;
@@ -21,7 +21,7 @@ use crate::gate::build_check::Listed;
 use crate::gate::trigger::{Sent, TriggerError, Triggered, trigger};
 use crate::gate::verdict::{Ending, Observation, judge};
 use crate::gate::watch::RunHandle;
-use crate::gate::watch::{Plan, Watched, watch};
+use crate::gate::watch::{Plan, WatchResult, watch};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
 use crate::model::previous::PreviousRun;
@@ -121,9 +121,8 @@ pub(crate) async fn run_gate<A: SofyApi>(
     let plan = Plan {
         origin: run.origin,
         poll_interval: inputs.poll_interval,
-        previous: &run.previous,
     };
-    let Watched {
+    let WatchResult {
         mut observation,
         queued,
     } = watch(api, &mut run.handle, plan, &mut stop, jitter).await;

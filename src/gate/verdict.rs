@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use crate::gate::settle::{Blocker, SeenFailure};
+use crate::gate::failures::SeenFailure;
+use crate::gate::settle::Blocker;
 use crate::model::report::BuildCheck;
 use crate::model::schedule::Origin;
 use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, Tally, TestStatus};
@@ -160,9 +161,8 @@ fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verd
     let tally = Tally::of(&snapshot.test_runs);
     let with = |outcome| tally.only(|status| policy.outcome(status) == outcome);
     let late = |outcome| {
-        let statuses = snapshot.late.iter();
-        statuses
-            .filter(|status| policy.outcome(status) == outcome)
+        let late = snapshot.test_runs.iter().filter(|run| run.late);
+        late.filter(|run| policy.outcome(&run.status) == outcome)
             .count()
     };
     let facts = Facts {
@@ -479,7 +479,6 @@ mod tests {
                 group: Group::parse(group),
                 test_runs: test_runs(statuses),
                 ambiguous: None,
-                late: Vec::new(),
             }),
             lost: Vec::new(),
             retried: Vec::new(),
@@ -636,7 +635,12 @@ mod tests {
                 "it is not certain",
             ),
             (
-                |seen| snapshot(seen).late = vec![TestStatus::Passed],
+                |seen| {
+                    snapshot(seen)
+                        .test_runs
+                        .iter_mut()
+                        .for_each(|run| run.late = true)
+                },
                 "No test run passed for certain",
             ),
             (
@@ -955,10 +959,11 @@ mod tests {
         ] {
             let mut seen = settled(group, statuses);
             if let Some(snapshot) = &mut seen.snapshot {
-                snapshot.late = late
-                    .iter()
-                    .map(|status| TestStatus::parse(status))
-                    .collect();
+                for status in late {
+                    let mut runs = snapshot.test_runs.iter_mut();
+                    let run = runs.find(|run| !run.late && run.status == TestStatus::parse(status));
+                    run.expect("a test run of the status").late = true;
+                }
             }
 
             let verdict = judge(&seen, &policy);

@@ -1,292 +1,253 @@
-//! When is the run over? Looks again and again until an ending.
+//! How does the run end? It is polled until it has settled, or something ends the watch.
 //!
 //! Knows time only through tokio's clock, and Sofy only through the seam.
 
-use crate::gate::attribution::Attribution;
 use std::ops::ControlFlow;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, sleep};
 
-use crate::gate::estimate::Estimate;
-use crate::gate::pace::{before_the_first_row, shortest_pause, while_settling};
-use crate::gate::settle::{History, Standing, Taken};
+use crate::gate::attribution::Attribution;
+use crate::gate::pace::{Pace, before_the_first_row, shortest_pause, while_settling};
+use crate::gate::settle::{History, PollTime, Settlement};
 use crate::gate::verdict::{Ending, Observation};
 use crate::model::group_id::GroupId;
-use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
-use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, TestRun};
+use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot};
 use crate::report::progress::Progress;
-use crate::retry::{Jitter, LONGEST_OF_A_POLL, Patience, backoff};
+use crate::retry::{Jitter, LONGEST_OF_A_POLL, Patience, Retry};
 use crate::sofy::{ApiError, ErrorKind, SofyApi};
 use crate::stop::{Stop, StopReason};
 use crate::text::span;
 
-/// The last look, and the settling that it finds begun, may outlast the deadline by this much.
-const LAST_LOOK: Duration = Duration::from_secs(15);
+/// The last poll, and the settling that it finds begun, may outlast the deadline by this much.
+const LAST_POLL: Duration = Duration::from_secs(15);
 
-/// Silence of this length leaves room for an execution of somebody else's that we never saw begin.
+/// During a silence this long, someone else could have started a run unnoticed.
 const BLIND: Duration = Duration::from_secs(60);
+
+/// An outage is logged after so many failures each: often enough to show life, seldom enough to keep the log readable.
+const OUTAGE_LINE: u32 = 5;
 
 /// What is known of a run before it is watched.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan<'run> {
+pub(crate) struct Plan {
     pub(crate) origin: Origin,
     pub(crate) poll_interval: Duration,
-    /// What the schedule's previous execution listed, where that is known.
-    pub(crate) previous: &'run [TestRun],
 }
 
-/// What the watch learnt besides the ending.
+/// What the watch has found.
 #[derive(Debug)]
-pub(crate) struct Watched {
+pub(crate) struct WatchResult {
     pub(crate) observation: Observation,
-    /// From the first look to the first sign of running; none where there was no such sign.
+    /// From the first poll to the first sign of running; none if there was no such sign.
     pub(crate) queued: Option<Duration>,
 }
 
-/// Looks at the run until it settles, a limit comes, or Sofy keeps saying no.
+/// Polls the run until it settles, the deadline or a signal comes, or Sofy keeps refusing.
 pub(crate) async fn watch<A: SofyApi>(
     api: &A,
     run: &mut RunHandle,
-    plan: Plan<'_>,
+    plan: Plan,
     stop: &mut Stop,
     jitter: Jitter,
-) -> Watched {
-    let start = Instant::now();
+) -> WatchResult {
     let deadline = stop.deadline();
-    let mut history = History::new(A::GENERATION);
-    let mut contact = Contact::new(plan.origin);
-    let mut estimate = Estimate::after(plan.previous);
-    let mut progress = Progress::default();
-    let mut queued = None;
-    let ending = loop {
-        let began = start.elapsed();
-        if contact.silent_for(began) > BLIND && !history.has_shown_test_runs() {
+    let mut watch = Watch::new::<A>(plan, jitter);
+    let reason = loop {
+        if watch.retry.silence() > BLIND && !watch.history.failures.have_shown_test_runs() {
             run.attribution.mark_ambiguous(AmbiguityReason::LostContact);
         }
-        let look = tokio::select! {
-            biased;
-            name = stop.signal() => break Ending::Stopped(StopReason::Signal(name)),
-            look = timeout_at(deadline + LAST_LOOK, observe(api, run)) => look,
+        let sent_at = Instant::now();
+        let next = match stop.run_until(deadline + LAST_POLL, poll(api, run)).await {
+            Ok(Ok(seen)) => watch.answered(seen, sent_at),
+            Ok(Err(error)) => watch.failed(error, sent_at),
+            Err(reason) => break reason,
         };
-        let taken = Taken {
-            began,
-            ended: start.elapsed(),
-        };
-        let (pause, last) = match look {
-            Err(_) => break contact.at_the_deadline(stop),
-            Ok(Ok(snapshot)) => {
-                contact.back(taken.ended);
-                if queued.is_none() && has_begun(&snapshot) {
-                    queued = Some(taken.ended);
-                }
-                estimate.take(taken.ended, &snapshot.group.status, &snapshot.test_runs);
-                let standing = history.take(snapshot, taken);
-                let (pause, may_settle) = match standing {
-                    Standing::Settled => break Ending::Settled,
-                    Standing::Stuck(obstacle) => break Ending::Stuck(obstacle),
-                    Standing::Open => (
-                        pause(
-                            A::GENERATION,
-                            &history,
-                            &estimate,
-                            plan,
-                            taken.ended,
-                            jitter,
-                        ),
-                        false,
-                    ),
-                    Standing::Settling(settling) => (
-                        while_settling(settling.obstructed_for, plan.poll_interval)
-                            .min(settling.left)
-                            .max(shortest_pause(plan.poll_interval)),
-                        settling.obstacle.is_none(),
-                    ),
-                };
-                if let Some(latest) = history.latest() {
-                    for line in progress.lines(latest, taken.ended, pause) {
-                        tracing::info!("{line}");
-                    }
-                }
-                let grace = if may_settle {
-                    LAST_LOOK
-                } else {
-                    Duration::ZERO
-                };
-                (pause, deadline + grace)
-            }
-            Ok(Err(error)) => match contact.failed(&error, taken, jitter) {
-                ControlFlow::Continue(pause) => {
-                    (pause.max(shortest_pause(plan.poll_interval)), deadline)
-                }
-                ControlFlow::Break(ending) => break ending,
-            },
+        let pause = match next {
+            ControlFlow::Continue(pause) => pause,
+            ControlFlow::Break(ending) => return watch.result(ending),
         };
         let now = Instant::now();
+        let last = deadline + watch.grace;
         if now >= last {
-            break contact.at_the_deadline(stop);
+            break StopReason::Deadline(stop.timeout());
         }
-        // Clamped, so that the last look falls on the deadline.
-        let wake = now.checked_add(pause).map_or(last, |at| {
-            if now < deadline {
-                at.min(deadline)
-            } else {
-                at.min(last)
-            }
-        });
-        tokio::select! {
-            biased;
-            name = stop.signal() => break Ending::Stopped(StopReason::Signal(name)),
-            () = sleep_until(wake) => {}
+        // The last poll falls on the deadline.
+        let latest = if now < deadline { deadline } else { last };
+        let pause = sleep(pause.min(latest - now));
+        if let Err(reason) = stop.run_until(latest + LAST_POLL, pause).await {
+            break reason;
         }
     };
-    Watched {
-        observation: Observation {
-            lost: history.lost(),
-            retried: history.retried(),
-            build_check: None,
-            origin: plan.origin,
-            still_running: false,
-            snapshot: history.into_latest(),
-            ending,
-        },
-        queued,
-    }
+    let ending = watch.stopped(reason);
+    watch.result(ending)
 }
 
-/// The pause while the group is not over.
-fn pause(
-    generation: Generation,
-    history: &History,
-    estimate: &Estimate,
-    plan: Plan<'_>,
-    elapsed: Duration,
+/// What the polls have shown so far.
+struct Watch {
+    /// Whether all rows are this run's, so that none of another run can take the first one's place.
+    lists_by_group: bool,
+    plan: Plan,
     jitter: Jitter,
-) -> Duration {
-    let early = match generation {
-        Generation::Classic if !history.has_shown_test_runs() => {
-            before_the_first_row(elapsed, plan.poll_interval)
-        }
-        Generation::Classic | Generation::Public => None,
-    };
-    early.unwrap_or_else(|| estimate.pause(plan.poll_interval, jitter()))
+    start: Instant,
+    history: History,
+    pace: Pace,
+    queued: Option<Duration>,
+    /// How long after the deadline the run may still settle.
+    grace: Duration,
+    progress: Progress,
+    retry: Retry<ApiError>,
+    /// Since when every poll is refused.
+    refused_since: Option<Instant>,
 }
 
-fn has_begun(snapshot: &Snapshot) -> bool {
-    match snapshot.group.status {
-        GroupStatus::Running | GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
-        GroupStatus::Queued | GroupStatus::Other => false,
-    }
-}
-
-/// How the contact with Sofy stands.
-struct Contact {
-    origin: Origin,
-    /// Whether a look has ever been answered.
-    confirmed: bool,
-    outage: Option<Outage>,
-}
-
-/// Failed looks in a row.
-struct Outage {
-    /// When the first of them began: a look that hangs tells nothing either.
-    since: Duration,
-    failures: u32,
-    said_at: Duration,
-    /// Since when Sofy says no, where it does.
-    refused_since: Option<Duration>,
-    latest: ApiError,
-}
-
-/// Often enough to show life during an outage, seldom enough to keep the log readable.
-const OUTAGE_LINE: Duration = Duration::from_secs(3 * 60);
-
-impl Contact {
-    const fn new(origin: Origin) -> Self {
+impl Watch {
+    fn new<A: SofyApi>(plan: Plan, jitter: Jitter) -> Self {
+        let start = Instant::now();
         Self {
-            origin,
-            confirmed: false,
-            outage: None,
-        }
-    }
-
-    /// Tells for how long there was no answer.
-    fn silent_for(&self, now: Duration) -> Duration {
-        self.outage
-            .as_ref()
-            .map_or(Duration::ZERO, |outage| now.saturating_sub(outage.since))
-    }
-
-    /// Notes an answer.
-    fn back(&mut self, at: Duration) {
-        self.confirmed = true;
-        if let Some(outage) = self.outage.take() {
-            let silent_for = at.saturating_sub(outage.since);
-            tracing::info!("Sofy answers again after {}", span(silent_for));
-        }
-    }
-
-    /// Notes a failed look, and decides what it means: a pause, or the end.
-    fn failed(
-        &mut self,
-        error: &ApiError,
-        taken: Taken,
-        jitter: Jitter,
-    ) -> ControlFlow<Ending, Duration> {
-        let at = taken.ended;
-        let outage = self.outage.get_or_insert_with(|| Outage {
-            since: taken.began,
-            failures: 0,
-            said_at: at,
+            lists_by_group: A::LISTS_BY_GROUP,
+            plan,
+            jitter,
+            start,
+            history: History::of::<A>(),
+            pace: Pace::default(),
+            queued: None,
+            grace: Duration::ZERO,
+            progress: Progress::default(),
+            retry: Retry::new(jitter),
             refused_since: None,
-            latest: error.clone(),
-        });
-        outage.failures += 1;
-        outage.latest = error.clone();
-        outage.refused_since = match error.kind {
-            ErrorKind::Rejected => outage.refused_since.or(Some(at)),
-            ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => None,
+        }
+    }
+
+    /// Takes in a poll, and gives the pause before the next one, or the end.
+    fn answered(&mut self, seen: Snapshot, sent_at: Instant) -> ControlFlow<Ending, Duration> {
+        let silence = self.retry.succeeded();
+        self.refused_since = None;
+        if let Some(silence) = silence {
+            tracing::info!("Sofy answers again after {}", span(silence));
+        }
+        let when = PollTime {
+            started: sent_at - self.start,
+            finished: self.start.elapsed(),
+            silence: silence.unwrap_or_default(),
         };
-        let waited = at.saturating_sub(outage.refused_since.unwrap_or(outage.since));
-        let named_by_sofy = self.confirmed || self.origin != Origin::Attached;
+        if self.queued.is_none() && has_started(&seen) {
+            self.queued = Some(when.finished);
+        }
+        self.pace
+            .observe(when.finished, &seen.group.status, &seen.test_runs);
+        let may_settle = seen.group.is_terminal() && !seen.test_runs.is_empty() && seen.all_final();
+        self.grace = if may_settle {
+            LAST_POLL
+        } else {
+            Duration::ZERO
+        };
+        let settlement = self.history.observe(seen, when);
+        if let Some(seen) = &self.history.latest {
+            let purpose = settlement.purpose();
+            for line in self.progress.lines(seen, purpose.as_deref(), when.finished) {
+                tracing::info!("{line}");
+            }
+        }
+        let poll_interval = self.plan.poll_interval;
+        match settlement {
+            Settlement::Settled => ControlFlow::Break(Ending::Settled),
+            Settlement::GaveUp(blocker) => ControlFlow::Break(Ending::Stuck(blocker)),
+            Settlement::Running => ControlFlow::Continue(self.pause(when.finished)),
+            Settlement::Waiting {
+                blocked_for, left, ..
+            } => ControlFlow::Continue(
+                while_settling(blocked_for, poll_interval)
+                    .min(left)
+                    .max(shortest_pause(poll_interval)),
+            ),
+        }
+    }
+
+    /// The pause while the group has not finished.
+    fn pause(&self, elapsed: Duration) -> Duration {
+        let poll_interval = self.plan.poll_interval;
+        let is_first_row_awaited =
+            !self.lists_by_group && !self.history.failures.have_shown_test_runs();
+        is_first_row_awaited
+            .then(|| before_the_first_row(elapsed, poll_interval))
+            .flatten()
+            .unwrap_or_else(|| self.pace.pause(poll_interval, (self.jitter)()))
+    }
+
+    /// Takes in a failed poll, and gives the pause before the next one, or the end.
+    fn failed(&mut self, error: ApiError, sent_at: Instant) -> ControlFlow<Ending, Duration> {
+        let now = Instant::now();
+        let is_known = self.history.latest.is_some() || self.plan.origin != Origin::Attached;
+        let mut refused_since = None;
         let patience = match error.kind {
-            ErrorKind::Rejected if named_by_sofy => Patience::OF_A_REFUSAL,
-            ErrorKind::Rejected => Patience::NONE,
-            ErrorKind::NotFound if !named_by_sofy => Patience::BEFORE_A_RUN,
+            ErrorKind::Rejected if !is_known => Patience::NONE,
+            ErrorKind::Rejected => {
+                let since = *refused_since.insert(self.refused_since.unwrap_or(now));
+                if Patience::OF_A_REFUSAL.allows(1, now - since) {
+                    Patience::ENDLESS
+                } else {
+                    Patience::NONE
+                }
+            }
+            ErrorKind::NotFound if !is_known => Patience::BEFORE_A_RUN,
             ErrorKind::NotFound | ErrorKind::NotSent | ErrorKind::OutcomeUnknown => {
                 Patience::ENDLESS
             }
         };
-        if !patience.allows(outage.failures, waited) {
-            return ControlFlow::Break(Ending::Refused(error.clone()));
-        }
+        self.refused_since = refused_since;
         let retry_after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
-        let pause = backoff(outage.failures, retry_after, jitter());
-        if outage.failures == 1 {
-            tracing::warn!("{}; looking again until the timeout", error.message);
-        } else if at.saturating_sub(outage.said_at) >= OUTAGE_LINE {
-            outage.said_at = at;
-            tracing::info!(
-                "still no answer after {}: {}",
-                span(at.saturating_sub(outage.since)),
-                error.message
-            );
-        } else {
-            tracing::debug!("{}; {} failures in a row", error.message, outage.failures);
+        let pause = self
+            .retry
+            .failed(error.clone(), sent_at, retry_after, patience);
+        let Some(pause) = pause else {
+            return ControlFlow::Break(Ending::Refused(error));
+        };
+        let message = &error.message;
+        match self.retry.failures() {
+            1 => tracing::warn!("{message}; polling again until the timeout"),
+            n if n.is_multiple_of(OUTAGE_LINE) => {
+                let silence = span(self.retry.silence());
+                tracing::info!("still no answer after {silence}: {message}");
+            }
+            n => tracing::debug!("{message}; {n} failures in a row"),
         }
-        ControlFlow::Continue(pause)
+        ControlFlow::Continue(pause.max(shortest_pause(self.plan.poll_interval)))
     }
 
-    /// The ending when the deadline has come: without contact, it is not about the tests.
-    fn at_the_deadline(self, stop: &Stop) -> Ending {
-        match self.outage {
-            None => Ending::Stopped(StopReason::Deadline(stop.timeout())),
-            Some(outage) => Ending::LostContact {
-                timeout: stop.timeout(),
-                error: outage.latest,
-            },
+    /// The ending if the watch was stopped: at the deadline without contact, it is not about the tests.
+    fn stopped(&self, reason: StopReason) -> Ending {
+        match (reason, self.retry.latest().cloned()) {
+            (StopReason::Deadline(timeout), Some(error)) => Ending::LostContact { timeout, error },
+            (StopReason::Deadline(_) | StopReason::Signal(_), _) => Ending::Stopped(reason),
         }
+    }
+
+    fn result(self, ending: Ending) -> WatchResult {
+        let History {
+            latest, failures, ..
+        } = self.history;
+        let test_runs = latest.as_ref().map_or(&[][..], |latest| &latest.test_runs);
+        WatchResult {
+            observation: Observation {
+                lost: failures.lost(test_runs),
+                retried: failures.retried(test_runs),
+                build_check: None,
+                origin: self.plan.origin,
+                still_running: false,
+                snapshot: latest,
+                ending,
+            },
+            queued: self.queued,
+        }
+    }
+}
+
+fn has_started(seen: &Snapshot) -> bool {
+    match seen.group.status {
+        GroupStatus::Running | GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
+        GroupStatus::Queued | GroupStatus::Other => false,
     }
 }
 
@@ -297,13 +258,8 @@ pub(crate) struct RunHandle {
     pub(crate) attribution: Attribution,
 }
 
-/// Looks once at a run.
-///
-/// Asks for the group first, so that the rows are never older than its status.
-pub(crate) async fn observe<A: SofyApi>(
-    api: &A,
-    run: &mut RunHandle,
-) -> Result<Snapshot, ApiError> {
+/// Polls a run once: the group first, so that the rows are never older than its status.
+pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut RunHandle) -> Result<Snapshot, ApiError> {
     let group = api.group(&run.group_id).await?;
     let rows = api.rows(&run.group_id).await?;
     let attributed = run.attribution.attribute(&group, rows.list);
@@ -312,7 +268,6 @@ pub(crate) async fn observe<A: SofyApi>(
         group,
         test_runs: attributed.test_runs,
         ambiguous: attributed.ambiguous,
-        late: attributed.late,
     })
 }
 
@@ -350,11 +305,10 @@ mod tests {
         (observation.ending, took)
     }
 
-    const fn plan(origin: Origin) -> Plan<'static> {
+    const fn plan(origin: Origin) -> Plan {
         Plan {
             origin,
             poll_interval: POLL,
-            previous: &[],
         }
     }
 
@@ -397,10 +351,20 @@ mod tests {
                 "a row that never ends",
             ),
             (
-                Public::new().look("Complete", rows(&["Passed", "Odd"])),
+                Public::new().look("Complete", rows(&["Passed", "Queued"])),
+                Ending::Stuck(Blocker::Unfinished),
+                76 * SECOND,
+                "a status that is not known to be final",
+            ),
+            (
+                (0..6)
+                    .fold(Public::new(), |api, _| {
+                        api.look("Complete", rows(&["Passed", "In Progress"]))
+                    })
+                    .look("Complete", rows(&["Passed", "Passed"])),
                 Ending::Settled,
-                8 * SECOND,
-                "a status that we do not know, and that is judged",
+                MINUTE + 30 * SECOND,
+                "nor is it known to stay",
             ),
             (
                 Public::new()
@@ -515,16 +479,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_change_is_said_once() {
+    async fn each_change_and_each_failure_is_said_once() {
         let lines = Lines::default();
         let log = tracing_subscriber::registry().with(lines.clone());
         let _listening = tracing::subscriber::set_default(log);
         let api = Public::new()
             .look("Queued", vec![])
             .look("Queued", vec![])
-            .look("Running", test_runs(&["Running"]));
+            .look("Running", test_runs(&["Running", "Running"]))
+            .look("Running", test_runs(&["Running", "Failed"]))
+            .look("Complete", test_runs(&["Passed", "Failed"]));
 
-        _ = ending(&api, MINUTE).await;
+        _ = ending(&api, 5 * MINUTE).await;
 
         let lines = lines.0.lock().expect("the lines").clone();
         let said = lines.iter().filter(|(level, _)| *level == Level::INFO);
@@ -533,7 +499,10 @@ mod tests {
             said,
             [
                 "no test runs listed yet (group Queued)",
-                "after 30s: 0 of 1 test run done (group Running); next poll in 5s",
+                "0 of 2 test runs done (group Running)",
+                "failed: S1 on Pixel 8",
+                "1 of 2 test runs done: 1 failed (group Running)",
+                "finished: 1 passed, 1 failed; checking for 7s that nothing changes",
             ]
         );
     }
@@ -590,6 +559,38 @@ mod tests {
                 .collect();
             assert_eq!(at[..looks.len()], looks, "{at:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_pause_that_sofy_asks_for_parks_a_run_for_over_five_minutes() {
+        let mut busy = failure(ErrorKind::OutcomeUnknown);
+        busy.retry_after = Some(60 * MINUTE);
+        for (group, why) in [("Running", "it goes on"), ("Complete", "it has finished")] {
+            let api = Public::new()
+                .look(group, test_runs(&["Passed"]))
+                .failures(&busy, 1)
+                .look("Complete", test_runs(&["Passed"]));
+
+            let (ending, took) = ending(&api, 60 * MINUTE).await;
+
+            assert_eq!(ending, Ending::Settled, "{why}");
+            assert!((5 * MINUTE..6 * MINUTE).contains(&took), "{why}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_polls_do_not_use_up_the_patience_with_a_finished_group() {
+        let silence = failure(ErrorKind::OutcomeUnknown);
+        let api = Public::new()
+            .look("Complete", vec![])
+            .failures(&silence, 5)
+            .look("Complete", vec![])
+            .look("Complete", test_runs(&["Passed"]));
+
+        let (ending, took) = ending(&api, 60 * MINUTE).await;
+
+        assert_eq!(ending, Ending::Settled);
+        assert!(took > 31 * SECOND, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]
@@ -719,6 +720,19 @@ mod tests {
             "what is unfinished at the deadline stays so"
         );
 
+        let interrupted = Public::new()
+            .look("Queued", vec![])
+            .look("Complete", test_runs(&["Passed"]))
+            .failures(&failure(ErrorKind::OutcomeUnknown), 1)
+            .look("Complete", test_runs(&["Passed"]));
+        let (ending_of_interrupted, took) = ending(&interrupted, 15 * SECOND).await;
+        assert_eq!(
+            ending_of_interrupted,
+            Ending::Settled,
+            "a failed poll does not end the settling"
+        );
+        assert!(took <= 30 * SECOND, "{took:?}");
+
         let growing = (1..40).fold(Public::new(), |api, rows| {
             api.look("Complete", test_runs(&vec!["Passed"; rows]))
         });
@@ -736,7 +750,7 @@ mod tests {
         let (ending, took) = ending(&api, MINUTE).await;
 
         assert_eq!(ending, Ending::Stopped(StopReason::Deadline(MINUTE)));
-        assert_eq!(took, MINUTE + LAST_LOOK);
+        assert_eq!(took, MINUTE + LAST_POLL);
     }
 
     #[tokio::test(start_paused = true)]
@@ -751,7 +765,7 @@ mod tests {
             let mut run = handle();
             let watching = watch(&api, &mut run, plan(Origin::Triggered), &mut stop, || 0.0);
             let signalling = async {
-                tokio::time::sleep(5 * SECOND).await;
+                sleep(5 * SECOND).await;
                 sender.send(Some("SIGTERM")).expect("a receiver");
             };
 

@@ -2,6 +2,7 @@
 //!
 //! Plain data; must not know which API generation it came from, nor what counts as success.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,51 +21,37 @@ pub(crate) struct TestRun {
     pub(crate) build: String,
     pub(crate) status: TestStatus,
     pub(crate) scheduled_at: ScheduledAt,
+    /// Whether its time was first listed after this run's first rows: it may belong to a later run, which nothing
+    /// else shows on the classic API. Such a test run may count against this run, and never for it.
+    pub(crate) late: bool,
 }
 
 impl TestRun {
     /// The place that this row fills in Sofy's list.
     pub(crate) fn slot(&self) -> Slot<'_> {
         Slot {
-            scenario: &self.scenario,
-            device: &self.device,
-            scheduled_at: &self.scheduled_at,
+            scenario: Cow::Borrowed(&self.scenario),
+            device: Cow::Borrowed(&self.device),
+            scheduled_at: Cow::Borrowed(&self.scheduled_at),
         }
     }
 }
 
 /// A scenario on a device at a time: what stays the same while a test run goes on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Slot<'row> {
-    pub(crate) scenario: &'row str,
-    pub(crate) device: &'row str,
-    pub(crate) scheduled_at: &'row ScheduledAt,
-}
-
-/// A slot that outlives the list it was found in.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct OwnedSlot {
-    pub(crate) scenario: String,
-    pub(crate) device: String,
-    pub(crate) scheduled_at: ScheduledAt,
+pub(crate) struct Slot<'row> {
+    pub(crate) scenario: Cow<'row, str>,
+    pub(crate) device: Cow<'row, str>,
+    pub(crate) scheduled_at: Cow<'row, ScheduledAt>,
 }
 
-impl OwnedSlot {
-    /// Keeps a slot.
-    pub(crate) fn of(slot: Slot<'_>) -> Self {
-        Self {
-            scenario: slot.scenario.to_owned(),
-            device: slot.device.to_owned(),
-            scheduled_at: slot.scheduled_at.clone(),
-        }
-    }
-
-    /// Compares as the slots of a list do.
-    pub(crate) fn as_slot(&self) -> Slot<'_> {
+impl Slot<'_> {
+    /// Makes it outlive the list that it was found in.
+    pub(crate) fn into_owned(self) -> Slot<'static> {
         Slot {
-            scenario: &self.scenario,
-            device: &self.device,
-            scheduled_at: &self.scheduled_at,
+            scenario: Cow::Owned(self.scenario.into_owned()),
+            device: Cow::Owned(self.device.into_owned()),
+            scheduled_at: Cow::Owned(self.scheduled_at.into_owned()),
         }
     }
 }
@@ -250,9 +237,6 @@ pub(crate) struct Snapshot {
     pub(crate) test_runs: Vec<TestRun>,
     /// Rows that cannot be told from another execution's. They are never judged.
     pub(crate) ambiguous: Option<Ambiguous>,
-    /// The statuses of those whose time came into the list after our first rows: perhaps a later execution's,
-    /// which nothing else tells on the classic API. They may speak against a run, and never for it.
-    pub(crate) late: Vec<TestStatus>,
 }
 
 /// How many rows cannot be attributed, and why.

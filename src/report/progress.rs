@@ -1,184 +1,257 @@
-//! What is worth a line in the log? Each change, each failure by name, and a sign of life after a while without one.
+//! What is worth a line in the log? Each failure by name, each change, and a sign of life after a while without one.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::model::test_run::{Snapshot, Tally, TestRun, TestStatus};
+use crate::model::test_run::{Slot, Snapshot, Tally, TestStatus};
 use crate::text::{count, span};
 
 /// Often enough to show life, seldom enough to keep the log readable over an hour.
 const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
 
-/// More names would hide what else the log says; the list at its end has all of them.
+/// Enough to see what is wrong while the run goes on; the list at the end has all of them.
 const MOST_NAMED: usize = 20;
 
 /// What the log has said so far.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
-    said: String,
+    state: String,
     said_at: Duration,
-    named: BTreeSet<String>,
+    failures: BTreeSet<(Slot<'static>, TestStatus)>,
 }
 
 impl Progress {
-    /// Gives the lines that a poll is worth: new failures, and the state if it changed or the heartbeat is due.
+    /// Gives the lines for what a poll shows; `purpose` says what is being waited for if the group has finished.
     pub(crate) fn lines(
         &mut self,
         seen: &Snapshot,
+        purpose: Option<&str>,
         elapsed: Duration,
-        next: Duration,
     ) -> Vec<String> {
-        let mut lines = self.failures(&seen.test_runs);
-        let state = state(seen);
-        if state != self.said || elapsed.saturating_sub(self.said_at) >= HEARTBEAT {
-            lines.push(if seen.test_runs.is_empty() && seen.ambiguous.is_none() {
-                state.clone()
-            } else if state.starts_with(FINISHED) {
-                format!("{state}; checking for 7s that nothing changes")
-            } else {
-                format!(
-                    "after {}: {state}; next poll in {}",
-                    span(elapsed),
-                    span(next)
-                )
-            });
-            self.said = state;
-            self.said_at = elapsed;
+        let mut lines = self.failures(seen);
+        lines.extend(self.line(seen, purpose, elapsed));
+        lines
+    }
+
+    /// A line for each failure that was not seen before, the first few of them by name.
+    fn failures(&mut self, seen: &Snapshot) -> Vec<String> {
+        let mut lines = Vec::new();
+        for run in &seen.test_runs {
+            if self.failures.len() > MOST_NAMED {
+                break;
+            }
+            let is_failure = run.status.is_final() && run.status != TestStatus::Passed;
+            let failure = (run.slot().into_owned(), run.status.clone());
+            if is_failure && self.failures.insert(failure) {
+                lines.push(if self.failures.len() > MOST_NAMED {
+                    "more test runs did not pass; all are named at the end".to_owned()
+                } else {
+                    format!("{}: {} on {}", word(&run.status), run.scenario, run.device)
+                });
+            }
         }
         lines
     }
 
-    /// Names what failed since the last poll.
-    fn failures(&mut self, test_runs: &[TestRun]) -> Vec<String> {
-        let mut lines = Vec::new();
-        let failed = |run: &&TestRun| run.status.is_final() && run.status != TestStatus::Passed;
-        for run in test_runs.iter().filter(failed) {
-            if self.named.len() == MOST_NAMED {
-                break;
-            }
-            let status = run.status.to_string().to_lowercase();
-            let line = format!("{status}: {} on {}", run.scenario, run.device);
-            if self.named.insert(line.clone()) {
-                lines.push(line);
-            }
+    /// A line if the state changed since the last one, or the heartbeat is due.
+    fn line(
+        &mut self,
+        seen: &Snapshot,
+        purpose: Option<&str>,
+        elapsed: Duration,
+    ) -> Option<String> {
+        let state = state(seen, purpose);
+        let is_new = state != self.state;
+        if !is_new && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
+            return None;
         }
-        lines
+        self.said_at = elapsed;
+        self.state.clone_from(&state);
+        Some(if is_new {
+            state
+        } else {
+            format!("after {}: {state}", span(elapsed))
+        })
     }
 }
 
-const FINISHED: &str = "finished: ";
-
-fn state(seen: &Snapshot) -> String {
-    let group = &seen.group.verbatim;
-    let total = seen.test_runs.len();
+fn state(seen: &Snapshot, purpose: Option<&str>) -> String {
     let tally = Tally::of(&seen.test_runs);
-    let done = tally.only(|status| *status != TestStatus::Running);
-    let number = done.total();
-    let counts = done.to_string().to_lowercase();
-    let mut line = match (total, number) {
-        (0, _) => format!("no test runs listed yet (group {group})"),
-        (_, 0) => format!("0 of {} done (group {group})", count(total, "test run")),
-        _ if number == total && seen.group.is_terminal() => format!("{FINISHED}{counts}"),
-        _ => format!(
-            "{number} of {} done: {counts} (group {group})",
+    let (done, total) = (tally.count(TestStatus::is_final), tally.total());
+    let group = &seen.group.verbatim;
+    let passed = tally.only(|status| *status == TestStatus::Passed);
+    let rest = tally.only(|status| match status {
+        TestStatus::Passed => false,
+        TestStatus::Running => purpose.is_some(),
+        TestStatus::Failed
+        | TestStatus::Incomplete
+        | TestStatus::NotExecuted
+        | TestStatus::Stopped
+        | TestStatus::Other(_) => true,
+    });
+    let counts = passed.iter().chain(rest.iter());
+    let counts: Vec<String> = counts
+        .map(|(status, n)| format!("{n} {}", word(status)))
+        .collect();
+    let counts = counts.join(", ");
+    let mut state = match (purpose, total) {
+        (Some(purpose), 0) => format!("finished without test runs; {purpose}"),
+        (Some(purpose), _) => format!("finished: {counts}; {purpose}"),
+        (None, 0) => format!("no test runs listed yet (group {group})"),
+        (None, _) if counts.is_empty() => {
+            format!(
+                "{done} of {} done (group {group})",
+                count(total, "test run")
+            )
+        }
+        (None, _) => format!(
+            "{done} of {} done: {counts} (group {group})",
             count(total, "test run")
         ),
     };
     if let Some(ambiguous) = seen.ambiguous {
-        line.push_str(&format!(
-            ", {} listed that may belong to another run",
-            ambiguous.rows
-        ));
+        let rows = count(ambiguous.rows, "test run");
+        state.push_str(&format!("; {rows} listed that may belong to another run"));
     }
-    line
+    state
+}
+
+fn word(status: &TestStatus) -> String {
+    match status {
+        TestStatus::Other(text) => format!("of unknown status \"{text}\""),
+        TestStatus::Failed
+        | TestStatus::Incomplete
+        | TestStatus::NotExecuted
+        | TestStatus::Stopped
+        | TestStatus::Running
+        | TestStatus::Passed => status.to_string().to_lowercase(),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_run::Group;
+    use crate::model::test_run::{AmbiguityReason, Ambiguous, Group};
     use crate::tests::fixtures::{test_run, test_runs};
 
-    fn seen(group: &str, test_runs: Vec<TestRun>) -> Snapshot {
+    fn seen(group: &str, statuses: &[&str]) -> Snapshot {
         Snapshot {
             schedule_name: String::new(),
             group: Group::parse(group),
-            test_runs,
+            test_runs: test_runs(statuses),
             ambiguous: None,
-            late: Vec::new(),
         }
     }
 
     #[test]
-    fn one_line_a_change_each_failure_by_name_and_a_heartbeat() {
-        let mut progress = Progress::default();
-        let mut lines = |group, statuses: &[&str], at| {
-            let (at, next) = (Duration::from_secs(at), Duration::from_secs(15));
-            progress.lines(&seen(group, test_runs(statuses)), at, next)
-        };
-
-        for (group, statuses, at, expected, why) in [
+    fn each_state_is_one_line() {
+        let checking = Some("checking for 7s that nothing changes");
+        for (group, statuses, purpose, line) in [
             (
                 "Queued",
                 &[][..],
-                2,
-                &["no test runs listed yet (group Queued)"][..],
-                "nothing yet",
+                None,
+                "no test runs listed yet (group Queued)",
             ),
             (
                 "Running",
-                &["Running", "Passed"],
-                200,
-                &["after 3m20s: 1 of 2 test runs done: 1 passed (group Running); next poll in 15s"],
-                "a change",
-            ),
-            ("Running", &["Running", "Passed"], 215, &[], "no change"),
-            (
-                "Running",
-                &["Failed", "Passed", "Flaky"],
-                230,
-                &[
-                    "failed: S0 on Pixel 8",
-                    "after 3m50s: 3 of 3 test runs done: 1 failed, 1 of unknown status \"flaky\" and 1 passed (group Running); \
-                     next poll in 15s",
-                ],
-                "a failure by name, and no name for what nobody knows",
+                &["Running"],
+                None,
+                "0 of 1 test run done (group Running)",
             ),
             (
                 "Running",
-                &["Failed", "Passed", "Flaky"],
-                530,
-                &[
-                    "after 8m50s: 3 of 3 test runs done: 1 failed, 1 of unknown status \"flaky\" and 1 passed (group Running); \
-                     next poll in 15s",
-                ],
-                "a heartbeat, without the name",
+                &["Running", "Failed", "Passed", "Odd", "Not Executed"],
+                None,
+                "3 of 5 test runs done: 1 passed, 1 failed, 1 not executed, 1 of unknown status \"Odd\" \
+                 (group Running)",
             ),
             (
                 "Complete",
-                &["Failed", "Passed", "Not Executed"],
-                540,
-                &[
-                    "not executed: S2 on Pixel 8",
-                    "finished: 1 failed, 1 not executed and 1 passed; checking for 7s that nothing changes",
-                ],
-                "the end",
+                &["Passed", "Passed", "Passed", "Passed", "Failed"],
+                checking,
+                "finished: 4 passed, 1 failed; checking for 7s that nothing changes",
+            ),
+            (
+                "Complete",
+                &["Passed", "Running"],
+                Some("waiting up to 75s for the unfinished ones"),
+                "finished: 1 passed, 1 running; waiting up to 75s for the unfinished ones",
+            ),
+            (
+                "Complete",
+                &[],
+                Some("waiting"),
+                "finished without test runs; waiting",
             ),
         ] {
-            assert_eq!(lines(group, statuses, at), expected, "{why}");
+            assert_eq!(state(&seen(group, statuses), purpose), line);
         }
+        let doubted = Snapshot {
+            ambiguous: Some(Ambiguous {
+                rows: 2,
+                doubt: AmbiguityReason::EarlierExecution,
+            }),
+            ..seen("Running", &["Passed"])
+        };
+        assert_eq!(
+            state(&doubted, None),
+            "1 of 1 test run done: 1 passed (group Running); 2 test runs listed that may belong to another run"
+        );
     }
 
     #[test]
-    fn only_the_first_failures_are_named() {
-        let failed = |n: usize| test_run(&format!("S{n}"), "Pixel 8", "Failed");
-        let list = seen("Running", (0..99).map(failed).collect());
+    fn one_line_a_change_and_a_heartbeat() {
         let mut progress = Progress::default();
+        let mut line = |statuses: &[&str], at| {
+            progress.line(&seen("Running", statuses), None, Duration::from_secs(at))
+        };
 
-        let first = progress.lines(&list, Duration::ZERO, Duration::ZERO);
-        let second = progress.lines(&list, Duration::ZERO, Duration::ZERO);
+        let first = line(&["Running", "Passed"], 200);
+        assert!(first.is_some());
+        assert_eq!(line(&["Running", "Passed"], 215), None);
+        let changed = line(&["Failed", "Passed"], 230);
+        assert_ne!(changed, first);
+        assert_eq!(line(&["Failed", "Passed"], 529), None);
+        assert_eq!(
+            line(&["Failed", "Passed"], 530),
+            changed.map(|line| format!("after 8m50s: {line}"))
+        );
+        assert_eq!(line(&["Failed", "Passed"], 540), None);
+    }
 
-        assert_eq!(first.len(), MOST_NAMED + 1);
-        assert_eq!(second, [""; 0]);
+    #[test]
+    fn each_failure_is_named_once_as_soon_as_it_is_seen() {
+        let mut progress = Progress::default();
+        let mut running = seen("Running", &["Passed", "Running", "Odd"]);
+        assert!(progress.failures(&running).is_empty());
+
+        running
+            .test_runs
+            .push(test_run("Check out as guest", "Galaxy S24", "Failed"));
+        running
+            .test_runs
+            .push(test_run("Log in", "Pixel 8", "Not Executed"));
+        assert_eq!(
+            progress.failures(&running),
+            [
+                "failed: Check out as guest on Galaxy S24",
+                "not executed: Log in on Pixel 8"
+            ]
+        );
+        assert!(progress.failures(&running).is_empty());
+
+        let many = seen("Running", &vec!["Failed"; 50]);
+        let lines = progress.failures(&many);
+        assert_eq!(lines.len(), MOST_NAMED - 2 + 1);
+        assert_eq!(
+            lines.last().map(|line| &line[..22]),
+            Some("more test runs did not")
+        );
+        assert!(
+            progress
+                .failures(&seen("Running", &vec!["Stopped"; 50]))
+                .is_empty()
+        );
     }
 }

@@ -12,6 +12,8 @@ use crate::model::test_run::{Completeness, Group, Row};
 pub(crate) trait SofyApi {
     /// Which one it is.
     const GENERATION: Generation;
+    /// Whether rows are asked for by group, so that all of them are one run's.
+    const LISTS_BY_GROUP: bool = matches!(Self::GENERATION, Generation::Public);
 
     /// Reads what the schedule shows before a trigger, which also checks key and schedule.
     async fn baseline(&self) -> Result<Baseline, ApiError>;

@@ -173,6 +173,7 @@ impl WireTestRun {
                 build,
                 status: TestStatus::parse(&answer.text(self.status)),
                 scheduled_at: ScheduledAt::parse(&answer.text(self.scheduled_at)),
+                late: false,
             },
         };
         (answer.text(self.schedule_name), row)

@@ -203,6 +203,7 @@ impl WireTestRun {
                 build: answer.text(self.build),
                 status: TestStatus::parse(&answer.text(self.status)),
                 scheduled_at: ScheduledAt::parse(&answer.text(self.scheduled_at)),
+                late: false,
             },
         };
         (answer.text(self.scheduled_run_name), row)

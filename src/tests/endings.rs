@@ -539,13 +539,11 @@ fn classic_trigger_of(group: &str) -> Classic {
 async fn looks(all: &mut Endings) {
     let java = "com.example.shop.checkout.GuestCheckoutTest.testThatAGuestCanPayWithoutAnAccountAndIsAskedOnce";
     let hostile = "@team #1 GH-12 0a1b2c3 :lock: <b>x</b> | ` ##[error] ::error::";
-    let zalgo = format!("Z{}algo", "\u{301}".repeat(200));
     let mut list: Vec<TestRun> = DEVICES
         .iter()
         .map(|device| test_run(java, device, "Failed"))
         .collect();
     list.push(test_run(hostile, "Galaxy Tab A 10.1", "Failed"));
-    list.push(test_run(&zalgo, "Pixel 10", "Incomplete"));
     list.push(test_run("Buy 10", "Pixel 2", "Stopped"));
     list.push(test_run("Buy 2", "Pixel 10", "Stopped"));
     list.push(test_run(java, "Pixel 10", "Passed"));

@@ -28,6 +28,7 @@ pub(crate) fn at(time: &str, scenario: &str, device: &str, status: &str) -> Test
         build: "1.0(1)".into(),
         status: TestStatus::parse(status),
         scheduled_at: ScheduledAt::parse(time),
+        late: false,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Does the cost of a look and of a report grow in step with the rows?
+//! Does the cost of a poll and of a report grow in step with the rows?
 //!
 //! `cargo bench --bench cost` makes answers of Sofy's from a hundred to a hundred thousand rows, and times
 //! each step from their text to the reports. Where cost grows in step with the rows, the time a row
@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use super::frame::{self, Step, timed};
 use crate::gate::attribution::Attribution;
-use crate::gate::estimate::Estimate;
-use crate::gate::settle::{History, Taken};
+use crate::gate::pace::Pace;
+use crate::gate::settle::{History, PollTime};
 use crate::gate::verdict::{self, Ending, Observation};
 use crate::model::group_id::GroupId;
 use crate::model::report::Report;
-use crate::model::schedule::{Generation, Origin};
+use crate::model::schedule::Origin;
 use crate::model::test_run::{Group, GroupStatus, Row, Snapshot, TestRun, TestStatus};
 use crate::model::verdict::Policy;
 use crate::report::{junit, outputs, summary};
-use crate::sofy::{Answer, public_rows};
+use crate::sofy::{Answer, Public, public_rows};
 const YESTERDAY: &str = "2022-10-07T20:39:26.02";
 const TODAY: &str = "2022-10-08T09:00:00";
 
@@ -36,26 +36,27 @@ const STEPS: [(&str, Step); 8] = [
         })
     }),
     ("settle", |count| {
-        let mut history = History::new(Generation::Public);
+        let mut history = History::of::<Public>();
         let seen = observation(count).snapshot;
         let mut at = Duration::ZERO;
         Box::new(move || {
             at += Duration::from_secs(4);
-            let taken = Taken {
-                began: at,
-                ended: at,
+            let when = PollTime {
+                started: at,
+                finished: at,
+                silence: Duration::ZERO,
             };
             let seen = seen.clone();
-            timed(|| seen.map(|seen| history.take(seen, taken)))
+            timed(|| seen.map(|seen| history.observe(seen, when)))
         })
     }),
-    ("estimate", |count| {
+    ("pace", |count| {
         let test_runs = test_runs(count);
-        let mut estimate = Estimate::default();
+        let mut pace = Pace::default();
         let mut at = Duration::ZERO;
         Box::new(move || {
             at += Duration::from_secs(15);
-            timed(|| estimate.take(at, &GroupStatus::Running, &test_runs))
+            timed(|| pace.observe(at, &GroupStatus::Running, &test_runs))
         })
     }),
     ("judge", |count| {
@@ -120,7 +121,6 @@ fn observation(count: usize) -> Observation {
             group: Group::parse("Complete"),
             test_runs: test_runs(count),
             ambiguous: None,
-            late: Vec::new(),
         }),
         lost: Vec::new(),
         retried: Vec::new(),

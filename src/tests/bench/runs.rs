@@ -1,4 +1,4 @@
-//! What may a run at Sofy look like? Synthetic runs on simulated time, the same for the same seed.
+//! What may a run on Sofy look like? Synthetic runs on simulated time, the same for the same seed.
 
 use crate::model::test_run::{GroupStatus, ScheduledAt, TestRun, TestStatus};
 
@@ -148,7 +148,7 @@ impl Run {
         }
     }
 
-    /// What a look at the group shows.
+    /// What a poll of the group shows.
     pub(crate) const fn group(&self, at: f64) -> GroupStatus {
         if at < self.begun {
             GroupStatus::Queued
@@ -159,7 +159,7 @@ impl Run {
         }
     }
 
-    /// What a look at the list shows.
+    /// What a poll of the list shows.
     pub(crate) fn listed(&self, at: f64) -> Vec<TestRun> {
         let listed = |row: &&Row| match self.world.listing {
             Listing::AsTheyStart => row.start <= at,
@@ -170,20 +170,6 @@ impl Run {
             .iter()
             .filter(listed)
             .map(|row| test_run(row.scenario, self.name_of(row.device), self.status(row, at)))
-            .collect()
-    }
-
-    /// What the previous execution of the same schedule listed.
-    pub(crate) fn previous(&self) -> Vec<TestRun> {
-        let devices = 1 + self.rows.iter().map(|row| row.device).max().unwrap_or(0);
-        self.rows
-            .iter()
-            .enumerate()
-            .map(|(index, row)| {
-                let is_pool = self.world.twist == Twist::Pool;
-                let device = if is_pool { index % devices } else { row.device };
-                test_run(row.scenario, self.name_of(device), TestStatus::Passed)
-            })
             .collect()
     }
 
@@ -221,6 +207,7 @@ fn test_run(scenario: usize, device: usize, status: TestStatus) -> TestRun {
         build: String::new(),
         status,
         scheduled_at: ScheduledAt::default(),
+        late: false,
     }
 }
 

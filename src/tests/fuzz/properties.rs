@@ -554,7 +554,6 @@ fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
             group: Group::parse(group),
             test_runs: test_runs.clone(),
             ambiguous: None,
-            late: Vec::new(),
         }),
         lost: Vec::new(),
         retried: Vec::new(),
@@ -563,7 +562,7 @@ fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
         ending: Ending::Settled,
     };
     if let Some(snapshot) = &seen.snapshot {
-        for line in Progress::default().lines(snapshot, Duration::ZERO, Duration::ZERO) {
+        for line in Progress::default().lines(snapshot, None, Duration::ZERO) {
             assert_line(&format!("sofy | {}", command::plain(&line)), KEY);
         }
     }
