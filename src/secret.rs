@@ -8,6 +8,9 @@ const SHORTEST: usize = 6;
 /// How deep encodings may be nested: JSON in a query string in a page is three.
 const LAYERS: u8 = 3;
 
+/// The bytes that one character may take: each layer makes up to ten of one.
+const LONGEST_SPELLING: usize = 1_000;
+
 /// The Sofy API key.
 #[derive(Clone)]
 pub(crate) struct ApiKey(String);
@@ -36,6 +39,26 @@ impl ApiKey {
             return text;
         }
         redacted + &text[end..]
+    }
+
+    /// The beginning of a text, at most so many characters, without the key.
+    ///
+    /// A text of megabytes is not searched as a whole. So that no half of a key remains, more than is wanted is
+    /// searched, and what might be the first half of a key at its end is left out.
+    pub(crate) fn redact_and_cut(&self, text: &str, most: usize) -> String {
+        let spelling = LONGEST_SPELLING * self.0.len();
+        let searched = text.floor_char_boundary(4 * most + spelling);
+        let mut beginning = self.redact(text[..searched].to_owned());
+        let is_part = searched < text.len();
+        if is_part {
+            beginning
+                .truncate(beginning.floor_char_boundary(beginning.len().saturating_sub(spelling)));
+        }
+        match beginning.char_indices().nth(most) {
+            Some((end, _)) => format!("{}…", &beginning[..end]),
+            None if is_part => beginning + "…",
+            None => beginning,
+        }
     }
 
     /// Tells whether a text contains the key.
@@ -237,6 +260,34 @@ mod tests {
             "a key",
             "too short to be one"
         );
+    }
+
+    #[test]
+    fn a_text_is_cut_after_the_key_is_looked_for() {
+        let key = ApiKey::new("secret-key".into());
+        let long = "x".repeat(100_000);
+        for (text, most, expected, why) in [
+            ("secret-key".to_owned(), 3, "***".to_owned(), "all of it"),
+            ("secret-key!".to_owned(), 3, "***…".to_owned(), "more"),
+            (
+                "ééé".to_owned(),
+                2,
+                "éé…".to_owned(),
+                "in characters, not bytes",
+            ),
+            (long.clone(), 5, "xxxxx…".to_owned(), "much more"),
+            (
+                "xsecret-key".to_owned() + &long,
+                4,
+                "x***…".to_owned(),
+                "at the cut",
+            ),
+        ] {
+            assert_eq!(key.redact_and_cut(&text, most), expected, "{why}");
+        }
+        let keys = "secret-key".repeat(10_000);
+        let cut = key.redact_and_cut(&keys, 5_000);
+        assert!(cut.chars().all(|c| matches!(c, '*' | '…')), "{cut}");
     }
 
     proptest! {

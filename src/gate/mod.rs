@@ -396,6 +396,10 @@ fn detached(run: &Run, inputs: &Inputs) -> Verdict {
 
 impl From<ApiError> for Verdict {
     fn from(error: ApiError) -> Self {
+        if error.is_permanent {
+            let reason = format!("nothing was triggered: {}", error.message);
+            return Self::new(Conclusion::Error, reason).advise(error.advice);
+        }
         let what = match error.kind {
             ErrorKind::Rejected => "Sofy refuses",
             ErrorKind::NotSent => "Sofy cannot be reached",

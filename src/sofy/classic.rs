@@ -2,12 +2,14 @@
 //!
 //! It lists rows by schedule, knows no abort, and carries the key in the body.
 
+use std::time::Duration;
+
 use reqwest::{Method, Url};
 use serde::{Deserialize, Serialize};
 
 use super::api::{Baseline, BuildList, Rows, SofyApi};
 use super::error::{ApiError, ErrorKind};
-use super::http::{Answer, Http};
+use super::http::{Answer, Http, REQUEST_TIMEOUT, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::{Generation, TriggerRequest};
@@ -77,6 +79,7 @@ impl Classic {
         path: &str,
         query: &[(&str, &str)],
         app_hash: Option<&str>,
+        limit: Duration,
     ) -> Result<Answer, ApiError> {
         let body = serde_json::to_string(&Body {
             api_key: self.http.key().expose(),
@@ -93,13 +96,14 @@ impl Classic {
             .http
             .request(Method::POST, path, query)
             .header("content-type", "application/json")
+            .timeout(limit)
             .body(body);
         self.http.send(call, request).await
     }
 
     async fn list(&self) -> Result<Rows, ApiError> {
         let call = format!("POST {STATUS} (test runs)");
-        let answer = self.post(&call, STATUS, &[], None).await?;
+        let answer = self.post(&call, STATUS, &[], None, REQUEST_TIMEOUT).await?;
         answer.rows(WireTestRun::into_row)
     }
 }
@@ -114,14 +118,18 @@ impl SofyApi for Classic {
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
         let call = format!("POST {TRIGGER}");
         let app_hash = request.app_hash.as_deref();
-        let answer = self.post(&call, TRIGGER, &[], app_hash).await?;
+        let answer = self
+            .post(&call, TRIGGER, &[], app_hash, TRIGGER_TIMEOUT)
+            .await?;
         answer.named_groups(|group: &WireGroup| &group.id)
     }
 
     async fn group(&self, id: &GroupId) -> Result<Group, ApiError> {
         let call = format!("POST {STATUS} (group {id})");
         let query = [("ScheduleTestRunsGroupID", &**id)];
-        let answer = self.post(&call, STATUS, &query, None).await?;
+        let answer = self
+            .post(&call, STATUS, &query, None, REQUEST_TIMEOUT)
+            .await?;
         let listed = answer.list::<WireGroup>("the group's status")?;
         let groups: Result<Vec<WireGroup>, _> = listed.entries.into_iter().collect();
         let groups = groups.map_err(|error| {

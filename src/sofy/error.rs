@@ -11,6 +11,8 @@ pub(crate) struct ApiError {
     /// What the user does next.
     pub(crate) advice: String,
     pub(crate) retry_after: Option<Duration>,
+    /// Nothing but a change of this machine's setup helps: its certificates or its proxy.
+    pub(crate) is_permanent: bool,
 }
 
 /// The kinds of failure, by consequence.
@@ -49,6 +51,7 @@ impl ApiError {
             }
             .to_owned(),
             retry_after: None,
+            is_permanent: false,
         }
     }
 
@@ -58,11 +61,19 @@ impl ApiError {
         self
     }
 
+    /// Says that asking again changes nothing.
+    pub(crate) const fn permanent(mut self) -> Self {
+        self.is_permanent = true;
+        self
+    }
+
     /// Tells whether asking again may help.
     pub(crate) const fn is_transient(&self) -> bool {
         match self.kind {
             ErrorKind::Rejected => false,
-            ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => true,
+            ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+                !self.is_permanent
+            }
         }
     }
 }

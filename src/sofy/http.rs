@@ -1,11 +1,13 @@
 //! How is a call to Sofy made? Bounded in time and size, classified by what may have happened.
 
 use std::collections::BTreeSet;
-use std::error::Error as _;
+use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use reqwest::header::{AGE, CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LINK, RETRY_AFTER};
+use reqwest::header::{ACCEPT_ENCODING, AGE, CONTENT_ENCODING, DATE, LINK, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +17,7 @@ use tokio::time::Instant;
 use super::api::Rows;
 use super::error::{ApiError, ErrorKind};
 use super::json::{self, List, Text};
+use super::transport::Transport;
 use crate::model::group_id::GroupId;
 use crate::model::test_run::{Group, Row, TestRun};
 use crate::secret::ApiKey;
@@ -24,7 +27,11 @@ use crate::tests::network as simulated;
 /// A slow connection is as good as none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sofy lists thousands of rows at most; what takes longer is stuck.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// A poll can be repeated and a trigger cannot: giving up early may cost a run.
+pub(super) const TRIGGER_TIMEOUT: Duration = Duration::from_mins(5);
+/// As many as curl takes. Some gateways send more than a hundred.
+const MOST_HEADERS: usize = 5_000;
 /// Twenty thousand rows are about 6 MB; anything beyond this is not an answer.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
@@ -34,10 +41,16 @@ const LONGEST_TEXT: usize = 2_000;
 /// Where the words of an answer are looked for: a page's styles and scripts come first, but not for longer.
 const BEGINNING: usize = 64 * 1024;
 
+/// What to do about a certificate that is not trusted.
+const UNTRUSTED: &str = "The certificate of the server, or of a proxy that inspects TLS, is not trusted. If there \
+    is such a proxy, name its CA certificate, a PEM file below the workspace, in the variable SSL_CERT_FILE of the \
+    step. Otherwise check the input api-url.";
+
 /// An HTTP client for one base URL and one key.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
+    transport: Transport,
     base: Url,
     key: ApiKey,
 }
@@ -72,17 +85,25 @@ pub(crate) struct Answer {
 impl Http {
     /// Prepares the client; reads the CA certificates and the proxy variables, sends nothing.
     pub(crate) fn new(base: Option<&Url>, default: &str, key: ApiKey) -> Result<Self, ApiError> {
+        let transport = Transport::open()?;
+        let base = base_url(base, default)?;
         Ok(Self {
-            client: client()?,
-            base: base_url(base, default)?,
+            client: client(&transport, &base)?,
+            transport,
+            base,
             key,
         })
     }
 
-    /// The same client for another base URL.
+    /// A client for another base URL with the same certificates.
     pub(crate) fn based_on(self, base: Option<&Url>, default: &str) -> Result<Self, ApiError> {
         let base = base_url(base, default)?;
-        Ok(Self { base, ..self })
+        let client = client(&self.transport, &base)?;
+        Ok(Self {
+            client,
+            base,
+            ..self
+        })
     }
 
     /// The key, for the request that carries it.
@@ -127,7 +148,10 @@ impl Http {
         let failed = |kind, why| ApiError::new(kind, format!("{call}: {}", self.key.redact(why)));
         let sent_at = Instant::now();
         let response = exchange(request).await.map_err(|no_answer| {
-            let error = failed(no_answer.kind, no_answer.why);
+            let mut error = failed(no_answer.kind, no_answer.why);
+            if no_answer.is_untrusted {
+                error = error.advise(UNTRUSTED).permanent();
+            }
             let took = sent_at.elapsed().as_millis();
             tracing::debug!("{} after {took} ms", error.message);
             error
@@ -172,7 +196,7 @@ impl Answer {
     ///
     /// In this order, for the rest of a key that is cut in two is a secret too.
     pub(super) fn text(&self, text: Text) -> String {
-        cut(self.key.redact(text.0), LONGEST_TEXT)
+        self.key.redact_and_cut(&text.0, LONGEST_TEXT)
     }
 
     /// Takes the ID of a group; none if it cannot be one.
@@ -266,7 +290,7 @@ impl Answer {
     /// An answer that arrived but cannot be understood.
     pub(super) fn unreadable(&self, why: &str) -> ApiError {
         // The reason may quote what a parser decoded, of any length.
-        let why = cut(self.key.redact(why.to_owned()), SNIPPET);
+        let why = self.key.redact_and_cut(why, SNIPPET);
         let (call, said) = (&self.call, self.said());
         ApiError::new(
             ErrorKind::OutcomeUnknown,
@@ -276,13 +300,11 @@ impl Answer {
 
     /// Finds Sofy's own words, or the beginning of the answer, in quotes.
     pub(super) fn said(&self) -> String {
-        // The whole of it: what is cut before may end with half a key.
-        let body = self.key.redact(self.body.clone());
-        let words = words(&body).unwrap_or_else(|| {
-            let beginning = &body[..body.floor_char_boundary(BEGINNING)];
+        let words = words(&self.body).unwrap_or_else(|| {
+            let beginning = self.key.redact_and_cut(&self.body, BEGINNING);
             Text(without_tags(beginning.trim()))
         });
-        match cut(self.text(words), SNIPPET) {
+        match self.key.redact_and_cut(&words.0, SNIPPET) {
             text if text.is_empty() => "with an empty body".to_owned(),
             text => format!("\"{text}\""),
         }
@@ -398,6 +420,8 @@ fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
 pub(crate) struct NoAnswer {
     pub(crate) kind: ErrorKind,
     pub(crate) why: String,
+    /// The server's certificate is not trusted.
+    pub(crate) is_untrusted: bool,
 }
 
 impl From<reqwest::Error> for NoAnswer {
@@ -408,8 +432,21 @@ impl From<reqwest::Error> for NoAnswer {
             } else {
                 ErrorKind::OutcomeUnknown
             },
-            why: causes(&error.without_url()),
+            is_untrusted: is_untrusted(&error),
+            why: explained(error),
         }
+    }
+}
+
+/// Tells whether a server's certificate is among the causes.
+fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
+    if let Some(error) = error.downcast_ref() {
+        return matches!(error, rustls::Error::InvalidCertificate(_));
+    }
+    // An I/O error does not name what it was made of as its source.
+    match error.downcast_ref().and_then(io::Error::get_ref) {
+        Some(inner) => is_untrusted(inner),
+        None => error.source().is_some_and(is_untrusted),
     }
 }
 
@@ -422,17 +459,19 @@ async fn exchange(request: RequestBuilder) -> Result<Response, NoAnswer> {
     Ok(request.send().await?)
 }
 
-fn client() -> Result<Client, ApiError> {
+fn client(transport: &Transport, base: &Url) -> Result<Client, ApiError> {
     #[cfg(any(test, fuzzing))]
     if let Some(client) = simulated::client() {
         return Ok(client);
     }
-    Client::builder()
+    let identity = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    let client = Client::builder()
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),
             "/",
             env!("CARGO_PKG_VERSION")
         ))
+        .default_headers(HeaderMap::from_iter([identity]))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         // A kept connection that the server ends just as a call is on its way leaves the call's fate unclear.
@@ -440,32 +479,29 @@ fn client() -> Result<Client, ApiError> {
         // A redirect could carry the key to another origin, and a retry could trigger twice.
         .redirect(redirect::Policy::none())
         .retry(retry::never())
-        .build()
-        .map_err(|error| {
-            ApiError::new(
-                ErrorKind::Rejected,
-                format!("the HTTPS client cannot start: {}", causes(&error)),
-            )
-            .advise("Check the CA certificates (SSL_CERT_FILE) and the proxy variables.")
-        })
+        // Gateways send odd headers, which curl reads.
+        .http1_allow_obsolete_multiline_headers_in_responses(true)
+        .http1_allow_spaces_after_header_name_in_responses(true)
+        .http1_ignore_invalid_headers_in_responses(true)
+        .http1_max_headers(MOST_HEADERS);
+    transport.configure(client, base)?.build().map_err(|error| {
+        let message = format!("the HTTPS client cannot start: {}", explained(error));
+        ApiError::new(ErrorKind::NotSent, message).permanent()
+    })
 }
 
 async fn body(mut response: Response) -> Result<String, String> {
     // It was not asked for, so a small answer could be a huge one and nothing is unpacked.
-    if let Some(encoding) = response.headers().get(CONTENT_ENCODING)
-        && encoding != "identity"
-    {
-        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+    if let Some(coding) = coding(response.headers()) {
         return Err(format!(
-            "the answer is packed ({}), which was not asked for",
-            encoding.chars().take(SNIPPET).collect::<String>()
+            "the answer is packed ({coding}), which was not asked for"
         ));
     }
     let mut bytes = Vec::new();
     while let Some(chunk) = response
         .chunk()
         .await
-        .map_err(|error| format!("the answer was cut off: {}", causes(&error.without_url())))?
+        .map_err(|error| format!("the answer was cut off: {}", explained(error)))?
     {
         if bytes.len() + chunk.len() > LARGEST_BODY {
             return Err(format!(
@@ -531,15 +567,33 @@ fn has_next_page(headers: &HeaderMap) -> bool {
     })
 }
 
-fn cut(text: String, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
+/// The coding in which an answer is packed. Servers write there what is none, such as `utf-8`.
+fn coding(headers: &HeaderMap) -> Option<String> {
+    let known = [
+        "gzip",
+        "x-gzip",
+        "compress",
+        "x-compress",
+        "deflate",
+        "br",
+        "zstd",
+        "dcb",
+        "dcz",
+    ];
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let text = values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
+    let text: Vec<String> = text.collect();
+    let mut codings = text
+        .iter()
+        .flat_map(|codings| codings.split(',').map(str::trim));
+    codings
+        .find(|coding| known.contains(coding))
+        .map(str::to_owned)
 }
 
 /// Says an error with all its causes, for the outermost alone rarely tells why.
-fn causes(error: &reqwest::Error) -> String {
+fn explained(error: reqwest::Error) -> String {
+    let error = error.without_url();
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -889,6 +943,24 @@ mod tests {
             answer.has_next_page = expected;
             let list = answer.list::<Id>("x").expect("a list");
             assert_eq!(list.completeness.not_whole.is_some(), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_real_coding_is_one() {
+        for (values, expected) in [
+            (&["gzip"][..], Some("gzip")),
+            (&["identity, Br"], Some("br")),
+            (&["utf-8", "x-gzip"], Some("x-gzip")),
+            (&["utf-8"], None),
+            (&["none", "", "Identity", "8bit"], None),
+            (&[], None),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(CONTENT_ENCODING, value.parse().expect("a header"));
+            }
+            assert_eq!(coding(&headers).as_deref(), expected, "{values:?}");
         }
     }
 

@@ -9,6 +9,7 @@ mod error;
 mod http;
 mod json;
 mod public;
+mod transport;
 pub(crate) mod upload;
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! It lists rows by group, can abort one group, and carries the key in a header.
 
 use std::str::FromStr as _;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{Method, Url};
@@ -11,7 +12,7 @@ use serde::Deserialize;
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
 use super::builds::{Builds, with_key};
 use super::error::{ApiError, ErrorKind};
-use super::http::{Answer, Http};
+use super::http::{Answer, Http, REQUEST_TIMEOUT, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::{Generation, TriggerRequest};
@@ -89,15 +90,16 @@ impl Public {
         method: Method,
         path: &str,
         query: &[(&str, &str)],
+        limit: Duration,
     ) -> Result<Answer, ApiError> {
         let call = format!("{method} {path}");
         let request = with_key(&self.http, method, path, query)?;
-        self.http.send(&call, request).await
+        self.http.send(&call, request.timeout(limit)).await
     }
 
     async fn groups(&self) -> Result<(Answer, Groups), ApiError> {
         let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
-        let answer = self.call(Method::GET, &path, &[]).await?;
+        let answer = self.call(Method::GET, &path, &[], REQUEST_TIMEOUT).await?;
         let listed = answer.list::<WireGroup>("the list of groups")?;
         let mut groups = Groups {
             completeness: listed.completeness,
@@ -141,7 +143,9 @@ impl SofyApi for Public {
         .into_iter()
         .filter(|(_, value)| !value.is_empty())
         .collect();
-        let answer = self.call(Method::POST, &path, &query).await?;
+        let answer = self
+            .call(Method::POST, &path, &query, TRIGGER_TIMEOUT)
+            .await?;
         answer.named_groups(WireGroup::id)
     }
 
@@ -166,7 +170,7 @@ impl SofyApi for Public {
 
     async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError> {
         let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
-        let answer = self.call(Method::GET, &path, &[]).await?;
+        let answer = self.call(Method::GET, &path, &[], REQUEST_TIMEOUT).await?;
         rows(&answer)
     }
 
@@ -178,7 +182,9 @@ impl SofyApi for Public {
     async fn abort(&self, group_id: &GroupId) -> Result<String, ApiError> {
         let path = format!("{ABORT}/{}", self.schedule);
         let query = [("testRunGroupId", &**group_id)];
-        let answer = self.call(Method::PUT, &path, &query).await?;
+        let answer = self
+            .call(Method::PUT, &path, &query, REQUEST_TIMEOUT)
+            .await?;
         let message = answer.text(answer.object::<WireMessage>().message);
         let lower = message.to_lowercase();
         if ABORTED.iter().all(|words| lower.contains(words)) {

@@ -77,6 +77,9 @@ fn main() -> ExitCode {
         upload::the_hash_of_an_upload_is_what_the_gate_proves,
         verdict::rows_that_cannot_be_told_apart_are_never_judged,
         verdict::each_row_of_the_verdict_table_holds,
+        wire::no_proxy_hears_what_is_sent_in_clear_text,
+        wire::a_setup_in_which_nothing_can_be_sent_is_named_at_once,
+        wire::an_id_is_the_same_however_it_is_spelled,
         wire::the_largest_answers_are_bounded_in_memory,
         trigger::a_re_run_of_the_gate_job_alone_proves_nothing,
         // All others.

@@ -232,10 +232,12 @@ impl Sofy {
     fn tell(&self, fault: Option<Fault>, body: String) -> Result<Response, NoAnswer> {
         match fault {
             Some(Fault::Refused) => Err(NoAnswer {
+                is_untrusted: false,
                 kind: ErrorKind::NotSent,
                 why: "tcp connect error: Connection refused".to_owned(),
             }),
             Some(Fault::ConnectionHangs) => Err(NoAnswer {
+                is_untrusted: false,
                 kind: ErrorKind::NotSent,
                 why: "tcp connect error: deadline has elapsed".to_owned(),
             }),
@@ -887,6 +889,7 @@ impl Live {
 
 fn lost(why: &str) -> Result<Response, NoAnswer> {
     Err(NoAnswer {
+        is_untrusted: false,
         kind: ErrorKind::OutcomeUnknown,
         why: why.to_owned(),
     })
