@@ -32,8 +32,8 @@ pub use tests::bench;
 #[cfg(any(test, fuzzing))]
 pub use tests::fuzz;
 
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tokio::sync::watch::Receiver;
@@ -52,13 +52,32 @@ use report::{Publication, subject};
 use retry::Jitter;
 use upload::app_file;
 
-/// The environment, as far as it is text.
+/// The environment. What is not UTF-8 has replacement characters, which no input takes.
 type Env = Vec<(String, String)>;
+
+const HELP: &str = concat!(
+    "Triggers a Sofy schedule, waits for it, reports every test run, and fails unless the tests passed.\n\n",
+    "Usage: sofy-schedule-run [gate | upload] [--help | --version]\n\n",
+    "  gate     trigger a schedule and judge its run (the default)\n",
+    "  upload   upload a build, whose hash a gate can ask for\n\n",
+    "Inputs are environment variables, for example:\n\n",
+    "  INPUT_API_KEY=... INPUT_SCHEDULE_ID=1888 INPUT_TIMEOUT=45m sofy-schedule-run\n\n",
+    "README.md describes each input."
+);
+const VERSION: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
 
 /// Runs the entry that name and arguments select; the exit status is the step's.
 pub fn main() -> ExitCode {
+    let command = Command::of(std::env::args_os());
+    if let Command::Print(text) = command {
+        log::print(text);
+        return ExitCode::SUCCESS;
+    }
     let env: Env = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .map(|(name, value)| {
+            let text = |text: OsString| text.to_string_lossy().into_owned();
+            (text(name), text(value))
+        })
         .collect();
     // Elsewhere the command that hides the key would be what shows it.
     if env.contains(&("GITHUB_ACTIONS".to_owned(), "true".to_owned()))
@@ -68,9 +87,17 @@ pub fn main() -> ExitCode {
     }
     log::start(Style::of(&env));
     let mut runner = Runner::open(&env);
-    let entry = match Entry::of(std::env::args_os()) {
-        Ok(entry) => entry,
-        Err((entry, verdict)) => return ExitCode::from(refuse(entry, verdict, &mut runner)),
+    let entry = match command {
+        Command::Run(entry) => entry,
+        Command::Unknown(entry, argument) => {
+            // It may be a key that was meant for an input.
+            let argument = match inputs::api_key(&env) {
+                Some(key) => key.redact(argument),
+                None => argument,
+            };
+            return ExitCode::from(refuse(entry, unknown(&argument), &mut runner));
+        }
+        Command::Print(_) => return ExitCode::SUCCESS,
     };
     if entry != Entry::AbortUnfinished {
         tracing::info!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -104,13 +131,15 @@ pub(crate) async fn step(
 ) -> u8 {
     match entry {
         Entry::Gate => {
+            // Before anything else, so that the variable is always the runner's.
+            runner.save_state(abort::STATE, "");
             let run = async |inputs: &Inputs, runner: &mut Runner| {
                 gate::run(inputs, runner, signal, jitter).await
             };
             gate_step(env, runner, run).await
         }
         Entry::Upload => {
-            let inputs = inputs::upload::parse(env, |path| app_file::find(runner, path));
+            let inputs = inputs::upload::parse(env, resolved, |path| app_file::find(runner, path));
             let (report, problems) = match inputs {
                 Ok(inputs) => (upload::run(&inputs, signal, jitter).await, Vec::new()),
                 Err(problems) => (UploadReport::of(bad_inputs(&problems, runner)), problems),
@@ -145,7 +174,7 @@ pub(crate) async fn gate_step(
     runner: &mut Runner,
     run: impl AsyncFnOnce(&Inputs, &mut Runner) -> Report,
 ) -> u8 {
-    let inputs = match inputs::parse(env) {
+    let inputs = match inputs::parse(env, resolved) {
         Ok(inputs) => inputs,
         Err(problems) => {
             let report = Report::of(bad_inputs(&problems, runner));
@@ -163,6 +192,15 @@ pub(crate) async fn gate_step(
     report.verdict.conclusion.exit_status()
 }
 
+/// Follows the symbolic links of a path, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    });
+    existing.unwrap_or_else(|| path.to_owned())
+}
+
 /// What the binary is started for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
@@ -174,24 +212,41 @@ pub(crate) enum Entry {
     AbortUnfinished,
 }
 
-impl Entry {
-    /// Reads the name that the binary was started by, which outranks any argument, and the arguments.
-    fn of(mut words: impl Iterator<Item = std::ffi::OsString>) -> Result<Self, (Self, Verdict)> {
+/// What the command line asks for.
+enum Command {
+    Run(Entry),
+    Print(&'static str),
+    /// An argument of this entry that nobody knows.
+    Unknown(Entry, String),
+}
+
+impl Command {
+    /// Reads the name that the binary was started by, which takes precedence, and the arguments.
+    fn of(mut words: impl Iterator<Item = OsString>) -> Self {
         let name = words.next().unwrap_or_default();
         if Path::new(&name).file_name() == Some(OsStr::new("abort-unfinished")) {
-            return Ok(Self::AbortUnfinished);
+            return Self::Run(Entry::AbortUnfinished);
         }
-        let arguments: Vec<String> = words
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [] | ["gate"] => Ok(Self::Gate),
-            ["upload"] => Ok(Self::Upload),
-            ["upload", ..] => Err((Self::Upload, unknown_argument(&arguments[1..]))),
-            _ => Err((Self::Gate, unknown_argument(&arguments))),
+        let words: Vec<OsString> = words.collect();
+        let words: Vec<Option<&str>> = words.iter().map(|word| word.to_str()).collect();
+        let (entry, rest) = match words.split_first() {
+            Some((Some("upload"), rest)) => (Entry::Upload, rest),
+            Some((Some("gate"), rest)) => (Entry::Gate, rest),
+            Some(_) | None => (Entry::Gate, &words[..]),
+        };
+        match rest {
+            [] => Self::Run(entry),
+            [Some("--help")] => Self::Print(HELP),
+            [Some("--version")] => Self::Print(VERSION),
+            [argument, ..] => {
+                let argument = argument.unwrap_or("(not UTF-8)");
+                Self::Unknown(entry, argument.to_owned())
+            }
         }
     }
+}
 
+impl Entry {
     fn writes(&self, env: &Env) -> Writes {
         match self {
             Self::Gate if inputs::ask_for_reports(env) => Writes::Reports,
@@ -220,10 +275,11 @@ fn refuse(entry: Entry, verdict: Verdict, runner: &mut Runner) -> u8 {
     status
 }
 
-fn unknown_argument(arguments: &[String]) -> Verdict {
-    let reason = format!("The argument {:?} is unknown", arguments.join(" "));
+fn unknown(argument: &str) -> Verdict {
+    let argument: String = argument.chars().take(60).collect();
+    let reason = format!("The argument {argument:?} is unknown");
     Verdict::new(Conclusion::Error, reason).advise(
-        "Use none, gate or upload. Inputs are environment variables, such as INPUT_SCHEDULE_ID. \
+        "Use none, gate, upload, --help or --version. Inputs are environment variables, such as INPUT_SCHEDULE_ID. \
          Nothing was sent to Sofy.",
     )
 }

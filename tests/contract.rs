@@ -3,8 +3,13 @@
 //! The contract is repeated here deliberately: a change of an input or an output must be made in three places. A
 //! change that breaks a workflow is a new major version, an addition a minor one.
 
-use std::fs;
+#[path = "file_command/mod.rs"]
+mod file_command;
+
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::process::Command;
+use std::{fs, process};
 
 /// An input as a user sees it. `shown` is what the README has for a default, where there is none to be set.
 struct Input {
@@ -45,7 +50,7 @@ const fn with_default(name: &'static str, default: &'static str) -> Input {
     }
 }
 
-const INPUTS: [Input; 15] = [
+const INPUTS: [Input; 16] = [
     required("api-key"),
     required("schedule-id"),
     shown("app-hash", "latest build"),
@@ -58,6 +63,7 @@ const INPUTS: [Input; 15] = [
     with_default("poll-interval", "15s"),
     with_default("fail-on", "failed, incomplete, not-executed, stopped"),
     with_default("abort-unfinished", "true"),
+    shown("title", "schedule's name"),
     optional("junit-path"),
     optional("json-path"),
     shown("api-url", "by API"),
@@ -383,6 +389,61 @@ fn the_readme_uses_no_input_or_output_that_does_not_exist() {
                 );
             }
         }
+    }
+}
+
+/// The names that the program gives where it reads an input.
+fn read(module: &str) -> BTreeSet<String> {
+    let source = file(module);
+    let product = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let mut names = BTreeSet::new();
+    for call in ["optional(", "or(", "required("] {
+        for found in product.split(&format!("input.{call}")).skip(1) {
+            let mut quoted = found.split('"');
+            assert_eq!(quoted.next().map(str::trim), Some(""), "a name comes first");
+            names.extend(quoted.next().map(str::to_owned));
+        }
+    }
+    names
+}
+
+#[test]
+fn the_program_reads_the_inputs_of_action_yml_and_no_others() {
+    let gate = read("src/inputs/mod.rs");
+    let mut upload = read("src/inputs/upload.rs");
+    // Read by the same function as the gate's.
+    upload.insert("api-key".to_owned());
+    for (action, read) in ACTIONS.iter().zip([gate, upload]) {
+        let declared = action.inputs.iter().map(|input| input.name.to_owned());
+
+        assert_eq!(read, declared.collect(), "{}", action.folder);
+    }
+}
+
+#[test]
+fn the_program_writes_the_outputs_of_action_yml_and_no_others() {
+    for action in &ACTIONS {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let output = folder.join(format!(
+            "outputs-{}-{}",
+            process::id(),
+            action.outputs.len()
+        ));
+        fs::write(&output, "").unwrap();
+
+        // Without a single input: every output is written whatever the end is.
+        let status = Command::new(env!("CARGO_BIN_EXE_sofy-schedule-run"))
+            .args(action.folder.strip_suffix('/'))
+            .env_clear()
+            .env("GITHUB_OUTPUT", &output)
+            .status()
+            .unwrap();
+
+        assert_eq!(status.code(), Some(2));
+        let written = file_command::read(&fs::read_to_string(&output).unwrap()).unwrap();
+        let written: BTreeSet<&str> = written.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(written, action.outputs.iter().copied().collect());
+        fs::remove_file(&output).ok();
     }
 }
 

@@ -213,15 +213,22 @@ pub(crate) async fn post_step(
                 .to_owned(),
         );
     };
+    let inputs = match inputs::for_post_step(env) {
+        Ok(inputs) => inputs,
+        Err(problems) => return PostStep::Trouble(problems.join(" ")),
+    };
+    if inputs.schedule != schedule {
+        return PostStep::Trouble(
+            "the saved state is about another schedule than the input schedule-id, so nothing is aborted; look at \
+             the schedule in Sofy's portal"
+                .to_owned(),
+        );
+    }
     let guid = match schedule {
         ScheduleId::Classic(_) => return PostStep::Acted(no_call(&group_id)),
         ScheduleId::Public(guid) => guid,
     };
-    let (key, url) = match inputs::key_and_url(env) {
-        Ok(inputs) => inputs,
-        Err(problems) => return PostStep::Trouble(problems.join("; ")),
-    };
-    let api = match Public::new(url.as_ref(), key, guid) {
+    let api = match Public::new(inputs.api_url.as_ref(), inputs.api_key, guid) {
         Ok(api) => api,
         Err(error) => return PostStep::Trouble(refused(&group_id, &error)),
     };
@@ -249,6 +256,7 @@ mod tests {
     use crate::tests::scripted::{Classic, Public as Scripted, failure};
     use tokio::time::Instant;
 
+    const KEY: &str = "a-key-of-sofy";
     const GUID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -431,10 +439,11 @@ mod tests {
         }
     }
 
-    async fn post_step_of(state: &str) -> PostStep {
+    async fn post_step_of(state: &str, key: &str, schedule: &str) -> PostStep {
         let env = [
             (format!("STATE_{STATE}"), state.to_owned()),
-            ("INPUT_SCHEDULE-ID".to_owned(), GUID.to_owned()),
+            ("INPUT_API-KEY".to_owned(), key.to_owned()),
+            ("INPUT_SCHEDULE-ID".to_owned(), schedule.to_owned()),
         ];
         let (_sender, receiver) = tokio::sync::watch::channel(None);
         post_step(&env, receiver).await
@@ -442,7 +451,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_post_step_knows_the_run_only_from_the_state() {
-        assert!(matches!(post_step_of("").await, PostStep::Nothing(_)));
+        assert!(matches!(
+            post_step_of("", KEY, GUID).await,
+            PostStep::Nothing(_)
+        ));
         for (state, why) in [
             ("2 1888 77", "another version"),
             ("1 1888", "a part"),
@@ -455,18 +467,23 @@ mod tests {
             ),
             ("garbled", "garbled"),
         ] {
-            let done = post_step_of(state).await;
+            let done = post_step_of(state, KEY, "1888").await;
 
             assert!(matches!(done, PostStep::Trouble(_)), "{why}: {done:?}");
         }
-        let PostStep::Acted(said) = post_step_of("1 1888 77").await else {
+        let PostStep::Acted(said) = post_step_of("1 1888 77", KEY, "1888").await else {
             panic!("a classic run is said to go on")
         };
         assert!(said.contains("no call to abort"), "{said}");
-        let PostStep::Trouble(said) = post_step_of(&format!("1 {GUID} 77")).await else {
+        let PostStep::Trouble(said) = post_step_of(&format!("1 {GUID} 77"), "", GUID).await else {
             panic!("without a key nothing can be done")
         };
         assert!(said.contains("api-key"), "{said}");
+        let of_another = post_step_of(&format!("1 {GUID} 77"), KEY, "1888").await;
+        let PostStep::Trouble(said) = of_another else {
+            panic!("an earlier step may have written the state")
+        };
+        assert!(said.contains("another schedule"), "{said}");
     }
 
     #[test]

@@ -357,6 +357,7 @@ fn what_was_started(inputs: &Inputs, run: &Run) -> String {
 /// The report of what the inputs say, before anything is known of a run.
 fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
     Report {
+        title: inputs.title.clone(),
         schedule_id: Some(inputs.schedule.to_string()),
         app_hash: inputs.app_hash.clone(),
         origin: match inputs.start {
@@ -473,7 +474,10 @@ mod tests {
             .chain(pairs)
             .map(|(name, value)| match name.strip_prefix("GITHUB_") {
                 Some(_) => ((*name).to_owned(), (*value).to_owned()),
-                None => (format!("INPUT_{name}"), (*value).to_owned()),
+                None => (
+                    format!("INPUT_{}", name.to_uppercase()),
+                    (*value).to_owned(),
+                ),
             })
             .collect()
     }

@@ -2,6 +2,7 @@
 //!
 //! Pure: takes the environment as pairs, and must not know Sofy's API nor the file system.
 
+mod reader;
 pub(crate) mod upload;
 
 use std::collections::BTreeSet;
@@ -12,17 +13,16 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use reqwest::Url;
-use serde::Deserialize;
 
 use crate::model::group_id::GroupId;
 use crate::model::report::Paths;
-use crate::model::schedule::AppHash;
-use crate::model::schedule::ResultsAfter;
+use crate::model::schedule::{AppHash, ResultsAfter};
 use crate::model::schedule::{ScheduleId, TriggerRequest};
 use crate::model::test_run::TestStatus;
 use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
 use crate::text::span;
+use reader::{Reader, quoted};
 
 /// Long enough for a morning's queue; a forgotten run does not hold a runner for the six hours of a job.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
@@ -46,6 +46,8 @@ pub(crate) struct Inputs {
     pub(crate) poll_interval: Duration,
     pub(crate) policy: Policy,
     pub(crate) abort_unfinished: bool,
+    /// What to call the run instead of by its schedule.
+    pub(crate) title: Option<String>,
     /// The number of this attempt of the workflow run; none outside GitHub.
     pub(crate) attempt: Option<u32>,
     pub(crate) paths: Paths,
@@ -76,203 +78,152 @@ pub(crate) enum Start {
     },
 }
 
-/// The inputs as text; absent and blank are one and the same.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct Raw {
-    api_key: Option<String>,
-    schedule_id: Option<String>,
-    app_hash: Option<String>,
-    require_app_hash: Option<String>,
-    device_serials: Option<String>,
-    test_run_group_id: Option<String>,
-    results_after: Option<String>,
-    wait: Option<String>,
-    timeout: Option<String>,
-    poll_interval: Option<String>,
-    fail_on: Option<String>,
-    abort_unfinished: Option<String>,
-    junit_path: Option<String>,
-    json_path: Option<String>,
-    api_url: Option<String>,
-}
-
 /// Finds the key alone, so that it can be masked before anything else is said.
 pub(crate) fn api_key(env: &[(String, String)]) -> Option<ApiKey> {
-    inputs_of(env)
-        .into_iter()
-        .find_map(|(name, value)| (name == "api-key").then(|| ApiKey::new(value)))
+    Reader::new(env).key().cloned()
 }
 
 /// Tells whether a report file is asked for, before anything is checked.
 pub(crate) fn ask_for_reports(env: &[(String, String)]) -> bool {
-    inputs_of(env)
-        .iter()
-        .any(|(name, _)| matches!(name.as_str(), "junit-path" | "json-path"))
+    let reader = Reader::new(env);
+    reader.is_given("junit-path") || reader.is_given("json-path")
 }
 
 /// Understands the inputs, or lists every problem, each naming its input.
-pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
-    let raw: Raw = envy::from_iter(inputs_of(env))
-        .map_err(|error| vec![format!("the inputs cannot be read: {error}")])?;
-    let mut problems = Problems::default();
-    problems.note_leaks(env);
-    let workspace = value_of(env, "GITHUB_WORKSPACE");
+///
+/// `resolve` follows the symbolic links of a path, as far as it exists.
+pub(crate) fn parse(
+    env: &[(String, String)],
+    resolve: impl Fn(&Path) -> PathBuf,
+) -> Result<Inputs, Vec<String>> {
+    let mut input = Reader::new(env);
+    let workspace = Path::new(value_of(env, "GITHUB_WORKSPACE"));
+    let report_path = |text: &str| below_workspace(text, workspace, &resolve);
 
-    let api_key = problems.note(key(raw.api_key, env));
-    let schedule = problems.note(schedule(raw.schedule_id));
-    let app_hash = problems.note(app_hash(raw.app_hash));
-    let require_app_hash = problems.note(boolean("require-app-hash", raw.require_app_hash, false));
-    let group_id = problems.note(group_id(raw.test_run_group_id));
-    let results_after = problems.note(results_after(raw.results_after));
-    let wait = problems.note(boolean("wait", raw.wait, true));
-    let timeout = problems.note(duration("timeout", raw.timeout, DEFAULT_TIMEOUT));
-    let poll_interval = problems.note(poll_interval(raw.poll_interval));
-    let tolerated = problems.note(tolerated(raw.fail_on));
-    let abort = problems.note(boolean("abort-unfinished", raw.abort_unfinished, true));
-    let junit = problems.note(below_workspace("junit-path", raw.junit_path, workspace));
-    let json = problems.note(below_workspace("json-path", raw.json_path, workspace));
-    let api_url = problems.note(api_url(raw.api_url));
-    let device_serials: Vec<String> = words(raw.device_serials.as_deref().unwrap_or_default())
-        .map(str::to_owned)
-        .collect();
+    let api_key = key(&mut input, env);
+    let schedule = input.required("schedule-id", SCHEDULES, schedule);
+    let app_hash = input.optional("app-hash", app_hash);
+    let require_app_hash = input.or("require-app-hash", false, boolean);
+    let device_serials = input.or("device-serials", Vec::new(), device_serials);
+    let group_id = input.optional("test-run-group-id", group_id);
+    let results_after = input.optional("results-after", results_after);
+    let wait = input.or("wait", true, boolean);
+    let timeout = input.or("timeout", DEFAULT_TIMEOUT, duration);
+    let poll_interval = input.or("poll-interval", DEFAULT_POLL_INTERVAL, poll_interval);
+    let tolerated = input.or("fail-on", BTreeSet::new(), tolerated);
+    let abort_unfinished = input.or("abort-unfinished", true, boolean);
+    let title = input.optional("title", title);
+    let paths = Paths {
+        junit: input.optional("junit-path", report_path),
+        json: input.optional("json-path", report_path),
+    };
+    let api_url = input.optional("api-url", api_url);
 
     let (classic, public) = match &schedule {
         Some(ScheduleId::Classic(_)) => (true, false),
         Some(ScheduleId::Public(_)) => (false, true),
         None => (false, false),
     };
-    let attach = given(&group_id);
-    for (excluded, input, problem) in [
+    let attach = group_id.is_some();
+    let serials = !device_serials.is_empty();
+    let no_group = !input.is_given("test-run-group-id");
+    for (is_one, name, problem) in [
         (
-            classic && !device_serials.is_empty(),
+            classic && serials,
             "device-serials",
-            "the classic API (a schedule-id that is a number) cannot choose devices; remove it, \
-             or use the schedule's GUID",
+            "is for the public API only: a `schedule-id` that is a number means the classic API, which cannot \
+             choose devices. Remove it, or use the schedule's GUID.",
         ),
         (
-            attach && !classic && !device_serials.is_empty(),
+            attach && !classic && serials,
             "device-serials",
-            "does not go with test-run-group-id, whose devices are already chosen; remove one of \
-             them",
+            "cannot be combined with `test-run-group-id`, whose devices are already chosen. Remove one of the two.",
         ),
         (
-            attach && wait == Some(false),
+            attach && !wait,
             "wait",
-            "false does not go with test-run-group-id, which waits for a run; remove one of them",
+            "is false, which cannot be combined with `test-run-group-id`. Remove one of the two.",
         ),
         (
-            !attach && group_id.is_some() && given(&results_after),
+            no_group && results_after.is_some(),
             "results-after",
-            "goes with test-run-group-id only; remove it, or name the group to wait for",
+            "is only valid together with `test-run-group-id`. Remove it, or name the group to wait for.",
         ),
         (
-            attach && public && given(&results_after),
+            attach && public && results_after.is_some(),
             "results-after",
-            "is for the classic API only; remove it",
+            "is for the classic API only. Remove it.",
         ),
         (
-            attach && classic && matches!(results_after, Some(None)),
+            attach && classic && !input.is_given("results-after"),
             "results-after",
-            "is required with test-run-group-id on the classic API: use the output of the same \
-             name of the step that triggered",
+            "is required with `test-run-group-id` on the classic API. Use the output of the same name of the step \
+             that triggered.",
         ),
         (
-            require_app_hash == Some(true) && matches!(app_hash, Some(None)),
+            require_app_hash && !input.is_given("app-hash"),
             "app-hash",
-            "is blank although require-app-hash is true; hand over the output app-hash of the \
-             step that uploaded, and check its name for a misspelling",
+            "is blank, but `require-app-hash` is true. Pass the upload step's `app-hash`, and check the expression \
+             for typos.",
         ),
         (
-            given(&junit) && junit == json,
+            paths.junit.is_some() && paths.junit == paths.json,
             "json-path",
-            "is the same file as junit-path; give each report its own path",
+            "is the same file as `junit-path`. Give each report its own path.",
         ),
     ] {
-        if excluded {
-            problems.add(input, problem);
-        }
+        input.conflict(is_one, name, problem);
     }
 
-    let understood = || {
-        let app_hash = app_hash?;
-        let order = TriggerRequest {
-            app_hash: app_hash.clone(),
-            device_serials,
-        };
-        Some(Inputs {
-            api_key: api_key?,
-            schedule: schedule?,
-            api_url: api_url?,
-            start: match (group_id?, wait?) {
-                (Some(group_id), _) => Start::Attach {
-                    group_id,
-                    results_after: results_after?,
-                },
-                (None, true) => Start::Trigger(order),
-                (None, false) => Start::Detach(order),
-            },
-            app_hash,
-            timeout: timeout?,
-            poll_interval: poll_interval?,
-            policy: Policy {
-                tolerated: tolerated?,
-            },
-            abort_unfinished: abort?,
-            attempt: value_of(env, "GITHUB_RUN_ATTEMPT").parse().ok(),
-            paths: Paths {
-                junit: junit?,
-                json: json?,
-            },
-        })
+    let request = TriggerRequest {
+        app_hash: app_hash.clone(),
+        device_serials,
     };
-    match understood() {
-        Some(inputs) if problems.0.is_empty() => Ok(inputs),
-        Some(_) | None => Err(problems.said()),
-    }
+    let start = match (group_id, wait) {
+        (Some(group_id), _) => Start::Attach {
+            group_id,
+            results_after,
+        },
+        (None, true) => Start::Trigger(request),
+        (None, false) => Start::Detach(request),
+    };
+    let understood = api_key.zip(schedule).map(|(api_key, schedule)| Inputs {
+        api_key,
+        schedule,
+        api_url,
+        start,
+        app_hash,
+        timeout,
+        poll_interval,
+        policy: Policy { tolerated },
+        abort_unfinished,
+        title,
+        attempt: value_of(env, "GITHUB_RUN_ATTEMPT").parse().ok(),
+        paths,
+    });
+    input.finish(understood)
 }
 
-/// Understands only what the post step needs besides its state.
-pub(crate) fn key_and_url(env: &[(String, String)]) -> Result<(ApiKey, Option<Url>), Vec<String>> {
-    let raw: Raw = envy::from_iter(inputs_of(env))
-        .map_err(|error| vec![format!("the inputs cannot be read: {error}")])?;
-    let mut problems = Problems::default();
-    let api_key = problems.note(key(raw.api_key, env));
-    let api_url = problems.note(api_url(raw.api_url));
-    match (api_key, api_url) {
-        (Some(api_key), Some(api_url)) => Ok((api_key, api_url)),
-        (None, _) | (_, None) => Err(problems.said()),
-    }
+/// What the post step needs besides its state.
+#[derive(Debug)]
+pub(crate) struct PostInputs {
+    pub(crate) api_key: ApiKey,
+    pub(crate) schedule: ScheduleId,
+    pub(crate) api_url: Option<Url>,
 }
 
-/// Tells whether an optional input was given and understood.
-fn given<T>(value: &Option<Option<T>>) -> bool {
-    matches!(value, Some(Some(_)))
-}
-
-/// The `INPUT_*` pairs by the name in action.yml, trimmed, without the blank ones.
-///
-/// The runner keeps hyphens (`INPUT_SCHEDULE-ID`); shells cannot set such a name, so underscores
-/// are read too. The hyphenated name wins where both are set.
-fn inputs_of(env: &[(String, String)]) -> Vec<(String, String)> {
-    let mut found: Vec<(String, String)> = Vec::new();
-    for hyphenated in [true, false] {
-        for (name, value) in env {
-            let Some(input) = name.strip_prefix("INPUT_") else {
-                continue;
-            };
-            let value = value.trim();
-            let input_name = input.to_lowercase().replace('_', "-");
-            if input.contains('_') == hyphenated
-                || value.is_empty()
-                || found.iter().any(|(seen, _)| *seen == input_name)
-            {
-                continue;
-            }
-            found.push((input_name, value.to_owned()));
-        }
-    }
-    found
+/// Understands only what the post step needs.
+pub(crate) fn for_post_step(env: &[(String, String)]) -> Result<PostInputs, Vec<String>> {
+    let mut input = Reader::new(env);
+    let api_key = key(&mut input, env);
+    let schedule = input.required("schedule-id", SCHEDULES, schedule);
+    let api_url = input.optional("api-url", api_url);
+    let understood = api_key.zip(schedule).map(|(api_key, schedule)| PostInputs {
+        api_key,
+        schedule,
+        api_url,
+    });
+    input.finish(understood)
 }
 
 pub(crate) fn value_of<'env>(env: &'env [(String, String)], name: &str) -> &'env str {
@@ -281,180 +232,104 @@ pub(crate) fn value_of<'env>(env: &'env [(String, String)], name: &str) -> &'env
         .unwrap_or_default()
 }
 
-/// The problems found so far, each with its input.
-#[derive(Default)]
-struct Problems(Vec<(String, String)>);
-
-impl Problems {
-    fn add(&mut self, input: &str, problem: &str) {
-        self.0.push((input.to_owned(), problem.to_owned()));
-    }
-
-    fn note<T>(&mut self, found: Found<T>) -> Option<T> {
-        found
-            .map_err(|(input, problem)| self.add(input, &problem))
-            .ok()
-    }
-
-    /// Notes every input that holds the key, pasted into the wrong place.
-    fn note_leaks(&mut self, env: &[(String, String)]) {
-        let Some(key) = api_key(env) else {
-            return;
-        };
-        for (input, value) in inputs_of(env) {
-            if input != "api-key" && key.is_in(&value) {
-                self.add(&input, LEAK);
-            }
-        }
-    }
-
-    /// Says every problem, but nothing that might quote the key.
-    fn said(self) -> Vec<String> {
-        let leaks: BTreeSet<String> = self
-            .0
-            .iter()
-            .filter(|(_, problem)| problem == LEAK)
-            .map(|(input, _)| input.clone())
-            .collect();
-        self.0
-            .into_iter()
-            .filter(|(input, problem)| problem == LEAK || !leaks.contains(input))
-            .map(|(input, problem)| format!("input {input}: {problem}"))
-            .collect()
-    }
-}
-
-const LEAK: &str = "holds the value of api-key; pass the key in api-key alone, and replace it in \
-    Sofy if it was ever shown";
-
-type Found<T> = Result<T, (&'static str, String)>;
-
-fn key(raw: Option<String>, env: &[(String, String)]) -> Found<ApiKey> {
-    let Some(key) = raw else {
-        let hint = if value_of(env, "GITHUB_ACTOR") == "dependabot[bot]" {
-            " Workflows that Dependabot starts get Dependabot secrets only: store the key there \
-             too."
-        } else if value_of(env, "GITHUB_EVENT_NAME") == "pull_request" {
-            " Pull requests from forks get no secrets."
-        } else {
-            ""
-        };
-        return Err((
-            "api-key",
-            format!(
-                "is missing or blank; take the key from Account > API Key in Sofy and pass it \
-                 from a secret.{hint}"
-            ),
-        ));
-    };
-    if key.chars().all(|c| matches!(c, ' '..='~')) {
-        Ok(ApiKey::new(key))
-    } else {
-        Err(("api-key", "holds a character that no key has (a line break, or one outside ASCII); copy it again from Account > API Key in Sofy".to_owned()))
-    }
-}
-
-fn schedule(raw: Option<String>) -> Found<ScheduleId> {
-    const SHAPES: &str = "give a number such as 1888 (classic API) or a GUID such as \
-        3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API)";
-    let Some(text) = raw else {
-        return Err(("schedule-id", format!("is missing or blank; {SHAPES}")));
-    };
-    if let Some(schedule) = ScheduleId::parse(&text) {
-        return Ok(schedule);
-    }
-    let quote = if text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic) {
-        "; YAML read it as a number, so quote it: schedule-id: \"…\""
+/// Reads the key; if it is missing, GitHub's rules for secrets are the likely reason.
+fn key(input: &mut Reader, env: &[(String, String)]) -> Option<ApiKey> {
+    let hint = if value_of(env, "GITHUB_ACTOR") == "dependabot[bot]" {
+        " Workflows that Dependabot starts get Dependabot secrets only, so save the key there too."
+    } else if value_of(env, "GITHUB_EVENT_NAME") == "pull_request" {
+        " Pull requests from forks get no secrets."
     } else {
         ""
     };
-    Err((
-        "schedule-id",
+    let advice = format!(
+        "Copy the key from Account > API Key in Sofy, save it as a secret, and pass that.{hint}"
+    );
+    input.required("api-key", &advice, |text| {
+        if text.chars().all(|c| matches!(c, ' '..='~')) {
+            return Ok(ApiKey::new(text.to_owned()));
+        }
+        Err("contains a character that a key cannot have (a line break or a non-ASCII character). Copy it again \
+             from Account > API Key in Sofy."
+            .to_owned())
+    })
+}
+
+const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such as \
+    3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API).";
+
+fn schedule(text: &str) -> Result<ScheduleId, String> {
+    ScheduleId::parse(text).ok_or_else(|| {
+        let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);
+        let advice = if is_rounded {
+            " YAML read it as a number, so put it in quotes: schedule-id: \"…\""
+        } else {
+            ""
+        };
         format!(
-            "{:?} is neither a number nor a GUID; {SHAPES}{quote}",
-            shortened(&text)
-        ),
-    ))
+            "is {}, which is neither a number nor a GUID. {SCHEDULES}{advice}",
+            quoted(text)
+        )
+    })
 }
 
-/// Refuses what is not a hash: the step before this one went wrong.
-fn app_hash(raw: Option<String>) -> Found<Option<String>> {
-    let Some(text) = raw else {
-        return Ok(None);
+fn app_hash(text: &str) -> Result<String, String> {
+    match AppHash::parse(text) {
+        Ok(hash) => Ok(hash.as_str().to_owned()),
+        Err(meant) => Err(format!(
+            "is {}, which is not a build hash: {meant}.",
+            quoted(text)
+        )),
+    }
+}
+
+/// Reads the serial numbers of devices: what is no serial would be another device, or none.
+fn device_serials(text: &str) -> Result<Vec<String>, String> {
+    let serials: Vec<String> = words(text).map(str::to_owned).collect();
+    let is_serial = |serial: &String| {
+        let nothing = ["null", "undefined", "nan", "infinity"];
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
+        serial.chars().all(allowed) && !nothing.contains(&serial.to_lowercase().as_str())
     };
-    match AppHash::parse(&text) {
-        Ok(hash) => Ok(Some(hash.as_str().to_owned())),
-        Err(meant) => Err((
-            "app-hash",
-            format!("{:?} is not a build hash: {meant}", shortened(&text)),
+    if serials.is_empty() {
+        return Err("lists no device. Remove it to use the schedule's own devices.".to_owned());
+    }
+    match serials.iter().find(|serial| !is_serial(serial)) {
+        None => Ok(serials),
+        Some(serial) => Err(format!(
+            "contains {}, which is not the serial number of a device. Separate serial numbers by commas or newlines, \
+             without quotes or brackets, and put the whole value in quotes.",
+            quoted(serial)
         )),
     }
 }
 
-fn group_id(raw: Option<String>) -> Found<Option<GroupId>> {
-    match raw {
-        Some(id) if GroupId::parse(&id).is_none() => Err((
-            "test-run-group-id",
-            format!(
-                "{:?} is not the ID of a group; use the output test-run-group-id of the step \
-                 that triggered, in quotes",
-                shortened(&id)
-            ),
-        )),
-        id => Ok(id.as_deref().and_then(GroupId::parse)),
-    }
+fn group_id(text: &str) -> Result<GroupId, String> {
+    GroupId::parse(text).ok_or_else(|| {
+        format!(
+            "is {}, which is not the ID of a test run group. Use the output `test-run-group-id` of the step that \
+             triggered, in quotes.",
+            quoted(text)
+        )
+    })
 }
 
-fn results_after(raw: Option<String>) -> Found<Option<ResultsAfter>> {
-    let Some(text) = raw else {
-        return Ok(None);
-    };
-    match ResultsAfter::parse(&text) {
-        Some(after) => Ok(Some(after)),
-        None => Err((
-            "results-after",
-            format!(
-                "{:?} is not what an earlier step wrote; use the output results-after of the \
-                 step that triggered",
-                shortened(&text)
-            ),
-        )),
-    }
+fn results_after(text: &str) -> Result<ResultsAfter, String> {
+    ResultsAfter::parse(text).ok_or_else(|| {
+        format!(
+            "is {}, which is not a value that this action writes. Use the output `results-after` of the step that \
+             triggered.",
+            quoted(text)
+        )
+    })
 }
 
-fn boolean(name: &'static str, raw: Option<String>, default: bool) -> Found<bool> {
-    match raw.as_deref() {
-        None => Ok(default),
-        Some("true" | "True" | "TRUE") => Ok(true),
-        Some("false" | "False" | "FALSE") => Ok(false),
-        Some(text) => Err((
-            name,
-            format!("{:?} is neither true nor false", shortened(text)),
-        )),
-    }
-}
-
-fn duration(name: &'static str, raw: Option<String>, default: Duration) -> Found<Duration> {
-    const SHAPES: &str = "write it with units, such as 90s, 45m or 1h30m";
-    let Some(text) = raw else {
-        return Ok(default);
-    };
-    if text.parse::<f64>().is_ok() {
-        return Err((
-            name,
-            format!("{:?} has no unit; {SHAPES}", shortened(&text)),
-        ));
-    }
-    match SignedDuration::from_str(&text).ok().map(Duration::try_from) {
-        Some(Ok(duration)) if duration.is_zero() => Err((
-            name,
-            format!("is zero, which leaves no time at all; {SHAPES}"),
-        )),
-        Some(Ok(duration)) if duration <= LONGEST => Ok(duration),
-        Some(Ok(_)) => Err((name, format!("is longer than {}", span(LONGEST)))),
-        Some(Err(_)) | None => Err((
-            name,
-            format!("{:?} is not a duration; {SHAPES}", shortened(&text)),
+fn boolean(text: &str) -> Result<bool, String> {
+    match text {
+        "true" | "True" | "TRUE" => Ok(true),
+        "false" | "False" | "FALSE" => Ok(false),
+        _ => Err(format!(
+            "is {}, which is neither true nor false.",
+            quoted(text)
         )),
     }
 }
@@ -462,56 +337,88 @@ fn duration(name: &'static str, raw: Option<String>, default: Duration) -> Found
 /// GitHub ends every job on a self-hosted runner after five days; no wait is longer.
 const LONGEST: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
-fn poll_interval(raw: Option<String>) -> Found<Duration> {
-    let interval = duration("poll-interval", raw, DEFAULT_POLL_INTERVAL)?;
-    if (Duration::from_secs(1)..=Duration::from_secs(600)).contains(&interval) {
-        Ok(interval)
-    } else {
-        Err(("poll-interval", "must be from 1s to 10m".to_owned()))
+fn duration(text: &str) -> Result<Duration, String> {
+    const SHAPES: &str = "Write it with units, such as 90s, 45m or 1h30m.";
+    if text.parse::<f64>().is_ok() {
+        return Err(format!("is {}, which has no unit. {SHAPES}", quoted(text)));
+    }
+    match SignedDuration::from_str(text).ok().map(Duration::try_from) {
+        Some(Ok(duration)) if duration.is_zero() => {
+            Err(format!("must be longer than zero. {SHAPES}"))
+        }
+        Some(Ok(duration)) if duration <= LONGEST => Ok(duration),
+        Some(Ok(_)) => Err(format!("must not be longer than {}.", span(LONGEST))),
+        Some(Err(_)) | None => Err(format!(
+            "is {}, which is not a duration. {SHAPES}",
+            quoted(text)
+        )),
     }
 }
 
-/// Reads which statuses fail the step, and tells which of them do not.
-fn tolerated(raw: Option<String>) -> Found<BTreeSet<TestStatus>> {
-    let text = raw.unwrap_or_else(|| FAIL_ON_WORDS.to_owned());
-    if words(&text).next().is_none() {
-        return Err((
-            "fail-on",
-            format!(
-                "{:?} names no status; give some of {FAIL_ON_WORDS}",
-                shortened(&text)
-            ),
+fn poll_interval(text: &str) -> Result<Duration, String> {
+    let limits = Duration::from_secs(1)..=Duration::from_mins(10);
+    duration(text).and_then(|interval| {
+        let is_in = limits.contains(&interval).then_some(interval);
+        is_in.ok_or_else(|| "must be from 1s to 10m.".to_owned())
+    })
+}
+
+/// Reads which statuses fail the step, and gives those that do not.
+fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
+    let all: BTreeSet<TestStatus> = words(FAIL_ON_WORDS).map(TestStatus::parse).collect();
+    let given: BTreeSet<TestStatus> = words(text).map(TestStatus::parse).collect();
+    if given.is_disjoint(&all) {
+        return Err(format!(
+            "lists no status. Use one or more of {FAIL_ON_WORDS}. For a report that never fails the job, set \
+             `continue-on-error: true` on the step instead."
         ));
     }
-    let mut tolerated: BTreeSet<TestStatus> = words(FAIL_ON_WORDS).map(TestStatus::parse).collect();
-    let known = tolerated.clone();
-    for word in words(&text) {
-        let status = TestStatus::parse(word);
-        if !known.contains(&status) {
-            return Err((
-                "fail-on",
-                format!("{:?} is not one of {FAIL_ON_WORDS}", shortened(word)),
-            ));
-        }
-        tolerated.remove(&status);
+    match words(text).find(|word| !all.contains(&TestStatus::parse(word))) {
+        None => Ok(&all - &given),
+        Some(word) => Err(format!(
+            "contains {}, which is not one of {FAIL_ON_WORDS}.",
+            quoted(word)
+        )),
     }
-    Ok(tolerated)
+}
+
+/// Reads what tells this run's summary and annotations from others'.
+fn title(text: &str) -> Result<String, String> {
+    const LONGEST: usize = 100;
+    match text.chars().count() {
+        0..=LONGEST => one_line(text),
+        length => Err(format!("has {length} characters. Use at most {LONGEST}.")),
+    }
+}
+
+/// Takes what is shown on one line, here or in Sofy's portal.
+fn one_line(text: &str) -> Result<String, String> {
+    if text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Err(
+            "contains a line break or another control character. Write it on one line.".to_owned(),
+        );
+    }
+    Ok(text.to_owned())
 }
 
 /// Makes a path relative to the workspace; `${{ github.workspace }}/…` is what many people write.
 fn below_workspace(
-    name: &'static str,
-    raw: Option<String>,
-    workspace: &str,
-) -> Found<Option<PathBuf>> {
-    let Some(text) = raw else {
-        return Ok(None);
-    };
-    let path = Path::new(&text);
-    let relative = if workspace.is_empty() {
-        path
+    text: &str,
+    workspace: &Path,
+    resolve: impl Fn(&Path) -> PathBuf,
+) -> Result<PathBuf, String> {
+    let path = Path::new(text);
+    let relative = if workspace.as_os_str().is_empty() {
+        path.to_owned()
+    } else if let Ok(relative) = path.strip_prefix(workspace) {
+        relative.to_owned()
+    } else if path.is_absolute() {
+        // Perhaps it is only behind a symbolic link that one of the two is another.
+        let resolved = resolve(path);
+        let relative = resolved.strip_prefix(resolve(workspace));
+        relative.map_or_else(|_| path.to_owned(), Path::to_owned)
     } else {
-        path.strip_prefix(workspace).unwrap_or(path)
+        path.to_owned()
     };
     let mut inside = PathBuf::new();
     for part in relative.components() {
@@ -520,55 +427,43 @@ fn below_workspace(
             Component::Normal(part) => inside.push(part),
             Component::ParentDir if inside.pop() => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err((
-                    name,
-                    format!(
-                        "{:?} leaves the workspace; give a path relative to it",
-                        shortened(&text)
-                    ),
+                return Err(format!(
+                    "is {}, which is outside the workspace. Give a path relative to it.",
+                    quoted(text)
                 ));
             }
         }
     }
     if inside.as_os_str().is_empty() || text.ends_with('/') || text.contains('\0') {
-        return Err((name, format!("{:?} does not name a file", shortened(&text))));
+        return Err(format!("is {}, which does not name a file.", quoted(text)));
     }
-    Ok(Some(inside))
+    Ok(inside)
 }
 
-fn api_url(raw: Option<String>) -> Found<Option<Url>> {
-    let Some(text) = raw else {
-        return Ok(None);
-    };
-    let wrong = |problem: &str| Err(("api-url", problem.to_owned()));
-    let Ok(url) = Url::parse(&text) else {
-        return wrong("is not a URL such as https://sofy.example.com");
-    };
-    let Some(host) = url.host_str() else {
-        return wrong("has no host");
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return wrong("must not hold a user name or password");
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return wrong("must not hold a query or fragment; give the base URL alone");
-    }
-    match url.scheme() {
-        "https" => {}
-        "http" if is_local(host) => {}
-        "http" => {
-            return wrong(
-                "would send the key in clear text; use https (plain http only to a loopback or \
-                 private address, or a name without dots)",
-            );
+fn api_url(text: &str) -> Result<Url, String> {
+    let url = Url::parse(text)
+        .map_err(|_| "is not a URL such as https://sofy.example.com.".to_owned())?;
+    let problem = match (url.scheme(), url.host_str()) {
+        (_, None) => "has no host.",
+        _ if !url.username().is_empty() || url.password().is_some() => {
+            "must not contain a user name or password."
         }
-        _ => return wrong("must begin with https://"),
-    }
-    Ok(Some(url))
+        _ if url.query().is_some() || url.fragment().is_some() => {
+            "must not contain a query or fragment. Give the base URL alone."
+        }
+        ("https", Some(_)) => return Ok(url),
+        ("http", Some(host)) if is_local(host) => return Ok(url),
+        ("http", Some(_)) => {
+            "would send the key in clear text. Use https (plain http is only for a loopback or private address, or a \
+             name without dots)."
+        }
+        _ => "must begin with https://.",
+    };
+    Err(problem.to_owned())
 }
 
 fn is_local(host: &str) -> bool {
-    match IpAddr::from_str(host.trim_matches(['[', ']'])) {
+    match IpAddr::from_str(host.trim_matches(['[', ']'])).map(|address| address.to_canonical()) {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_private(),
         Ok(IpAddr::V6(address)) => address.is_loopback() || address.is_unique_local(),
         Err(_) => !host.contains('.'),
@@ -579,14 +474,6 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split([',', '\n', '\r'])
         .map(str::trim)
         .filter(|word| !word.is_empty())
-}
-
-/// Keeps a pasted novel out of an error message, and with it the beginning of a misplaced secret.
-fn shortened(text: &str) -> String {
-    match text.chars().count() {
-        n if n > 60 => format!("a text of {n} characters"),
-        _ => text.to_owned(),
-    }
 }
 
 #[cfg(test)]
@@ -602,7 +489,7 @@ mod tests {
             env.retain(|(known, _)| known != name);
             env.push(((*name).to_owned(), (*value).to_owned()));
         }
-        parse(&env)
+        parse(&env, Path::to_owned)
     }
 
     #[test]
@@ -611,31 +498,31 @@ mod tests {
             (
                 "INPUT_API-KEY",
                 " ",
-                "api-key: is missing",
+                "`api-key` is missing",
                 "blank is absent",
             ),
             (
                 "INPUT_API-KEY",
                 "a\nb",
-                "api-key: holds",
+                "`api-key` contains a character",
                 "cannot be a header",
             ),
             (
                 "INPUT_SCHEDULE-ID",
                 "",
-                "schedule-id: is missing",
+                "`schedule-id` is missing",
                 "blank is absent",
             ),
             (
                 "INPUT_SCHEDULE-ID",
                 "Infinity",
-                "quote it",
+                "put it in quotes",
                 "an unquoted GUID that looks like 123e4567",
             ),
             (
                 "INPUT_SCHEDULE-ID",
                 "1E+16",
-                "quote it",
+                "put it in quotes",
                 "an unquoted long number",
             ),
             (
@@ -654,11 +541,11 @@ mod tests {
             ("INPUT_TIMEOUT", "60", "no unit", "seconds or minutes?"),
             ("INPUT_TIMEOUT", "-5m", "not a duration", "the past"),
             ("INPUT_TIMEOUT", "soon", "not a duration", "a word"),
-            ("INPUT_TIMEOUT", "0s", "no time at all", "no wait at all"),
+            ("INPUT_TIMEOUT", "0s", "longer than zero", "no wait at all"),
             (
                 "INPUT_TIMEOUT",
                 "121h",
-                "is longer than",
+                "not be longer than",
                 "longer than any job",
             ),
             ("INPUT_POLL-INTERVAL", "500ms", "from 1s", "too eager"),
@@ -678,13 +565,13 @@ mod tests {
             (
                 "INPUT_FAIL-ON",
                 ",",
-                "names no status",
+                "lists no status",
                 "would tolerate everything",
             ),
             (
                 "INPUT_APP-HASH",
                 "null",
-                "app-hash: \"null\" is not a build hash: ",
+                "not a build hash",
                 "jq found nothing",
             ),
             (
@@ -696,7 +583,7 @@ mod tests {
             (
                 "INPUT_REQUIRE-APP-HASH",
                 "true",
-                "app-hash: is blank",
+                "`app-hash` is blank",
                 "a misspelt output",
             ),
             (
@@ -713,20 +600,30 @@ mod tests {
             ),
             (
                 "INPUT_FAIL-ON",
-                "passed",
+                "failed, passed",
                 "not one of",
                 "would make no sense",
             ),
             (
+                "INPUT_FAIL-ON",
+                "none",
+                "continue-on-error: true",
+                "a report only",
+            ),
+            ("INPUT_TITLE", "a\nb", "line break", "two lines"),
+            ("INPUT_TITLE", "a\u{1b}[1mb", "control", "a colour"),
+            ("INPUT_TITLE", "a\u{2028}b", "line break", "two lines"),
+            ("INPUT_TITLE", &"é".repeat(101), "101 characters", "a novel"),
+            (
                 "INPUT_JUNIT-PATH",
                 "../x.xml",
-                "leaves the workspace",
+                "outside the workspace",
                 "outside",
             ),
             (
                 "INPUT_JSON-PATH",
                 "/etc/passwd",
-                "leaves the workspace",
+                "outside the workspace",
                 "outside",
             ),
             (
@@ -756,13 +653,13 @@ mod tests {
             (
                 "INPUT_API-URL",
                 "https://u:p@sofy.ai",
-                "user name",
+                "a user name",
                 "a second secret",
             ),
             (
                 "INPUT_API-URL",
                 "https://u@sofy.ai",
-                "user name",
+                "a user name",
                 "half of one",
             ),
             (
@@ -786,13 +683,13 @@ mod tests {
             (
                 "INPUT_RESULTS-AFTER",
                 "2022-10-07T20:39:26",
-                "goes with",
+                "only valid together",
                 "nothing to attach to",
             ),
             (
                 "INPUT_TEST-RUN-GROUP-ID",
                 "77",
-                "results-after: is required",
+                "`results-after` is required",
                 "a classic schedule",
             ),
         ] {
@@ -811,26 +708,26 @@ mod tests {
         for (pairs, words) in [
             (
                 &[public, attach, ("INPUT_DEVICE-SERIALS", "a")][..],
-                "device-serials: does not go with",
+                "`device-serials` cannot be combined",
             ),
             (
                 &[public, attach, ("INPUT_WAIT", "false")],
-                "wait: false does not go with",
+                "`wait` is false, which cannot be",
             ),
             (
                 &[public, attach, ("INPUT_RESULTS-AFTER", "none")],
-                "results-after: is for the classic API only",
+                "`results-after` is for the classic API only",
             ),
             (
                 &[public, ("INPUT_RESULTS-AFTER", "none")],
-                "results-after: goes with",
+                "`results-after` is only valid",
             ),
             (
                 &[
                     ("INPUT_JUNIT-PATH", "a/../report"),
                     ("INPUT_JSON-PATH", "report"),
                 ],
-                "json-path: is the same file",
+                "`json-path` is the same file",
             ),
             (
                 &[("INPUT_SCHEDULE-ID", "3f2504e04f8941d39a0c0305e82c3301")],
@@ -895,16 +792,85 @@ mod tests {
     }
 
     #[test]
-    fn the_hyphenated_name_wins_unless_it_is_blank() {
-        for (hyphenated, expected, why) in [("5", 5, "both are set"), (" ", 7, "blank is absent")] {
-            let inputs = parsed(&[
-                ("INPUT_SCHEDULE_ID", "7"),
-                ("INPUT_SCHEDULE-ID", hyphenated),
-            ])
-            .expect(why);
+    fn what_is_no_serial_number_is_named() {
+        let public = ("INPUT_SCHEDULE-ID", "3f2504e0-4f89-41d3-9a0c-0305e82c3301");
+        for (serials, entry, why) in [
+            ("[\"R58M1\",\"R58M2\"]", r#""[\"R58M1\"""#, "JSON"),
+            ("R58M1,- R58M2", "\"- R58M2\"", "a list of YAML"),
+            ("R58M1 R58M2", "\"R58M1 R58M2\"", "two of them"),
+            ("'R58M1'", "\"'R58M1'\"", "in quotes"),
+            ("R58M1,null", "\"null\"", "nothing"),
+            ("Undefined", "\"Undefined\"", "nothing"),
+            ("NaN", "\"NaN\"", "no number"),
+            ("Infinity", "\"Infinity\"", "123e4567 of YAML"),
+            ("1.23E+31", "\"1.23E+31\"", "a number that YAML rounded"),
+            (
+                "${{ inputs.serials }}",
+                "${{ inputs.serials }}",
+                "nobody expanded it",
+            ),
+            ("$SERIALS", "\"$SERIALS\"", "nobody expanded it"),
+            ("R58Ä1", "\"R58Ä1\"", "outside ASCII"),
+            (",", "lists no device", "no entry"),
+        ] {
+            let problems = parsed(&[public, ("INPUT_DEVICE-SERIALS", serials)]).expect_err(why);
 
-            assert_eq!(inputs.schedule, ScheduleId::Classic(expected), "{why}");
+            assert_eq!(problems.len(), 1, "{why}: {problems:?}");
+            assert!(problems[0].starts_with("`device-serials` "), "{problems:?}");
+            assert!(problems[0].contains(entry), "{why}: {problems:?}");
         }
+        let inputs = parsed(&[
+            public,
+            ("INPUT_DEVICE-SERIALS", "R58M1\n emulator-5554,a.b_c:1"),
+        ]);
+        let Start::Trigger(request) = inputs.expect("serials").start else {
+            panic!("a trigger")
+        };
+        assert_eq!(
+            request.device_serials,
+            ["R58M1", "emulator-5554", "a.b_c:1"]
+        );
+    }
+
+    #[test]
+    fn a_path_is_inside_whichever_side_of_a_link_it_is_written_from() {
+        let resolve = |path: &Path| match path.strip_prefix("/link") {
+            Ok(rest) => Path::new("/real").join(rest),
+            Err(_) => path.to_owned(),
+        };
+        for (workspace, path, expected) in [
+            ("/link", "/real/a.xml", Some("a.xml")),
+            ("/real", "/link/a/b.xml", Some("a/b.xml")),
+            ("/link", "/link/a.xml", Some("a.xml")),
+            ("/link", "/reality/a.xml", None),
+            ("/link", "/real/../a.xml", None),
+            ("/link", "/etc/a.xml", None),
+            ("", "/real/a.xml", None),
+        ] {
+            let found = below_workspace(path, Path::new(workspace), resolve).ok();
+
+            assert_eq!(
+                found.as_deref(),
+                expected.map(Path::new),
+                "{workspace}, {path}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_post_step_needs_a_key_and_a_schedule() {
+        let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+            let pair = |(name, value): &(&str, &str)| ((*name).into(), (*value).into());
+            pairs.iter().map(pair).collect()
+        };
+        let key = ("INPUT_API-KEY", "a-key-of-sofy");
+
+        let understood = for_post_step(&pairs(&[key, ("INPUT_SCHEDULE-ID", "1888")]));
+        let problems = for_post_step(&pairs(&[key, ("INPUT_SCHEDULE_ID", "1888")]));
+
+        let understood = understood.expect("both");
+        assert_eq!(understood.schedule, ScheduleId::Classic(1888));
+        assert_eq!(problems.expect_err("no schedule").len(), 1);
     }
 
     #[test]
@@ -915,6 +881,8 @@ mod tests {
             ("http://10.0.0.1", true),
             ("http://[::1]", true),
             ("http://[fd00::1]", true),
+            ("http://[::ffff:10.0.0.1]", true),
+            ("http://[::ffff:8.8.8.8]", false),
             ("http://sofy", true),
             ("http://8.8.8.8", false),
             ("http://[2001:db8::1]", false),
@@ -976,7 +944,7 @@ mod tests {
                     .expect_err("the key in the wrong place");
 
                 assert_eq!(problems.len(), 1, "{problems:?}");
-                assert!(problems[0].contains("value of api-key"), "{problems:?}");
+                assert!(problems[0].contains("contains the API key"), "{problems:?}");
                 let said = problems[0].to_lowercase();
                 assert!(!said.contains(&key[..12]), "{problems:?}");
             }

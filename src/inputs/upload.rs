@@ -2,14 +2,13 @@
 //!
 //! Must not know the file system: whoever calls it says what it is that `app-path` names.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
-use serde::Deserialize;
 
-use super::{Found, Problems, api_url, below_workspace, duration, inputs_of, key, shortened};
-use super::{given, value_of};
+use super::reader::{Reader, quoted};
+use super::{api_url, below_workspace, duration, key, one_line, value_of};
 use crate::model::schedule::Generation;
 use crate::model::schedule::{Details, guid};
 use crate::secret::ApiKey;
@@ -28,114 +27,72 @@ pub(crate) struct UploadInputs<App> {
     pub(crate) timeout: Duration,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct Raw {
-    api_key: Option<String>,
-    app_path: Option<String>,
-    application_guid: Option<String>,
-    certificate_name: Option<String>,
-    build_name: Option<String>,
-    api: Option<String>,
-    timeout: Option<String>,
-    api_url: Option<String>,
-}
-
 /// Understands the inputs and finds the app, or lists every problem, each naming its input.
 pub(crate) fn parse<App>(
     env: &[(String, String)],
+    resolve: impl Fn(&Path) -> PathBuf,
     find: impl FnOnce(&Path) -> Result<App, Vec<String>>,
 ) -> Result<UploadInputs<App>, Vec<String>> {
-    let raw: Raw = envy::from_iter(inputs_of(env))
-        .map_err(|error| vec![format!("the inputs cannot be read: {error}")])?;
-    let mut problems = Problems::default();
-    problems.note_leaks(env);
+    const PATH: &str =
+        "Give the path of the .apk or .ipa, or a glob such as app/build/outputs/apk/release/*.apk.";
+    let mut input = Reader::new(env);
+    let workspace = Path::new(value_of(env, "GITHUB_WORKSPACE"));
 
-    let api_key = problems.note(key(raw.api_key, env));
-    let workspace = value_of(env, "GITHUB_WORKSPACE");
-    let path = problems.note(below_workspace("app-path", raw.app_path, workspace));
-    let application_guid = problems.note(application_guid(raw.application_guid));
-    let certificate_name = problems.note(one_line("certificate-name", raw.certificate_name));
-    let build_name = problems.note(one_line("build-name", raw.build_name));
-    let api = problems.note(api(raw.api));
-    let timeout = problems.note(duration("timeout", raw.timeout, DEFAULT_TIMEOUT));
-    let api_url = problems.note(api_url(raw.api_url));
+    let api_key = key(&mut input, env);
+    let path = input.required("app-path", PATH, |text| {
+        below_workspace(text, workspace, resolve)
+    });
+    let details = Details {
+        application_guid: input.optional("application-guid", application_guid),
+        certificate_name: input.optional("certificate-name", one_line),
+        build_name: input.optional("build-name", one_line),
+    };
+    let api = input.or("api", Generation::Public, api);
+    let timeout = input.or("timeout", DEFAULT_TIMEOUT, duration);
+    let api_url = input.optional("api-url", api_url);
 
-    if api == Some(Generation::Classic) && given(&build_name) {
-        problems.add(
-            "build-name",
-            "is for the public API only; remove it, or remove api: classic",
-        );
-    }
-    let app = match &path {
-        Some(Some(path)) => find(path)
-            .map_err(|found| found.iter().for_each(|why| problems.add("app-path", why)))
-            .ok(),
-        Some(None) => {
-            problems.add(
-                "app-path",
-                "is missing or blank; give the path of the .apk or .ipa, or a glob such as \
-                 app/build/outputs/apk/release/*.apk",
-            );
+    input.conflict(
+        api == Generation::Classic && details.build_name.is_some(),
+        "build-name",
+        "is for the public API only. Remove it, or remove `api: classic`.",
+    );
+    let app = path.and_then(|path| match find(&path) {
+        Ok(app) => Some(app),
+        Err(problems) => {
+            for problem in problems {
+                input.problem("app-path", problem);
+            }
             None
         }
-        None => None,
-    };
-
-    let understood = || {
-        Some(UploadInputs {
-            api_key: api_key?,
-            app: app?,
-            details: Details {
-                application_guid: application_guid?,
-                certificate_name: certificate_name?,
-                build_name: build_name?,
-            },
-            api: api?,
-            api_url: api_url?,
-            timeout: timeout?,
-        })
-    };
-    match understood() {
-        Some(inputs) if problems.0.is_empty() => Ok(inputs),
-        Some(_) | None => Err(problems.said()),
-    }
+    });
+    let understood = api_key.zip(app).map(|(api_key, app)| UploadInputs {
+        api_key,
+        app,
+        details,
+        api,
+        api_url,
+        timeout,
+    });
+    input.finish(understood)
 }
 
-fn application_guid(raw: Option<String>) -> Found<Option<String>> {
-    let Some(text) = raw else {
-        return Ok(None);
-    };
-    match guid(&text) {
-        Some(guid) => Ok(Some(guid)),
-        None => Err((
-            "application-guid",
-            format!(
-                "{:?} is not a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301; copy it from the \
-                 application in Sofy",
-                shortened(&text)
-            ),
-        )),
-    }
+fn application_guid(text: &str) -> Result<String, String> {
+    guid(text).ok_or_else(|| {
+        format!(
+            "is {}, which is not a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301. Copy it from the application \
+             in Sofy.",
+            quoted(text)
+        )
+    })
 }
 
-/// Refuses what would be several lines in Sofy's portal, and is a slip of YAML.
-fn one_line(name: &'static str, raw: Option<String>) -> Found<Option<String>> {
-    match raw {
-        Some(text) if text.contains(char::is_control) => {
-            Err((name, "holds a line break; write it on one line".to_owned()))
-        }
-        text => Ok(text),
-    }
-}
-
-fn api(raw: Option<String>) -> Found<Generation> {
-    match raw.as_deref() {
-        None | Some("public") => Ok(Generation::Public),
-        Some("classic") => Ok(Generation::Classic),
-        Some(text) => Err((
-            "api",
-            format!("{:?} is neither public nor classic", shortened(text)),
+fn api(text: &str) -> Result<Generation, String> {
+    match text {
+        "public" => Ok(Generation::Public),
+        "classic" => Ok(Generation::Classic),
+        _ => Err(format!(
+            "is {}, which is neither public nor classic.",
+            quoted(text)
         )),
     }
 }
@@ -153,7 +110,7 @@ mod tests {
             env.retain(|(known, _)| known != name);
             env.push(((*name).to_owned(), (*value).to_owned()));
         }
-        parse(&env, |path| match path.to_str() {
+        parse(&env, Path::to_owned, |path| match path.to_str() {
             Some("none") => Err(vec!["matches nothing".into()]),
             Some("bad") => Err(vec!["is empty".into(), "is no app".into()]),
             path => Ok(path.unwrap_or_default().to_owned()),
@@ -166,74 +123,74 @@ mod tests {
             (
                 "INPUT_API_KEY",
                 " ",
-                "api-key: is missing",
+                "`api-key` is missing",
                 "blank is absent",
             ),
             (
                 "INPUT_APP_PATH",
                 "",
-                "app-path: is missing",
+                "`app-path` is missing",
                 "it is required",
             ),
             (
                 "INPUT_APP_PATH",
                 "../*.apk",
-                "app-path: \"../*.apk\" leaves",
+                "`app-path` is \"../*.apk\", which is outside",
                 "a glob that leaves",
             ),
             (
                 "INPUT_APP_PATH",
                 "/etc/x.apk",
-                "app-path: \"/etc/x.apk\" leaves",
+                "`app-path` is \"/etc/x.apk\", which is outside",
                 "another place",
             ),
             ("INPUT_APP_PATH", "out/", "does not name a file", "a folder"),
             (
                 "INPUT_APP_PATH",
                 "none",
-                "app-path: matches nothing",
+                "`app-path` matches nothing",
                 "what the finder says",
             ),
             (
                 "INPUT_APPLICATION_GUID",
                 "7",
-                "application-guid: \"7\" is not a GUID",
+                "`application-guid` is \"7\", which is not a GUID",
                 "no GUID",
             ),
             (
                 "INPUT_API",
                 "Public2",
-                "api: \"Public2\" is neither",
+                "`api` is \"Public2\", which is neither",
                 "an unknown word",
             ),
             (
                 "INPUT_TIMEOUT",
                 "15",
-                "timeout: \"15\" has no unit",
+                "`timeout` is \"15\", which has no unit",
                 "as in the gate",
             ),
             (
                 "INPUT_API_URL",
                 "http://sofy.ai",
-                "api-url: would send the key",
+                "`api-url` would send the key",
                 "as in the gate",
             ),
             (
                 "INPUT_BUILD_NAME",
                 "a\nb",
-                "build-name: holds a line break",
+                "`build-name` contains a line break",
                 "a slip of YAML",
             ),
             (
                 "INPUT_CERTIFICATE_NAME",
                 "a\rb",
-                "certificate-name: holds a line",
+                "`certificate-name` contains a line",
                 "a slip of YAML",
             ),
             (
                 "INPUT_BUILD_NAME",
                 "a-key-of-sofy",
-                "build-name: holds the value of api-key",
+                "`build-name` contains the API key",
                 "a leak",
             ),
         ] {
@@ -259,7 +216,7 @@ mod tests {
 
         let inputs: Vec<&str> = problems
             .iter()
-            .filter_map(|problem| problem.strip_prefix("input ")?.split(':').next())
+            .filter_map(|problem| problem.split('`').nth(1))
             .collect();
         assert_eq!(
             inputs,

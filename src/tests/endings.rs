@@ -55,7 +55,12 @@ fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         .iter()
         .filter(|(name, _)| !pairs.iter().any(|(given, _)| given == name))
         .chain(pairs)
-        .map(|(name, value)| (format!("INPUT_{name}"), (*value).to_owned()))
+        .map(|(name, value)| {
+            (
+                format!("INPUT_{}", name.to_uppercase()),
+                (*value).to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -699,6 +704,9 @@ fn input_problems(text: &mut String) {
         &[("poll-interval", "0.1s")],
         &[("fail-on", ",")],
         &[("fail-on", "passed")],
+        &[("fail-on", "failed, passed")],
+        &[("title", "two\nlines")],
+        &[("device-serials", "- R58M1"), ("schedule-id", GUID)],
         &[("junit-path", "../x.xml")],
         &[("junit-path", "x"), ("json-path", "./x")],
         &[("junit-path", ".")],
@@ -707,7 +715,7 @@ fn input_problems(text: &mut String) {
         &[("api-url", "https://user:pw@sofy.example")],
         &[("api-url", "no address")],
     ] {
-        let problems = inputs::parse(&environment(pairs)).expect_err("bad inputs");
+        let problems = inputs::parse(&environment(pairs), Path::to_owned).expect_err("bad inputs");
         for problem in problems {
             _ = writeln!(text, "{problem}");
         }
@@ -718,12 +726,12 @@ fn input_problems(text: &mut String) {
     ] {
         let mut env = environment(&[("api-key", "")]);
         env.push((name.to_owned(), value.to_owned()));
-        for problem in inputs::parse(&env).expect_err("no key") {
+        for problem in inputs::parse(&env, Path::to_owned).expect_err("no key") {
             _ = writeln!(text, "{problem}");
         }
     }
     let verdict = bad_inputs(
-        &["input wait: \"x\" is neither true nor false".to_owned()],
+        &["`wait` is \"x\", which is neither true nor false.".to_owned()],
         &Runner::open(&[]),
     );
     sentences(text, "bad-inputs", &Report::of(verdict));
@@ -731,8 +739,13 @@ fn input_problems(text: &mut String) {
 
 async fn post_steps(text: &mut String) {
     _ = write!(text, "\n## post step\n\n");
-    for state in ["", "garbled", "1 1888 77"] {
-        let mut env = environment(&[]);
+    for (schedule, state) in [
+        (CLASSIC, ""),
+        (CLASSIC, "garbled"),
+        (CLASSIC, "1 1888 77"),
+        (CLASSIC, "1 1889 77"),
+    ] {
+        let mut env = environment(&[schedule]);
         env.push((format!("STATE_{STATE}"), state.to_owned()));
         let (_sender, receiver) = tokio::sync::watch::channel(None);
         let (word, said) = match post_step(&env, receiver).await {

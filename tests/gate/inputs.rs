@@ -92,11 +92,9 @@ pub(crate) fn underscores_serve_where_hyphens_cannot_be_set() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake)
-        .without_input("schedule-id")
-        .without_input("api-key")
-        .env("INPUT_SCHEDULE_ID", " 1888 ")
-        .env("INPUT_API_KEY", KEY)
+        .input("schedule-id", " 1888 ")
         .input("wait", "false")
+        .with_underscores()
         .run();
 
     step.expect(0, "detached");
@@ -107,24 +105,103 @@ pub(crate) fn underscores_serve_where_hyphens_cannot_be_set() {
     );
 }
 
-pub(crate) fn the_hyphenated_name_wins_unless_it_is_blank() {
-    for (hyphenated, underscored, expected) in [(CLASSIC, "1999", CLASSIC), ("  ", "1999", "1999")]
-    {
+pub(crate) fn a_variable_of_an_earlier_step_is_no_input() {
+    let another = FakeSofy::start(Script::default());
+    let url = another.url();
+    for (input, variable, value) in [
+        ("api-url", "INPUT_API_URL", url.as_str()),
+        ("test-run-group-id", "INPUT_TEST_RUN_GROUP_ID", "70000"),
+        ("app-hash", "INPUT_APP_HASH", "\"not a hash\""),
+    ] {
         let fake = FakeSofy::start(Script::default());
+        let gate = Gate::new(&fake).input("wait", "false").env(variable, value);
+        // The runner sets blank ones too.
+        let gate = match input {
+            "api-url" => gate,
+            input => gate.input(input, ""),
+        };
 
-        let step = Gate::new(&fake)
-            .input("schedule-id", hyphenated)
-            .env("INPUT_SCHEDULE_ID", underscored)
-            .input("wait", "false")
-            .run();
+        let step = gate.run();
 
         step.expect(0, "detached");
-        let body = &fake.requests()[0].body;
-        assert!(
-            body.contains(&format!("\"ScheduledID\":{expected}")),
-            "{body}"
-        );
+        assert_eq!((fake.triggers(), another.triggers()), (1, 0), "{variable}");
     }
+    // In the composite action, whose inputs have underscores, one hyphen stops all.
+    let fake = FakeSofy::start(Script::default());
+    let upload = Gate::upload(&fake)
+        .file("out/app.apk", b"PK")
+        .with_underscores()
+        .env("INPUT_API-URL", &url)
+        .run();
+    upload.expect(2, "error");
+    let errors = upload.annotations("error").join("\n");
+    assert!(
+        errors.contains("INPUT_API_KEY is set, but not read"),
+        "{errors}"
+    );
+    assert_eq!((fake.requests().len(), another.requests().len()), (0, 0));
+}
+
+pub(crate) fn a_value_that_is_not_text_is_an_error() {
+    for (variable, input) in [
+        ("INPUT_APP-HASH", "app-hash"),
+        ("INPUT_TITLE", "title"),
+        ("INPUT_API-KEY", "api-key"),
+        ("INPUT_JUNIT-PATH", "junit-path"),
+    ] {
+        let fake = FakeSofy::start(Script::default());
+
+        let step = Gate::new(&fake).env_bytes(variable, b"4dde0684\xff").run();
+
+        step.expect(2, "error");
+        let errors = step.annotations("error").join("\n");
+        assert!(errors.contains(input), "{errors}");
+        assert_eq!(fake.requests().len(), 0);
+    }
+}
+
+pub(crate) fn help_and_version_need_no_environment() {
+    let fake = FakeSofy::start(Script::default());
+    for words in [&["--help"][..], &["upload", "--help"], &["gate", "--help"]] {
+        let gate = words
+            .iter()
+            .fold(Gate::bare(&fake), |gate, word| gate.argument(word));
+        let step = gate.run();
+        assert_eq!((step.status, step.stderr.as_str()), (Some(0), ""));
+        for part in [
+            "gate",
+            "upload",
+            "INPUT_SCHEDULE_ID=",
+            "environment variables",
+        ] {
+            assert!(step.stdout.contains(part), "{part}: {}", step.stdout);
+        }
+    }
+    for words in [&["--version"][..], &["upload", "--version"]] {
+        let gate = words
+            .iter()
+            .fold(Gate::bare(&fake), |gate, word| gate.argument(word));
+        let step = gate.run();
+        assert_eq!(step.status, Some(0));
+        let version = concat!("sofy-schedule-run ", env!("CARGO_PKG_VERSION"), "\n");
+        assert_eq!(step.stdout, version);
+    }
+    for words in [
+        &["--helpp"][..],
+        &["upload", "--dry-run"],
+        &["gate", "gate"],
+        &[KEY],
+    ] {
+        let gate = words
+            .iter()
+            .fold(Gate::new(&fake), |gate, word| gate.argument(word));
+        let step = gate.run();
+        step.expect(2, "error");
+        assert!(step.output("reason").contains("argument"));
+        assert_eq!(step.annotations("error").len(), 1, "{}", step.stdout);
+        assert!(!step.shown().contains(KEY));
+    }
+    assert_eq!(fake.requests().len(), 0);
 }
 
 pub(crate) fn what_was_ordered_is_what_is_sent() {

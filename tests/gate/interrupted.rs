@@ -21,6 +21,7 @@ pub(crate) fn a_signal_ends_the_step_with_its_reports() {
         (CLASSIC, "TERM"),
         (PUBLIC, "INT"),
         (PUBLIC, "TERM"),
+        (PUBLIC, "HUP"),
     ];
     each(&cases, |&(schedule, signal)| {
         let fake = FakeSofy::start(Script {
@@ -93,4 +94,14 @@ pub(crate) fn an_abort_that_fails_or_hangs_leaves_time_for_the_reports() {
                 .all(|query| query == "testRunGroupId=70001")
         );
     });
+}
+
+pub(crate) fn a_hangup_that_is_ignored_at_the_start_is_ignored() {
+    let fake = FakeSofy::start(Script::default());
+    let step = Gate::new(&fake).start_after("trap '' HUP");
+    step.wait_until(|log| log.contains("watching test run group"));
+
+    step.signal("HUP");
+
+    step.end().expect(0, "success");
 }

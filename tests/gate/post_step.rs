@@ -92,14 +92,32 @@ pub(crate) fn its_name_outranks_any_argument_and_an_unknown_one_is_an_error() {
     let fake = never_done();
 
     let post = Gate::new(&fake).argument("gate").post_step();
-    let odd = Gate::new(&fake).argument("--help").run();
+    let odd = Gate::new(&fake).argument("--abort").run();
 
     assert_eq!(post.status, Some(0));
     assert_eq!(odd.status, Some(2));
     assert!(
-        odd.annotations("error")[0].contains("--help"),
+        odd.annotations("error")[0].contains("--abort"),
         "{}",
         odd.stdout
     );
     assert_eq!(fake.requests().len(), 0);
+}
+
+pub(crate) fn a_state_of_another_schedule_aborts_nothing() {
+    let fake = never_done();
+    let another = "3f2504e0-4f89-41d3-9a0c-0305e82c3302";
+
+    let post = Gate::new(&fake)
+        .input("schedule-id", PUBLIC)
+        .env("STATE_unfinished", &format!("1 {another} 70001"))
+        .post_step();
+    let step = Gate::new(&fake).input("timeout", "60").run();
+
+    assert_eq!(post.status, Some(0));
+    assert_eq!(post.annotations("warning").len(), 1, "{}", post.stdout);
+    assert_eq!(fake.aborts().len(), 0);
+    // Whatever an earlier step wrote, the runner's own value is the last.
+    step.expect(2, "error");
+    assert_eq!(step.state.get("unfinished").map(String::as_str), Some(""));
 }

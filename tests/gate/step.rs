@@ -1,7 +1,9 @@
 //! One step of a workflow: the binary as the runner starts it, and what the runner would make of it.
 
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -45,7 +47,7 @@ static AUTHORITIES: LazyLock<String> = LazyLock::new(|| {
 /// A step about to be run.
 pub(crate) struct Gate {
     folder: PathBuf,
-    environment: BTreeMap<String, String>,
+    environment: BTreeMap<String, OsString>,
     /// The name that the binary is started by, and its arguments.
     words: Vec<String>,
 }
@@ -74,7 +76,7 @@ impl Gate {
             ("SSL_CERT_FILE", AUTHORITIES.clone()),
         ];
         let environment = environment
-            .map(|(name, value)| (name.to_owned(), value))
+            .map(|(name, value)| (name.to_owned(), value.into()))
             .into();
         Self {
             folder,
@@ -86,6 +88,14 @@ impl Gate {
         .input("poll-interval", "1s")
         .input("timeout", "30s")
         .input("api-url", url)
+    }
+
+    /// A binary that is started without an environment.
+    pub(crate) fn bare(fake: &FakeSofy) -> Self {
+        Self {
+            environment: BTreeMap::new(),
+            ..Self::new(fake)
+        }
     }
 
     /// An upload of what is put into the workspace.
@@ -119,8 +129,36 @@ impl Gate {
     }
 
     pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.insert(name.to_owned(), value.to_owned());
+        self.environment.insert(name.to_owned(), value.into());
         self
+    }
+
+    /// Sets a variable that need not be text.
+    pub(crate) fn env_bytes(mut self, name: &str, value: &[u8]) -> Self {
+        let value = OsStr::from_bytes(value).to_owned();
+        self.environment.insert(name.to_owned(), value);
+        self
+    }
+
+    /// Spells the inputs as a shell can.
+    pub(crate) fn with_underscores(mut self) -> Self {
+        let spelled = |name: String| match name.starts_with("INPUT_") {
+            true => name.replace('-', "_"),
+            false => name,
+        };
+        let environment = std::mem::take(&mut self.environment).into_iter();
+        self.environment = environment
+            .map(|(name, value)| (spelled(name), value))
+            .collect();
+        self
+    }
+
+    /// Starts the step from a shell that has run a line before; a shell drops names with hyphens.
+    pub(crate) fn start_after(self, line: &str) -> Started {
+        let mut this = self.with_underscores();
+        let binary = env!("CARGO_BIN_EXE_sofy-schedule-run");
+        this.words = vec!["-c".to_owned(), format!("{line}\nexec {binary}")];
+        this.start_as(Path::new("/bin/sh"))
     }
 
     /// Leaves something of another tool in one of the runner's files.

@@ -194,14 +194,12 @@ pub(super) fn uploads(answer: &Answer) -> [UploadReport; 2] {
 /// Whatever a gate and an upload are given, no problem repeats the key. `pairs` go without the prefix `INPUT_`.
 pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     let ours = [("API-KEY", KEY), ("SCHEDULE-ID", GUID)];
-    // What the environment says twice it says as it says it first.
-    let (key, schedule) = (ours[0], ours[1]);
+    let key = ours[0];
     // Whoever named an input by the key has shown it already.
     let pairs = pairs.filter(|(name, _)| name.replace('_', "-") != key.0 && !shows(name, KEY));
-    let env: Vec<(String, String)> = [key]
+    let env: Vec<(String, String)> = ours
         .into_iter()
         .chain(pairs)
-        .chain([schedule])
         .map(|(name, value)| (format!("INPUT_{name}"), value.to_owned()))
         .collect();
     let assert_said = |problems: &[String]| {
@@ -211,7 +209,7 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
             assert_line(&command::message(Level::Error, "", problem), KEY);
         }
     };
-    match inputs::parse(&env) {
+    match inputs::parse(&env, Path::to_owned) {
         Ok(inputs) => {
             assert!((1..=600).contains(&inputs.poll_interval.as_secs()));
             assert!(!inputs.timeout.is_zero());
@@ -226,7 +224,7 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
         }
         Err(problems) => assert_said(&problems),
     }
-    match inputs::upload::parse(&env, |path| Ok(path.to_owned())) {
+    match inputs::upload::parse(&env, Path::to_owned, |path| Ok(path.to_owned())) {
         Ok(inputs) => {
             assert!(!inputs.timeout.is_zero());
             assert!(is_inside(&inputs.app), "{inputs:?}");
@@ -249,9 +247,11 @@ pub(super) fn state(text: &str) {
         assert_eq!(words.len(), 3, "{text:?}");
         assert!(is_harmless(words[1]) && is_harmless(words[2]), "{text:?}");
     }
+    let schedule = words.get(1).copied().unwrap_or_default();
     let env = [
         (format!("STATE_{STATE}"), text),
         ("INPUT_API-KEY".to_owned(), KEY),
+        ("INPUT_SCHEDULE-ID".to_owned(), schedule),
     ]
     .map(|(name, value)| (name, value.to_owned()));
     let aborted = Answer::new(
