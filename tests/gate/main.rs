@@ -23,6 +23,7 @@ mod names;
 mod post_step;
 mod reports;
 mod step;
+mod surroundings;
 #[path = "../tls/mod.rs"]
 mod tls;
 mod trigger;
@@ -157,12 +158,16 @@ fn main() -> ExitCode {
         wire::a_proxy_may_serve_refuse_hang_or_be_passed_by,
         wire::while_nobody_listens_nothing_is_lost_and_nothing_happens_twice,
         worlds::no_world_ends_in_a_success_that_is_not_true,
+        surroundings::a_step_that_was_frozen_over_its_deadline_looks_once_more,
+        surroundings::a_server_may_have_an_address_of_version_six_only,
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,
     ];
     #[cfg(target_os = "linux")]
     claims.extend(claims![
         names::a_silent_name_server_holds_neither_signal_nor_deadline_up,
+        names::an_address_that_never_answers_does_not_hide_one_that_does,
+        surroundings::a_log_that_nobody_reads_changes_nothing,
     ]);
     // More than a minute each: `cargo test --test gate -- --ignored`.
     claims.extend(
