@@ -38,7 +38,7 @@ use std::process::ExitCode;
 
 use tokio::sync::watch::Receiver;
 
-use gate::abort::{self, PostStep};
+use gate::abort::{self, AbortOutcome};
 use github::log::{self, Style};
 use github::privileges::{self, Writes};
 use github::{Runner, command, signal};
@@ -153,14 +153,16 @@ pub(crate) async fn step(
         }
         Entry::AbortUnfinished => {
             match abort::post_step(env, signal).await {
-                PostStep::Nothing(why) => tracing::debug!("nothing to abort: {why}"),
-                PostStep::Trouble(problem) => {
+                AbortOutcome::NotNeeded(why) => tracing::debug!("nothing to abort: {why}"),
+                AbortOutcome::Failed(problem) => {
                     publish(
                         &Publication::line(Some(Severity::Warning), &problem),
                         runner,
                     );
                 }
-                PostStep::Acted(said) => publish(&Publication::line(None, &said), runner),
+                AbortOutcome::Aborted(message) | AbortOutcome::LeftRunning(message) => {
+                    publish(&Publication::line(None, &message), runner);
+                }
             }
             // The post step never fails the job, whatever it finds.
             0

@@ -1,153 +1,152 @@
-//! How is our group stopped at Sofy, at once or by the post step?
+//! How is this run's group stopped on Sofy, at once or by the post step? Best effort, and never another group.
 //!
-//! Always our own group alone, best effort. Where the main step could not do it within the runner's
-//! grace, or was killed, the post step does it with patience, from what the main step had saved.
+//! If the main step was killed, or could not do it within the runner's grace, the post step does it with patience,
+//! from what the main step had saved.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::inputs::{self};
+use crate::inputs;
 use crate::model::group_id::GroupId;
-use crate::model::schedule::Generation;
-use crate::model::schedule::Origin;
-use crate::model::schedule::ScheduleId;
+use crate::model::schedule::{Origin, ScheduleId};
+use crate::model::test_run::Group;
 use crate::retry::{Patience, Retry};
-use crate::sofy::{ApiError, Public, SofyApi};
+use crate::sofy::{Public, SofyApi};
 use crate::stop::Stop;
 
 /// With the trigger's grace it stays below the 7.5 s that the runner waits before it insists.
 const AFTER_A_SIGNAL: Duration = Duration::from_secs(3);
-/// Nobody waits for us at a deadline but the job, which pays for every minute.
+/// At a deadline nobody waits but the job, which pays for every minute.
 const WITHOUT_A_SIGNAL: Duration = Duration::from_secs(20);
 /// The post step has minutes; a job that is cancelled should not take many of them.
 const WITH_PATIENCE: Duration = Duration::from_secs(60);
+/// The group's status after an abort is worth one quick call.
+const STATUS: Duration = Duration::from_secs(2);
+/// The jitter of the shortest pauses: a cancelled step has three seconds.
+const SHORTEST: f64 = 1.0;
 
-/// What became of the run at Sofy when the step ends.
+/// What became of the run on Sofy when the step, or the post step, ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum End {
-    /// Its group is over.
-    Over,
-    /// Sofy answered the abort.
+pub(crate) enum AbortOutcome {
+    /// There is nothing to abort, and why.
+    NotNeeded(&'static str),
+    /// Sofy aborted it.
     Aborted(String),
-    /// It is left alone on purpose; the post step leaves it alone too.
-    LeftAlone(String),
-    /// Sofy did not answer the abort; the post step tries again.
-    NotAborted(String),
+    /// It is left running on purpose; the post step leaves it running too.
+    LeftRunning(String),
+    /// Sofy did not confirm the abort, or nobody could ask; the post step tries again.
+    Failed(String),
 }
 
-impl End {
-    /// Says what became of the run; blank where there is nothing to say.
-    pub(crate) fn said(&self) -> &str {
+impl AbortOutcome {
+    /// What to say of it; none if the run had finished.
+    pub(crate) fn message(&self) -> Option<&str> {
         match self {
-            Self::Over => "",
-            Self::Aborted(said) | Self::LeftAlone(said) | Self::NotAborted(said) => said,
+            Self::NotNeeded(_) => None,
+            Self::Aborted(message) | Self::LeftRunning(message) | Self::Failed(message) => {
+                Some(message)
+            }
         }
     }
 
-    /// Tells whether the run goes on at Sofy as far as we know.
-    pub(crate) const fn goes_on(&self) -> bool {
+    /// Tells whether the run is still going on Sofy, as far as is known.
+    pub(crate) const fn is_running(&self) -> bool {
         match self {
-            Self::Over | Self::Aborted(_) => false,
-            Self::LeftAlone(_) | Self::NotAborted(_) => true,
+            Self::NotNeeded(_) | Self::Aborted(_) => false,
+            Self::LeftRunning(_) | Self::Failed(_) => true,
         }
     }
 }
 
-/// Aborts our group where that is wanted and possible.
+/// Aborts the group if that is wanted and possible; gives its last status too, if that was read.
 pub(crate) async fn abort_unfinished<A: SofyApi>(
     api: &A,
     wanted: bool,
     origin: Origin,
     group_id: &GroupId,
     stop: &mut Stop,
-) -> End {
-    match (wanted, A::GENERATION, origin) {
-        (false, _, _) => {
-            End::LeftAlone("The run goes on at Sofy: abort-unfinished is false.".to_owned())
+) -> (AbortOutcome, Option<Group>) {
+    let keeps_running = format!("Test run group {group_id} keeps running on Sofy");
+    if !wanted {
+        let why = format!("{keeps_running}: `abort-unfinished` is false.");
+        return (AbortOutcome::LeftRunning(why), None);
+    }
+    if !A::CAN_ABORT {
+        return (no_call(group_id), None);
+    }
+    match origin {
+        Origin::Adopted => {
+            let why = format!(
+                "{keeps_running}: it was found after a lost answer and may be someone else's, so it is never aborted."
+            );
+            (AbortOutcome::LeftRunning(why), None)
         }
-        (true, Generation::Classic, _) => End::LeftAlone(no_call(group_id)),
-        (true, Generation::Public, Origin::Adopted) => End::LeftAlone(format!(
-            "Test run group {group_id} goes on at Sofy: it was found after a lost answer and may \
-             be somebody else's, so it is never aborted."
-        )),
-        (true, Generation::Public, Origin::Triggered | Origin::Attached) => {
-            let mut latest = unanswered(group_id);
+        Origin::Triggered | Origin::Attached => {
             let patience = async {
                 _ = timeout(WITHOUT_A_SIGNAL, stop.signal()).await;
                 sleep(AFTER_A_SIGNAL).await;
             };
-            let stopped = tokio::select! {
-                biased;
-                stopped = until_stopped(api, group_id, &mut latest) => Some(stopped),
-                () = patience => None,
-            };
-            match stopped {
-                Some(Stopped::Aborted(said)) => End::Aborted(said),
-                Some(Stopped::Over) => End::Over,
-                None => End::NotAborted(latest),
-            }
+            abort(api, group_id, patience).await
         }
     }
 }
 
-/// Why a group needs no further abort.
-#[derive(Debug)]
-enum Stopped {
-    /// Sofy aborted it; what to say of it.
-    Aborted(String),
-    /// It was over already.
-    Over,
-}
-
-/// Asks until Sofy has aborted the group, or shows that it is over, whatever it says before.
+/// Asks until Sofy has aborted the group, or shows that it has finished, or patience ends.
 ///
-/// A gateway says no in a bad minute, an answer may be lost, and a group that has just been
-/// triggered may not be abortable yet: given up, it would run on. `latest` tells how it stands to
-/// whoever stops waiting.
-async fn until_stopped<A: SofyApi>(api: &A, group_id: &GroupId, latest: &mut String) -> Stopped {
-    let mut retry = Retry::new(|| SHORTEST);
-    loop {
-        let sent_at = Instant::now();
-        let error = match api.abort(group_id).await {
-            Ok(said) => return Stopped::Aborted(answered(group_id, &said)),
-            Err(error) => error,
-        };
-        *latest = refused(group_id, &error);
-        if let Ok(group) = api.group(group_id).await
-            && group.is_terminal()
-        {
-            return Stopped::Over;
+/// A gateway says no in a bad minute, an answer may be lost or blank, and a group that has just been triggered may not
+/// be abortable yet: given up, it would run on.
+async fn abort<A: SofyApi>(
+    api: &A,
+    group_id: &GroupId,
+    patience: impl Future,
+) -> (AbortOutcome, Option<Group>) {
+    let failed = |why: &str| AbortOutcome::Failed(could_not(group_id, why));
+    let mut outcome = failed("Sofy did not answer in time.");
+    let mut status = None;
+    let attempts = async {
+        let mut retry = Retry::new(|| SHORTEST);
+        loop {
+            let sent_at = Instant::now();
+            let answer = api.abort(group_id).await;
+            outcome = match &answer {
+                Ok(words) => AbortOutcome::Aborted(format!(
+                    "Aborted test run group {group_id}. Sofy answered: {words}"
+                )),
+                Err(error) => failed(&error.message),
+            };
+            if let Ok(Ok(group)) = timeout(STATUS, api.group(group_id)).await {
+                if group.is_terminal() && answer.is_err() {
+                    outcome = AbortOutcome::NotNeeded("its group has finished");
+                }
+                status = Some(group);
+            }
+            let (AbortOutcome::Failed(_), Err(error)) = (&outcome, answer) else {
+                return;
+            };
+            let retry_after = error.retry_after;
+            let pause = retry.failed(error, sent_at, retry_after, Patience::ENDLESS);
+            sleep(pause.unwrap_or_default()).await;
         }
-        let retry_after = error.retry_after;
-        let pause = retry.failed(error, sent_at, retry_after, Patience::ENDLESS);
-        sleep(pause.unwrap_or_default()).await;
+    };
+    tokio::select! {
+        biased;
+        () = attempts => {}
+        _ = patience => {}
     }
+    (outcome, status)
 }
 
-/// The jitter of the shortest pauses: a cancelled step has three seconds.
-const SHORTEST: f64 = 1.0;
-
-fn answered(group_id: &GroupId, said: &str) -> String {
-    format!("Asked Sofy to abort test run group {group_id}; it answered: {said}")
+fn no_call(group_id: &GroupId) -> AbortOutcome {
+    AbortOutcome::LeftRunning(format!(
+        "Test run group {group_id} keeps running on Sofy: the classic API cannot abort a run."
+    ))
 }
 
-fn refused(group_id: &GroupId, error: &ApiError) -> String {
-    format!(
-        "Test run group {group_id} could not be aborted: {}",
-        error.message
-    )
-}
-
-fn unanswered(group_id: &GroupId) -> String {
-    format!("Test run group {group_id} could not be aborted: Sofy did not answer in time.")
-}
-
-fn no_call(group_id: &GroupId) -> String {
-    format!(
-        "The run goes on at Sofy: the classic API has no call to abort test run group {group_id}."
-    )
+fn could_not(group_id: &GroupId, why: &str) -> String {
+    format!("Test run group {group_id} could not be aborted: {why}")
 }
 
 /// What the main step saves for the post step. It never holds the key.
@@ -186,65 +185,58 @@ impl std::fmt::Display for State {
     }
 }
 
-/// What the post step found to do.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum PostStep {
-    /// Nothing, and why.
-    Nothing(&'static str),
-    /// It cannot tell what to do, or could not do it.
-    Trouble(String),
-    /// It acted; this is what the job summary says.
-    Acted(String),
-}
-
 /// Does what the post step is for. It never triggers.
 pub(crate) async fn post_step(
     env: &[(String, String)],
     signal: Receiver<Option<&'static str>>,
-) -> PostStep {
-    let state = inputs::value_of(env, &format!("STATE_{STATE}"));
-    if state.is_empty() {
-        return PostStep::Nothing("the main step left no run unfinished");
+) -> AbortOutcome {
+    match Unfinished::of(env) {
+        Ok(Unfinished { api, group_id }) => {
+            let mut stop = Stop::new(WITH_PATIENCE, signal);
+            abort(&api, &group_id, stop.reached()).await.0
+        }
+        Err(outcome) => outcome,
     }
-    let Some(State { schedule, group_id }) = State::parse(state) else {
-        return PostStep::Trouble(
-            "the state that the main step saved cannot be read, so nothing is aborted; look at \
-             the schedule in Sofy's portal"
-                .to_owned(),
-        );
-    };
-    let inputs = match inputs::for_post_step(env) {
-        Ok(inputs) => inputs,
-        Err(problems) => return PostStep::Trouble(problems.join(" ")),
-    };
-    if inputs.schedule != schedule {
-        return PostStep::Trouble(
-            "the saved state is about another schedule than the input schedule-id, so nothing is aborted; look at \
-             the schedule in Sofy's portal"
-                .to_owned(),
-        );
-    }
-    let guid = match schedule {
-        ScheduleId::Classic(_) => return PostStep::Acted(no_call(&group_id)),
-        ScheduleId::Public(guid) => guid,
-    };
-    let api = match Public::new(inputs.api_url.as_ref(), inputs.api_key, guid) {
-        Ok(api) => api,
-        Err(error) => return PostStep::Trouble(refused(&group_id, &error)),
-    };
-    let mut stop = Stop::new(WITH_PATIENCE, signal);
-    patient_abort(&api, &group_id, &mut stop).await
 }
 
-async fn patient_abort<A: SofyApi>(api: &A, group_id: &GroupId, stop: &mut Stop) -> PostStep {
-    let mut latest = unanswered(group_id);
-    match stop
-        .run_until_stopped(until_stopped(api, group_id, &mut latest))
-        .await
-    {
-        Ok(Stopped::Aborted(said)) => PostStep::Acted(said),
-        Ok(Stopped::Over) => PostStep::Nothing("its group is over"),
-        Err(_) => PostStep::Trouble(latest),
+/// A run that the main step left unfinished, and the API to abort it by.
+struct Unfinished {
+    api: Public,
+    group_id: GroupId,
+}
+
+impl Unfinished {
+    /// Reads what the main step saved; gives the outcome if there is nothing to do, or no way to do it.
+    fn of(env: &[(String, String)]) -> Result<Self, AbortOutcome> {
+        let failed = |why: String| AbortOutcome::Failed(why);
+        let state = inputs::value_of(env, &format!("STATE_{STATE}"));
+        if state.is_empty() {
+            return Err(AbortOutcome::NotNeeded(
+                "the main step left no run unfinished",
+            ));
+        }
+        let Some(State { schedule, group_id }) = State::parse(state) else {
+            return Err(failed(
+                "The state that the main step saved cannot be read, so nothing is aborted. Check the schedule in \
+                 Sofy's portal."
+                    .to_owned(),
+            ));
+        };
+        let inputs = inputs::for_post_step(env).map_err(|problems| failed(problems.join(" ")))?;
+        if inputs.schedule != schedule {
+            return Err(failed(
+                "The saved state is about another schedule than the input `schedule-id`, so nothing is aborted. \
+                 Check the schedule in Sofy's portal."
+                    .to_owned(),
+            ));
+        }
+        let guid = match schedule {
+            ScheduleId::Classic(_) => return Err(no_call(&group_id)),
+            ScheduleId::Public(guid) => guid,
+        };
+        let api = Public::new(inputs.api_url.as_ref(), inputs.api_key, guid)
+            .map_err(|error| failed(could_not(&group_id, &error.message)))?;
+        Ok(Self { api, group_id })
     }
 }
 
@@ -298,11 +290,15 @@ mod tests {
                     .expect("a receiver");
                 let start = Instant::now();
 
-                let end =
+                let (end, _) =
                     abort_unfinished(&api, true, Origin::Triggered, &"77".into(), &mut stop).await;
 
-                assert_eq!(matches!(end, End::Aborted(_)), aborted, "{why}: {end:?}");
-                assert_eq!(end.goes_on(), !aborted, "{why}");
+                assert_eq!(
+                    matches!(end, AbortOutcome::Aborted(_)),
+                    aborted,
+                    "{why}: {end:?}"
+                );
+                assert_eq!(end.is_running(), !aborted, "{why}");
                 assert!(start.elapsed() <= at_most, "{why}: {:?}", start.elapsed());
             }
         }
@@ -313,9 +309,9 @@ mod tests {
         let api = Scripted::new()
             .abort(Err(failure(ErrorKind::OutcomeUnknown)), Duration::ZERO)
             .look("Running", Vec::new());
-        let (_sender, mut stop) = stop(WITH_PATIENCE);
+        let (_sender, stop) = stop(WITH_PATIENCE);
 
-        patient_abort(&api, &"77".into(), &mut stop).await;
+        patiently(&api, &stop).await;
 
         let at: Vec<u128> = api.calls("abort").iter().map(Duration::as_millis).collect();
         assert_eq!(at, [0, 500, 1_500, 3_500, 7_500, 15_500, 31_500]);
@@ -346,24 +342,64 @@ mod tests {
                 "nothing is known",
             ),
         ] {
-            let (_sender, mut stop) = stop(WITH_PATIENCE);
+            let (_sender, stop) = stop(WITH_PATIENCE);
 
-            let end = abort_unfinished(
-                &api,
-                true,
-                Origin::Triggered,
-                &"77".into(),
-                &mut stop.clone(),
-            )
-            .await;
-            let post = patient_abort(&api, &"77".into(), &mut stop).await;
+            let mut again = stop.clone();
+            let ours = "77".into();
+            let end = abort_unfinished(&api, true, Origin::Triggered, &ours, &mut again).await;
+            let post = patiently(&api, &stop).await;
 
-            assert_eq!(end == End::Over, over, "{why}: {end:?}");
+            for (outcome, group) in [end, post] {
+                let is_over = matches!(outcome, AbortOutcome::NotNeeded(_));
+                assert_eq!(is_over, over, "{why}: {outcome:?}");
+                let terminal = group.is_some_and(|group| group.is_terminal());
+                assert_eq!(terminal, over, "{why}");
+            }
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_status_after_an_abort_is_known_if_it_can_be_read_soon() {
+        let second = Duration::from_secs(1);
+        let aborted = || Scripted::new().abort(Ok("aborted"), second);
+        for (api, status, why) in [
+            (
+                aborted().look("Complete with errors", Vec::new()),
+                Some("Complete with errors"),
+                "it is listed as finished",
+            ),
+            (
+                aborted().look("Running", Vec::new()),
+                Some("Running"),
+                "it lags",
+            ),
+            (
+                aborted().failures(&failure(ErrorKind::OutcomeUnknown), 1),
+                None,
+                "it fails",
+            ),
+            (aborted().hang(HOUR), None, "it hangs"),
+        ] {
+            let (sender, mut stop) = stop(HOUR);
+            sender.send(Some("SIGINT")).expect("a receiver");
+            let start = Instant::now();
+
+            let ours = "77".into();
+            let (end, group) =
+                abort_unfinished(&api, true, Origin::Triggered, &ours, &mut stop).await;
+
+            assert!(matches!(end, AbortOutcome::Aborted(_)), "{why}: {end:?}");
             assert_eq!(
-                matches!(post, PostStep::Nothing(_)),
-                over,
-                "{why}: {post:?}"
+                group.map(|group| group.verbatim).as_deref(),
+                status,
+                "{why}"
             );
+            assert!(
+                start.elapsed() <= AFTER_A_SIGNAL,
+                "{why}: {:?}",
+                start.elapsed()
+            );
+            assert_eq!(api.calls("look").len(), 1, "{why}");
         }
     }
 
@@ -379,10 +415,10 @@ mod tests {
 
         let ours = "77".into();
         let aborting = abort_unfinished(&api, true, Origin::Triggered, &ours, &mut stop);
-        let (end, ()) = tokio::join!(aborting, signalling);
+        let ((end, _), ()) = tokio::join!(aborting, signalling);
 
         let said = "Test run group 77 could not be aborted: Sofy did not answer in time.";
-        assert_eq!(end, End::NotAborted(said.into()));
+        assert_eq!(end, AbortOutcome::Failed(said.into()));
         assert_eq!(start.elapsed(), Duration::from_secs(5) + AFTER_A_SIGNAL);
     }
 
@@ -394,19 +430,30 @@ mod tests {
             (true, Origin::Attached, false, "the user named it"),
         ] {
             let (_sender, mut stop) = stop(HOUR);
-            let api = Scripted::new().abort(Ok("aborted"), Duration::ZERO);
+            let api = Scripted::new()
+                .abort(Ok("aborted"), Duration::ZERO)
+                .look("Running", Vec::new());
 
-            let end = abort_unfinished(&api, wanted, origin, &"77".into(), &mut stop).await;
+            let ours = "77".into();
+            let (end, _) = abort_unfinished(&api, wanted, origin, &ours, &mut stop).await;
 
-            assert_eq!(matches!(end, End::LeftAlone(_)), left_alone, "{why}");
+            assert_eq!(
+                matches!(end, AbortOutcome::LeftRunning(_)),
+                left_alone,
+                "{why}"
+            );
             assert_eq!(api.calls("abort").is_empty(), left_alone, "{why}");
         }
         let (_sender, mut stop) = stop(HOUR);
         let classic = Classic::new().abort(Ok("never"), Duration::ZERO);
-        let end =
+        let (end, _) =
             abort_unfinished(&classic, true, Origin::Triggered, &"77".into(), &mut stop).await;
-        assert!(end.said().contains("no call to abort"), "{end:?}");
-        assert_eq!(classic.calls("abort"), []);
+        assert!(
+            end.message()
+                .is_some_and(|message| message.contains("cannot abort")),
+            "{end:?}"
+        );
+        assert!(classic.calls("abort").is_empty());
     }
 
     #[tokio::test(start_paused = true)]
@@ -423,15 +470,18 @@ mod tests {
             let silent = Scripted::new()
                 .abort(Err(failure(kind)), Duration::ZERO)
                 .look("Running", Vec::new());
-            let (_sender, mut stop) = stop(WITH_PATIENCE);
+            let (_sender, stop) = stop(WITH_PATIENCE);
 
-            let done = patient_abort(&back, &"77".into(), &mut stop.clone()).await;
+            let done = patiently(&back, &stop).await;
             let start = Instant::now();
-            let given_up = patient_abort(&silent, &"77".into(), &mut stop).await;
+            let given_up = patiently(&silent, &stop).await;
 
-            assert!(matches!(done, PostStep::Acted(_)), "{why}: {done:?}");
             assert!(
-                matches!(given_up, PostStep::Trouble(_)),
+                matches!(done.0, AbortOutcome::Aborted(_)),
+                "{why}: {done:?}"
+            );
+            assert!(
+                matches!(given_up.0, AbortOutcome::Failed(_)),
                 "{why}: {given_up:?}"
             );
             assert!(start.elapsed() <= WITH_PATIENCE, "{why}");
@@ -439,7 +489,11 @@ mod tests {
         }
     }
 
-    async fn post_step_of(state: &str, key: &str, schedule: &str) -> PostStep {
+    async fn patiently(api: &Scripted, stop: &Stop) -> (AbortOutcome, Option<Group>) {
+        abort(api, &"77".into(), stop.clone().reached()).await
+    }
+
+    async fn post_step_of(state: &str, key: &str, schedule: &str) -> AbortOutcome {
         let env = [
             (format!("STATE_{STATE}"), state.to_owned()),
             ("INPUT_API-KEY".to_owned(), key.to_owned()),
@@ -453,7 +507,7 @@ mod tests {
     async fn the_post_step_knows_the_run_only_from_the_state() {
         assert!(matches!(
             post_step_of("", KEY, GUID).await,
-            PostStep::Nothing(_)
+            AbortOutcome::NotNeeded(_)
         ));
         for (state, why) in [
             ("2 1888 77", "another version"),
@@ -469,18 +523,19 @@ mod tests {
         ] {
             let done = post_step_of(state, KEY, "1888").await;
 
-            assert!(matches!(done, PostStep::Trouble(_)), "{why}: {done:?}");
+            assert!(matches!(done, AbortOutcome::Failed(_)), "{why}: {done:?}");
         }
-        let PostStep::Acted(said) = post_step_of("1 1888 77", KEY, "1888").await else {
+        let AbortOutcome::LeftRunning(said) = post_step_of("1 1888 77", KEY, "1888").await else {
             panic!("a classic run is said to go on")
         };
-        assert!(said.contains("no call to abort"), "{said}");
-        let PostStep::Trouble(said) = post_step_of(&format!("1 {GUID} 77"), "", GUID).await else {
+        assert!(said.contains("cannot abort"), "{said}");
+        let AbortOutcome::Failed(said) = post_step_of(&format!("1 {GUID} 77"), "", GUID).await
+        else {
             panic!("without a key nothing can be done")
         };
         assert!(said.contains("api-key"), "{said}");
         let of_another = post_step_of(&format!("1 {GUID} 77"), KEY, "1888").await;
-        let PostStep::Trouble(said) = of_another else {
+        let AbortOutcome::Failed(said) = of_another else {
             panic!("an earlier step may have written the state")
         };
         assert!(said.contains("another schedule"), "{said}");

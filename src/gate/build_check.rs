@@ -1,139 +1,157 @@
-//! Was the build tested that was asked for?
+//! Was the build tested that was asked for? Sofy's list of builds ties the names that test runs show to hashes.
 //!
-//! A test run names its build in words for people; Sofy's list of builds ties these words to hashes.
-//! Pure: compares texts. It proves, or says why it cannot; only a build that the list gives to
-//! other hashes alone is held against a run.
+//! The list is read after the run has settled: what was listed before proves nothing of what was tested. `verified`
+//! needs every entry of the whole list; evidence against a build needs only entries of its own application.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::model::report::BuildCheck;
 use crate::model::schedule::Build;
 use crate::model::test_run::TestRun;
+use crate::sofy::{BuildList, SofyApi};
+use crate::stop::{Stop, StopReason};
+use crate::text::{count, list, span};
 
-/// Sofy's list of builds, or why there is none.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Listed {
-    Builds(Vec<Build>),
-    /// It could not be read; asking again may help.
-    Failed(String),
-    /// It cannot be had.
-    Refused(String),
-}
+/// How long the list may keep a verdict waiting, deadline or not: without it the wrong build would pass.
+const AT_MOST: Duration = Duration::from_secs(10);
+/// The pause before the list is read again: a new build may be listed late, or named late.
+const PAUSE: Duration = Duration::from_secs(2);
 
-impl Listed {
-    /// Finds the entries of a hash.
-    pub(crate) fn of(&self, app_hash: &str) -> Vec<&Build> {
-        match self {
-            Self::Builds(builds) => builds
-                .iter()
-                .filter(|build| build.app_hash.eq_ignore_ascii_case(app_hash))
-                .collect(),
-            Self::Failed(_) | Self::Refused(_) => Vec::new(),
-        }
-    }
+/// The most names that one sentence lists.
+const MOST_NAMED: usize = 5;
 
-    /// Says in words which build a hash stands for.
-    pub(crate) fn named(&self, app_hash: &str) -> String {
-        match (self.of(app_hash).first(), self) {
-            (Some(build), _) => format!("Sofy lists it as build {}", build.name()),
-            (None, Self::Builds(_)) => "Sofy's list of builds does not hold it".to_owned(),
-            (None, Self::Failed(why) | Self::Refused(why)) => {
-                format!("its build is not known, because {why}")
+/// Reads the list and compares; only a signal ends it early.
+pub(crate) async fn check_build<A: SofyApi>(
+    api: &A,
+    app_hash: &str,
+    test_runs: &[TestRun],
+    stop: &mut Stop,
+) -> Result<BuildCheck, StopReason> {
+    let until = Instant::now() + AT_MOST;
+    let mut latest = Err(format!("Sofy's list of builds took over {}", span(AT_MOST)));
+    let read = async {
+        loop {
+            let again = match api.builds().await {
+                Ok(builds) => {
+                    let has_name = builds
+                        .list
+                        .iter()
+                        .any(|build| is(build, app_hash) && !build.name().is_empty());
+                    latest = Ok(builds);
+                    !has_name
+                }
+                Err(error) => {
+                    let again = error.is_transient();
+                    if latest.is_err() {
+                        latest = Err(error.message);
+                    }
+                    again
+                }
+            };
+            if !again || until.duration_since(Instant::now()) <= PAUSE {
+                return;
             }
+            sleep(PAUSE).await;
         }
+    };
+    tokio::select! {
+        biased;
+        name = stop.signal() => return Err(StopReason::Signal(name)),
+        _ = timeout_at(until, read) => {}
     }
-
-    /// Tells whether another look may show what this one does not.
-    pub(crate) fn is_worth_another_look(&self, app_hash: &str) -> bool {
-        match self {
-            Self::Builds(_) => self.of(app_hash).is_empty(),
-            Self::Failed(_) => true,
-            Self::Refused(_) => false,
-        }
-    }
+    let check = match latest {
+        Ok(builds) => check(app_hash, &builds, test_runs),
+        Err(because) => BuildCheck::Unverified { because },
+    };
+    tracing::info!("app-hash {app_hash}: {check}");
+    Ok(check)
 }
 
-/// Compares the builds of the test runs with the one that the hash stands for.
-pub(crate) fn check(app_hash: &str, listed: &Listed, test_runs: &[TestRun]) -> BuildCheck {
-    let unverified = |because: String| BuildCheck::Unverified { because };
-    let builds = match listed {
-        Listed::Builds(builds) => builds,
-        Listed::Failed(why) | Listed::Refused(why) => return unverified(why.clone()),
-    };
-    let entries = listed.of(app_hash);
-    let Some(ours) = entries.first() else {
-        return unverified("Sofy's list of builds does not hold the hash".to_owned());
-    };
-    if entries
-        .iter()
-        .any(|entry| (&entry.id, &entry.application) != (&ours.id, &ours.application))
-    {
-        return unverified("Sofy's list of builds gives the hash several builds".to_owned());
-    }
-    let named = by_name(builds);
-    let others = |text: &str, same_application: bool| {
-        named.get(text).into_iter().flatten().any(|build| {
-            (build.application == ours.application) == same_application
-                && !build.app_hash.eq_ignore_ascii_case(app_hash)
-        })
-    };
-    let tested = texts(test_runs);
-    if let Some(other) = tested
-        .iter()
-        .find(|text| !ours.is_called(text) && others(text, true))
-    {
-        return BuildCheck::Another {
-            asked_for: ours.name().to_owned(),
-            tested: (*other).to_owned(),
+fn is(build: &Build, app_hash: &str) -> bool {
+    build.app_hash.eq_ignore_ascii_case(app_hash)
+}
+
+/// Compares the builds of the test runs with those that the list gives to the hash.
+pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -> BuildCheck {
+    let named = by_name(&builds.list);
+    let called = |name: &str| named.get(name).into_iter().flatten();
+    let is_ours = |name: &str| called(name).any(|build| is(build, app_hash));
+    let entries = || builds.list.iter().filter(|build| is(build, app_hash));
+    let applications: BTreeSet<&str> = entries().map(|build| build.application.as_str()).collect();
+    let tested: BTreeSet<&str> = test_runs.iter().map(|run| run.build.as_str()).collect();
+    let asked_for = entries().map(Build::name).find(|name| !name.is_empty());
+
+    let wrong = tested.iter().find(|name| {
+        let of_another_hash = |build: &&Build| {
+            !build.app_hash.is_empty() && applications.contains(build.application.as_str())
+        };
+        !is_ours(name) && called(name).any(of_another_hash)
+    });
+    if let (Some(asked_for), Some(wrong)) = (asked_for, wrong) {
+        return BuildCheck::Wrong {
+            asked_for: asked_for.to_owned(),
+            tested: (*wrong).to_owned(),
         };
     }
-    if test_runs.is_empty() {
-        return unverified("there is no test run".to_owned());
-    }
-    if test_runs.iter().any(|run| run.build.is_empty()) {
-        return unverified("a test run names no build".to_owned());
-    }
-    if let Some(text) = tested.iter().find(|text| !ours.is_called(text)) {
-        return unverified(if others(text, false) {
-            format!("a test run names {text}, a build of another application")
-        } else {
-            format!("a test run names {text}, which Sofy's list of builds does not hold")
-        });
-    }
-    if tested.iter().any(|text| others(text, true)) {
-        return unverified(format!("another hash has the same build, {}", ours.name()));
-    }
-    BuildCheck::Verified {
-        build: ours.name().to_owned(),
-    }
+    let stranger = tested.iter().find(|name| !is_ours(name));
+    let shared = tested
+        .iter()
+        .find(|name| called(name).any(|build| !is(build, app_hash)));
+    let because = if let Some(sign) = &builds.completeness.not_whole {
+        format!("Sofy's list of builds is incomplete: {sign}")
+    } else if builds.unreadable > 0 {
+        format!(
+            "Sofy's list of builds has {} that cannot be read",
+            count(builds.unreadable, "part")
+        )
+    } else if applications.is_empty() {
+        "Sofy's list of builds does not contain this hash".to_owned()
+    } else if asked_for.is_none() {
+        "Sofy's list of builds has no name for this hash yet".to_owned()
+    } else if tested.is_empty() {
+        "there is no test run".to_owned()
+    } else if tested.contains("") {
+        "a test run names no build".to_owned()
+    } else if let Some(name) = stranger {
+        format!("a test run names {name}, which Sofy's list of builds does not give to this hash")
+    } else if let Some(name) = shared {
+        format!(
+            "another build is called {name} too; use a build number that is unique per upload and platform"
+        )
+    } else {
+        return BuildCheck::Verified {
+            build: list(tested, MOST_NAMED),
+        };
+    };
+    BuildCheck::Unverified { because }
 }
 
-/// The builds that each text names, so that many texts and many builds are compared in linear time.
+/// The builds of each name, so that many names and many builds are compared in linear time.
 fn by_name(builds: &[Build]) -> HashMap<&str, Vec<&Build>> {
     let mut named: HashMap<&str, Vec<&Build>> = HashMap::new();
     for build in builds {
-        for text in [&build.id, &build.friendly_name] {
-            if !text.is_empty() {
-                named.entry(text).or_default().push(build);
+        for name in [&build.id, &build.friendly_name] {
+            if !name.is_empty() {
+                named.entry(name).or_default().push(build);
             }
         }
     }
     named
 }
 
-fn texts(test_runs: &[TestRun]) -> BTreeSet<&str> {
-    test_runs
-        .iter()
-        .map(|run| run.build.as_str())
-        .filter(|text| !text.is_empty())
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tests::fixtures::test_run;
+    use crate::model::test_run::Completeness;
+    use crate::sofy::ErrorKind;
+    use crate::tests::fixtures::{stop, test_run, test_runs};
+    use crate::tests::scripted::{Public as Scripted, failure};
     use proptest::prelude::*;
+
+    const OURS: &str = "aaaa0000";
 
     fn build(app_hash: &str, application: &str, id: &str) -> Build {
         Build {
@@ -141,6 +159,13 @@ mod tests {
             application: application.into(),
             id: id.into(),
             friendly_name: String::new(),
+        }
+    }
+
+    fn listed(list: &[Build]) -> BuildList {
+        BuildList {
+            list: list.to_vec(),
+            ..BuildList::default()
         }
     }
 
@@ -153,160 +178,263 @@ mod tests {
     }
 
     #[test]
-    fn the_log_names_the_build_of_a_hash_or_says_why_not() {
-        for (listed, said) in [
-            (
-                Listed::Builds(vec![build("aa", "app", "2.0(2)")]),
-                "Sofy lists it as build 2.0(2)",
-            ),
-            (
-                Listed::Builds(vec![]),
-                "Sofy's list of builds does not hold it",
-            ),
-            (
-                Listed::Failed("it is late".into()),
-                "its build is not known, because it is late",
-            ),
-        ] {
-            assert_eq!(listed.named("AA"), said);
-        }
-    }
-
-    #[test]
     fn the_right_build_is_proven_and_another_is_told() {
+        let ours = || build(OURS, "app", "2.0(2)");
         let list = [
-            build("aa", "app", "2.0(2)"),
+            ours(),
             build("bb", "app", "1.0(1)"),
             build("cc", "other", "3.0(3)"),
         ];
+        let mut friendly = list.clone();
+        friendly[0].friendly_name = "Candidate".into();
         let shared = [
-            build("aa", "app", "2.0(2)"),
+            ours(),
             build("bb", "app", "2.0(2)"),
             build("cc", "app", "1.0(1)"),
         ];
-        let elsewhere = [build("aa", "app", "2.0(2)"), build("bb", "other", "2.0(2)")];
-        let twice = [build("aa", "app", "2.0(2)"), build("aa", "app", "2.1(2)")];
-        let mut friendly = list.clone();
-        friendly[0].friendly_name = "Candidate".into();
+        let elsewhere = [ours(), build("bb", "other", "2.0(2)")];
+        let without_a_hash = [ours(), build("", "app", "2.0(2)")];
+        let hash_of_none = [ours(), build("", "app", "1.0(1)")];
+        let twice = [ours(), build(OURS, "app", "2.1(2)")];
+        let nameless = [build(OURS, "app", ""), build("bb", "app", "1.0(1)")];
+        let both = [
+            ours(),
+            build("bb", "app", "1.0(1)"),
+            build("cc", "other", "1.0(1)"),
+        ];
         for (builds, hash, tested, expected, why) in [
             (
                 &list[..],
-                "aa",
+                OURS,
                 &["2.0(2)", "2.0(2)"][..],
                 "verified",
-                "all of them ours",
+                "all of them",
             ),
-            (&list, "AA", &["2.0(2)"], "verified", "a hash in capitals"),
+            (
+                &list,
+                "AAAA0000",
+                &["2.0(2)"],
+                "verified",
+                "a hash in capitals",
+            ),
             (
                 &friendly,
-                "aa",
+                OURS,
                 &["Candidate"],
                 "verified",
                 "what a person called it",
             ),
             (
-                &elsewhere,
-                "aa",
-                &["2.0(2)"],
+                &twice,
+                OURS,
+                &["2.0(2)", "2.1(2)"],
                 "verified",
-                "another application's is not compared",
+                "both are its names",
+            ),
+            (
+                &elsewhere,
+                OURS,
+                &["2.0(2)"],
+                "another build is called 2.0(2) too",
+                "an iOS build of the same name",
+            ),
+            (
+                &shared,
+                OURS,
+                &["2.0(2)"],
+                "unique per upload and platform",
+                "an upload of the same name",
+            ),
+            (
+                &without_a_hash,
+                OURS,
+                &["2.0(2)"],
+                "another build is called 2.0(2) too",
+                "a build without a hash",
+            ),
+            (
+                &hash_of_none,
+                OURS,
+                &["1.0(1)"],
+                "does not give to this hash",
+                "it may be this hash that is not listed",
             ),
             (
                 &list,
-                "aa",
+                OURS,
                 &["2.0(2)", "1.0(1)"],
-                "1.0(1) was tested",
+                "1.0(1) instead of 2.0(2)",
                 "one of them another",
             ),
             (
                 &shared,
-                "aa",
+                OURS,
                 &["1.0(1)"],
-                "1.0(1) was tested",
+                "1.0(1) instead of 2.0(2)",
                 "another, though ours is shared",
             ),
             (
-                &shared,
-                "aa",
-                &["2.0(2)"],
-                "another hash has the same",
-                "two hashes with one text",
-            ),
-            (
-                &list,
-                "dd",
+                &both,
+                OURS,
                 &["1.0(1)"],
-                "does not hold the hash",
-                "nothing to compare with",
+                "1.0(1) instead of 2.0(2)",
+                "other applications do not count",
             ),
             (
-                &twice,
-                "aa",
-                &["2.0(2)"],
-                "several builds",
-                "which of them?",
+                &nameless,
+                OURS,
+                &["1.0(1)"],
+                "has no name for this hash yet",
+                "freshly uploaded",
             ),
             (
                 &list,
-                "aa",
+                "dddd0000",
+                &["1.0(1)"],
+                "does not contain this hash",
+                "not listed",
+            ),
+            (
+                &list,
+                OURS,
                 &["3.0(3)"],
-                "another application",
-                "never held against it",
+                "does not give to this hash",
+                "another application's",
             ),
             (
                 &list,
-                "aa",
+                OURS,
                 &["9.9"],
-                "does not hold",
-                "a text that nobody knows",
+                "does not give to this hash",
+                "a name that nobody knows",
             ),
-            (&list, "aa", &["2.0(2)", ""], "names no build", "a blank"),
-            (&list, "aa", &[], "no test run", "nothing at all"),
+            (&list, OURS, &["2.0(2)", ""], "names no build", "a blank"),
+            (&list, OURS, &[], "no test run", "nothing at all"),
         ] {
-            let listed = Listed::Builds(builds.to_vec());
+            let check = check(hash, &listed(builds), &runs(tested));
 
-            let build_check = check(hash, &listed, &runs(tested));
-
-            assert!(
-                build_check.to_string().contains(expected),
-                "{why}: {build_check}"
-            );
-            assert_eq!(build_check.is_verified(), expected == "verified", "{why}");
-            let red = matches!(build_check, BuildCheck::Another { .. });
-            assert_eq!(red, expected.contains("was tested"), "{why}");
+            assert!(check.to_string().contains(expected), "{why}: {check}");
+            assert_eq!(check.is_verified(), expected == "verified", "{why}");
+            let wrong = matches!(check, BuildCheck::Wrong { .. });
+            assert_eq!(wrong, expected.contains("instead of"), "{why}");
         }
     }
 
     #[test]
-    fn without_a_list_nothing_is_proven_and_nothing_held_against_it() {
-        for (listed, again, why) in [
-            (Listed::Failed("the list failed".into()), true, "an outage"),
-            (Listed::Refused("no".into()), false, "a key that may not"),
+    fn a_list_that_is_not_whole_proves_nothing_and_may_still_show_the_wrong_build() {
+        let list = [build(OURS, "app", "2.0(2)"), build("bb", "app", "1.0(1)")];
+        let cut_off = BuildList {
+            completeness: Completeness {
+                not_whole: Some("hasNextPage is true".into()),
+                ..Completeness::default()
+            },
+            ..listed(&list)
+        };
+        let odd = BuildList {
+            unreadable: 1,
+            ..listed(&list)
+        };
+        let fetched = BuildList {
+            completeness: Completeness {
+                fetched: Some(9),
+                ..Completeness::default()
+            },
+            ..listed(&list)
+        };
+        for (builds, verified, words) in [
+            (cut_off, false, "incomplete: hasNextPage is true"),
+            (odd, false, "1 part that cannot be read"),
+            (fetched, true, "verified"),
         ] {
-            assert!(!check("aa", &listed, &runs(&["1"])).is_verified(), "{why}");
-            assert_eq!(listed.is_worth_another_look("aa"), again, "{why}");
+            let right = check(OURS, &builds, &runs(&["2.0(2)"]));
+            assert_eq!(right.is_verified(), verified, "{right}");
+            assert!(right.to_string().contains(words), "{right}");
+
+            let wrong = check(OURS, &builds, &runs(&["1.0(1)"]));
+            assert!(
+                matches!(wrong, BuildCheck::Wrong { .. }),
+                "{words}: {wrong}"
+            );
         }
-        let listed = Listed::Builds(vec![build("aa", "app", "1")]);
-        assert!(!listed.is_worth_another_look("aa"));
-        assert!(
-            listed.is_worth_another_look("bb"),
-            "a build that is not listed yet"
-        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_list_is_read_for_ten_seconds_whatever_the_deadline_until_the_hash_has_a_name() {
+        let ours = || Ok(vec![build(OURS, "app", "1.0(1)")]);
+        let nameless = || Ok(vec![build(OURS, "app", "")]);
+        let others = || Ok(vec![build("bb", "app", "0.9(9)")]);
+        let silence = || Err(failure(ErrorKind::OutcomeUnknown));
+        for (answers, calls, verified, words) in [
+            (vec![ours()], 1, true, "verified"),
+            (vec![others(), ours()], 2, true, "verified"),
+            (vec![nameless(), ours()], 2, true, "verified"),
+            (vec![silence(), ours()], 2, true, "verified"),
+            (vec![others()], 5, false, "does not contain this hash"),
+            (
+                vec![others(), silence()],
+                5,
+                false,
+                "does not contain this hash",
+            ),
+            (vec![silence()], 5, false, "502"),
+            (vec![Err(failure(ErrorKind::Rejected))], 1, false, "502"),
+        ] {
+            let mut api = Scripted::new();
+            for answer in answers {
+                api = api.builds(answer);
+            }
+            // The deadline came a while ago.
+            let (_sender, mut stop) = stop(Duration::ZERO);
+            let start = Instant::now();
+
+            let check = check_build(&api, OURS, &test_runs(&["Passed"]), &mut stop).await;
+
+            let check = check.expect("no signal");
+            assert_eq!(check.is_verified(), verified, "{check}");
+            assert!(check.to_string().contains(words), "{check}");
+            assert_eq!(api.calls("builds").len(), calls, "{check}");
+            assert!(start.elapsed() <= AT_MOST);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_ends_the_reading_and_a_list_that_hangs_does_not_hide_the_one_before() {
+        let hour = Duration::from_secs(3600);
+        let hangs = || {
+            Scripted::new()
+                .builds(Ok(vec![build("bb", "app", "0.9(9)")]))
+                .slow_builds(hour)
+        };
+        let (sender, mut signalled) = stop(hour);
+        sender.send(Some("SIGINT")).expect("a receiver");
+        let (_sender, mut patient) = stop(hour);
+        let start = Instant::now();
+
+        let cancelled = check_build(&hangs(), OURS, &test_runs(&["Passed"]), &mut signalled).await;
+        assert_eq!(cancelled, Err(StopReason::Signal("SIGINT")));
+        assert_eq!(start.elapsed(), Duration::ZERO);
+
+        let check = check_build(&hangs(), OURS, &test_runs(&["Passed"]), &mut patient).await;
+        let check = check.expect("no signal").to_string();
+        assert!(check.contains("does not contain this hash"), "{check}");
+        assert_eq!(start.elapsed(), AT_MOST);
     }
 
     proptest! {
         #[test]
-        fn verified_means_that_no_other_hash_of_the_application_is_called_so(
-            list in prop::collection::vec(("[ab]{1,2}", "[xy]", "[12]"), 0..6),
+        fn verified_means_that_nothing_else_in_the_whole_list_has_the_name(
+            list in prop::collection::vec(("[ab]{0,2}", "[xy]", "[12]?"), 0..6),
             tested in prop::collection::vec("[12]?", 0..4),
         ) {
             let builds: Vec<Build> = list.iter().map(|(hash, app, id)| build(hash, app, id)).collect();
             let tested: Vec<&str> = tested.iter().map(String::as_str).collect();
 
-            if let BuildCheck::Verified { build } = check("a", &Listed::Builds(builds.clone()), &runs(&tested)) {
-                prop_assert!(!tested.is_empty() && tested.iter().all(|text| *text == build));
-                let app = &builds.iter().find(|one| one.app_hash == "a").expect("ours").application;
-                prop_assert!(builds.iter().all(|one| one.app_hash == "a" || one.application != *app || one.id != build));
+            if check("a", &listed(&builds), &runs(&tested)).is_verified() {
+                prop_assert!(!tested.is_empty());
+                for name in tested {
+                    prop_assert!(builds.iter().any(|one| one.app_hash == "a" && one.id == name));
+                    prop_assert!(builds.iter().all(|one| one.app_hash == "a" || one.id != name));
+                }
             }
         }
     }

@@ -168,7 +168,7 @@ fn by_place(test_runs: &[TestRun]) -> BTreeMap<(&str, &str), usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_run::Group;
+    use crate::model::test_run::{Completeness, Group};
     use crate::tests::fixtures::at;
     use crate::tests::scripted::{Classic, Public};
 
@@ -186,6 +186,7 @@ mod tests {
             group: Group::parse(group),
             test_runs: test_runs.collect(),
             ambiguous: None,
+            completeness: Completeness::default(),
         }
     }
 

@@ -1,43 +1,40 @@
-//! The story of one step: trigger or attach, watch, judge, abort what is left.
+//! How does a step run? Start or attach, watch, abort what is left, check the build, judge, report.
 
 pub(crate) mod abort;
 pub(crate) mod attribution;
 pub(crate) mod build_check;
 pub(crate) mod failures;
 pub(crate) mod pace;
+mod previous;
+pub(crate) mod run;
 pub(crate) mod settle;
 pub(crate) mod trigger;
 pub(crate) mod verdict;
 pub(crate) mod watch;
 
-use std::time::Duration;
-
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::gate::abort::{End, STATE, State, abort_unfinished};
-use crate::gate::attribution::{Attribution, previous_execution};
-use crate::gate::build_check::Listed;
-use crate::gate::trigger::{Sent, TriggerError, Triggered, trigger};
+use crate::gate::abort::{AbortOutcome, STATE, State, abort_unfinished};
+use crate::gate::build_check::check_build;
+use crate::gate::previous::previous_run;
+use crate::gate::run::{Run, results_after};
+use crate::gate::trigger::{TriggerError, trigger};
 use crate::gate::verdict::{Ending, Observation, judge};
-use crate::gate::watch::RunHandle;
 use crate::gate::watch::{Plan, WatchResult, watch};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
 use crate::model::previous::PreviousRun;
 use crate::model::report::Report;
-use crate::model::schedule::Generation;
-use crate::model::schedule::Origin;
-use crate::model::schedule::ScheduleId;
-use crate::model::schedule::{Cutoff, ResultsAfter};
-use crate::model::test_run::TestRun;
+use crate::model::schedule::{Origin, ScheduleId};
+use crate::model::test_run::{Group, TestRun};
 use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::retry::Jitter;
-use crate::sofy::{ApiError, Baseline, Classic, ErrorKind, Groups, Public, SofyApi};
+use crate::sofy::{Classic, ErrorKind, Public, SofyApi};
 use crate::stop::Stop;
 use crate::text::span;
 
-/// Runs the step with the API generation that the schedule's ID selects.
+/// Runs the step with the API that the schedule's ID selects.
 pub(crate) async fn run(
     inputs: &Inputs,
     runner: &mut Runner,
@@ -46,40 +43,20 @@ pub(crate) async fn run(
 ) -> Report {
     let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
     let stop = Stop::new(inputs.timeout, signal);
-    match &inputs.schedule {
+    let error = match &inputs.schedule {
         ScheduleId::Classic(number) => match Classic::new(url, key, *number) {
-            Ok(api) => run_gate(&api, inputs, runner, stop, jitter).await,
-            Err(error) => before_a_run(inputs, error.into()),
+            Ok(api) => return run_gate(&api, inputs, runner, stop, jitter).await,
+            Err(error) => error,
         },
         ScheduleId::Public(guid) => match Public::new(url, key, guid.clone()) {
-            Ok(api) => run_gate(&api, inputs, runner, stop, jitter).await,
-            Err(error) => before_a_run(inputs, error.into()),
+            Ok(api) => return run_gate(&api, inputs, runner, stop, jitter).await,
+            Err(error) => error,
         },
-    }
+    };
+    before_a_run(inputs, TriggerError::Failed(error).verdict())
 }
 
-/// What is known of the run once there is one.
-struct Run {
-    handle: RunHandle,
-    origin: Origin,
-    /// Blank on the public API, which ties rows to their group itself.
-    results_after: String,
-    /// The test runs of the schedule's previous execution, where its list showed them (classic API).
-    previous: Vec<TestRun>,
-    /// The groups before ours, where they were listed (public API).
-    groups: Option<Groups>,
-}
-
-/// How long the list of builds may keep a trigger waiting.
-const BUILDS_BEFORE: Duration = Duration::from_secs(5);
-
-/// How long it may keep a verdict waiting.
-const BUILDS_AFTER: Duration = Duration::from_secs(10);
-
-/// How long a remark about the previous run may keep the report waiting.
-const PREVIOUS_RUN: Duration = Duration::from_secs(5);
-
-/// Runs the step with one generation of the API.
+/// Runs the step with one of the APIs.
 pub(crate) async fn run_gate<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
@@ -87,271 +64,197 @@ pub(crate) async fn run_gate<A: SofyApi>(
     mut stop: Stop,
     jitter: Jitter,
 ) -> Report {
-    let mut builds = match &inputs.app_hash {
-        Some(hash) => {
-            let listed = list_builds(api, BUILDS_BEFORE, &mut stop).await;
-            tracing::info!("app-hash {hash}: {}", listed.named(hash));
-            Some((hash.as_str(), listed))
-        }
-        None => None,
-    };
-    if inputs.asks_for_latest_build() {
-        tracing::info!("no app-hash is given: Sofy tests the latest build, whoever uploaded it");
-    }
-    let mut run = match start::<A>(api, inputs, &mut stop, jitter).await {
+    let mut run = match start(api, inputs, &mut stop, jitter).await {
         Ok(run) => run,
-        Err(no_run) => return before_a_run(inputs, no_run.verdict(inputs.timeout)),
+        Err(report) => return *report,
     };
     let started_at = Instant::now();
-    let group_id = run.handle.group_id.clone();
-    runner.set_outputs(&[("test-run-group-id", group_id.to_string())]);
+    runner.set_outputs(&[("test-run-group-id", run.group_id.to_string())]);
     if let (Start::Detach(_), None) = (&inputs.start, stop.signalled()) {
-        tracing::info!("started test run group {group_id}; not waiting (wait: false)");
         return Report {
             inputs_to_attach: run.inputs_to_attach(),
-            ..run.report(inputs, detached(&run, inputs))
+            ..of_run(inputs, &run, detached(inputs, &run))
         };
     }
     if inputs.abort_unfinished && run.origin != Origin::Adopted {
-        let state = State::unfinished(inputs.schedule.clone(), group_id.clone());
+        let state = State::unfinished(inputs.schedule.clone(), run.group_id.clone());
         runner.save_state(STATE, &state.to_string());
     }
-    tracing::info!("{}", what_was_started(inputs, &run));
-
     let plan = Plan {
         origin: run.origin,
         poll_interval: inputs.poll_interval,
     };
     let WatchResult {
-        mut observation,
+        observation: mut seen,
         queued,
-    } = watch(api, &mut run.handle, plan, &mut stop, jitter).await;
-
-    let end = end_of_run(api, inputs, &run, &observation, &mut stop).await;
-    match end {
-        End::Over | End::Aborted(_) | End::LeftAlone(_) => runner.save_state(STATE, ""),
-        End::NotAborted(_) => {}
-    }
-    if let (Some((hash, listed)), Some(seen)) = (&mut builds, &observation.snapshot) {
-        if observation.ending == Ending::Settled && listed.is_worth_another_look(hash) {
-            *listed = list_builds(api, BUILDS_AFTER, &mut stop).await;
+    } = watch(api, &mut run, plan, &mut stop, jitter).await;
+    let (abort, group) = end_of_run(api, inputs, &run, &seen, &mut stop).await;
+    match abort {
+        AbortOutcome::NotNeeded(_) | AbortOutcome::Aborted(_) | AbortOutcome::LeftRunning(_) => {
+            runner.save_state(STATE, "");
         }
-        observation.build_check = Some(build_check::check(hash, listed, &seen.test_runs));
+        AbortOutcome::Failed(_) => {}
     }
-    observation.still_running = end.goes_on() && run.is_known(&observation);
-    let inputs_to_attach = if observation.still_running {
+    check_the_build(api, inputs, &mut seen, &mut stop).await;
+    // An input may name a run that is not there.
+    let exists = run.origin != Origin::Attached || seen.snapshot.is_some();
+    seen.still_running = exists && abort.is_running();
+
+    let verdict = judge(&seen, &inputs.policy);
+    let inputs_to_attach = if seen.still_running {
         run.inputs_to_attach()
     } else {
         Vec::new()
     };
-    let verdict = judge(&observation, &inputs.policy);
-    let mut report = Report {
-        duration: started_at.elapsed(),
-        queued,
-        abort: Some(end.said().to_owned()).filter(|said| !said.is_empty()),
-        build_check: observation.build_check,
+    let known = of_run(inputs, &run, verdict);
+    let (schedule_name, last_group, test_runs) = match seen.snapshot {
+        Some(seen) => (Some(seen.schedule_name), Some(seen.group), seen.test_runs),
+        None => (None, None, Vec::new()),
+    };
+    let previous = if test_runs.iter().any(|run| is_bad(run, inputs)) {
+        previous_run(api, run, &mut stop).await
+    } else {
+        PreviousRun::default()
+    };
+    Report {
+        schedule_name: schedule_name.filter(|name| !name.trim().is_empty()),
+        group_status: group.or(last_group).map(|group| group.verbatim),
+        test_runs,
+        previous,
         inputs_to_attach,
-        ..run.report(inputs, verdict)
-    };
-    if let Some(seen) = observation.snapshot {
-        let name = seen.schedule_name;
-        report.schedule_name = Some(name).filter(|name| !name.trim().is_empty());
-        report.group_status = Some(seen.group.verbatim);
-        report.test_runs = seen.test_runs;
-    }
-    if report
-        .test_runs
-        .iter()
-        .any(|run| matches!(report.outcome(run), Outcome::Failing | Outcome::Tolerated))
-    {
-        report.previous = previous(api, &run, &mut stop).await;
-    }
-    report
-}
-
-/// How the schedule's previous run went, as far as one or two quick calls tell.
-async fn previous<A: SofyApi>(api: &A, run: &Run, stop: &mut Stop) -> PreviousRun {
-    let ask = async {
-        let group_id = &run.handle.group_id;
-        let listed = match &run.groups {
-            Some(groups) => groups.clone(),
-            None => match api.baseline().await? {
-                Baseline::Groups(groups) => groups,
-                Baseline::Rows(_) => Groups::default(),
-            },
-        };
-        match listed.before(group_id) {
-            Some(id) => Ok(api.rows(id).await?.list),
-            None => Ok(Vec::new()),
-        }
-    };
-    match A::GENERATION {
-        // The list before the trigger showed it, or nobody did.
-        Generation::Classic => PreviousRun::of(&run.previous),
-        Generation::Public => match stop.run_until_stopped(timeout(PREVIOUS_RUN, ask)).await {
-            Ok(Ok(Ok::<_, ApiError>(rows))) => {
-                PreviousRun::of(&rows.into_iter().map(|row| row.test_run).collect::<Vec<_>>())
-            }
-            Ok(Ok(Err(error))) => {
-                tracing::debug!("the previous run is not known: {}", error.message);
-                PreviousRun::default()
-            }
-            Ok(Err(_)) | Err(_) => PreviousRun::default(),
-        },
+        build_check: seen.build_check,
+        abort: abort.message().map(str::to_owned),
+        queued,
+        duration: started_at.elapsed(),
+        ..known
     }
 }
 
-/// Asks for the list of builds once. What fails here says less of the run, and never ends the step.
-async fn list_builds<A: SofyApi>(api: &A, at_most: Duration, stop: &mut Stop) -> Listed {
-    match stop.run_until_stopped(timeout(at_most, api.builds())).await {
-        Ok(Ok(Ok(builds))) => Listed::Builds(builds.list),
-        Ok(Ok(Err(error))) if error.kind == ErrorKind::Rejected => Listed::Refused(error.message),
-        Ok(Ok(Err(error))) => Listed::Failed(error.message),
-        Ok(Err(_)) => Listed::Failed(format!("Sofy's list of builds took over {}", span(at_most))),
-        Err(_) => Listed::Failed("the step ended before Sofy's list of builds came".to_owned()),
+fn is_bad(run: &TestRun, inputs: &Inputs) -> bool {
+    match inputs.policy.outcome(&run.status) {
+        Outcome::Failing | Outcome::Tolerated => true,
+        Outcome::Unfinished | Outcome::Passed => false,
     }
 }
 
-/// Aborts what is unfinished, where that is wanted and possible.
-async fn end_of_run<A: SofyApi>(
-    api: &A,
-    inputs: &Inputs,
-    run: &Run,
-    observation: &Observation,
-    stop: &mut Stop,
-) -> End {
-    let over = observation
-        .snapshot
-        .as_ref()
-        .is_some_and(|seen| seen.group.is_terminal());
-    match &observation.ending {
-        Ending::Settled | Ending::Stuck(_) => End::Over,
-        Ending::Stopped(_) | Ending::LostContact { .. } if over => End::Over,
-        Ending::Refused(_) => End::LeftAlone(String::new()),
-        Ending::Stopped(_) | Ending::LostContact { .. } => {
-            let end = abort_unfinished(
-                api,
-                inputs.abort_unfinished,
-                run.origin,
-                &run.handle.group_id,
-                stop,
-            )
-            .await;
-            if !end.said().is_empty() {
-                tracing::info!("{}", end.said());
-            }
-            end
-        }
-    }
-}
-
-/// Triggers a run, or takes up the one that the inputs name.
+/// Triggers a run, or attaches to the one that the inputs name.
 async fn start<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
     stop: &mut Stop,
     jitter: Jitter,
-) -> Result<Run, TriggerError> {
-    match &inputs.start {
-        Start::Trigger(order) | Start::Detach(order) => {
-            let triggered = trigger(api, order, stop, jitter).await?;
-            Ok(Run::of(triggered, inputs.attempt))
-        }
+) -> Result<Run, Box<Report>> {
+    let (did, run) = match &inputs.start {
         Start::Attach {
             group_id,
             results_after,
-        } => Ok(Run {
-            handle: RunHandle {
-                group_id: group_id.clone(),
-                attribution: match results_after {
-                    Some(after) => {
-                        Attribution::after(group_id.clone(), after.clone(), inputs.attempt)
-                    }
-                    None => Attribution::listed_by_group(group_id.clone()),
-                },
-            },
-            origin: Origin::Attached,
-            results_after: results_after
-                .as_ref()
-                .map(ToString::to_string)
-                .unwrap_or_default(),
-            previous: Vec::new(),
-            groups: None,
-        }),
-    }
-}
-
-impl Run {
-    fn of(triggered: Triggered, attempt: Option<u32>) -> Self {
-        let group_id = triggered.group_id;
-        let origin = triggered.origin;
-        match triggered.baseline {
-            Baseline::Rows(rows) => Self {
-                handle: RunHandle {
-                    attribution: Attribution::since(group_id.clone(), &rows),
-                    group_id,
-                },
-                origin,
-                results_after: ResultsAfter {
-                    newest: Cutoff::of(&rows),
-                    attempt,
+        } => {
+            let after = results_after.clone();
+            (
+                "attached to",
+                Run::attached(group_id.clone(), after, inputs.attempt),
+            )
+        }
+        Start::Trigger(request) | Start::Detach(request) => {
+            if inputs.asks_for_latest_build() {
+                tracing::info!(
+                    "no app-hash given: Sofy tests the latest build, whoever uploaded it"
+                );
+            }
+            let mut before = None;
+            match trigger(api, request, &mut before, stop, jitter).await {
+                Ok((group_id, origin)) => {
+                    let run = Run::triggered(group_id, origin, before, inputs.attempt);
+                    ("triggered", run)
                 }
-                .to_string(),
-                previous: previous_execution(rows),
-                groups: None,
-            },
-            Baseline::Groups(groups) => Self {
-                handle: RunHandle {
-                    attribution: Attribution::listed_by_group(group_id.clone()),
-                    group_id,
-                },
-                origin,
-                results_after: String::new(),
-                previous: Vec::new(),
-                groups: Some(groups),
-            },
+                Err(error) => {
+                    let after = results_after(before.as_ref(), inputs.attempt);
+                    return Err(Box::new(Report {
+                        results_after: after.map(|after| after.to_string()),
+                        ..before_a_run(inputs, error.verdict())
+                    }));
+                }
+            }
         }
-    }
-
-    /// Tells whether Sofy has ever named or shown the run: an input may name what is not there.
-    fn is_known(&self, seen: &Observation) -> bool {
-        self.origin != Origin::Attached || seen.snapshot.is_some()
-    }
-
-    /// What a later step says to take up this run.
-    fn inputs_to_attach(&self) -> Vec<(&'static str, String)> {
-        let mut inputs = vec![("test-run-group-id", self.handle.group_id.to_string())];
-        if !self.results_after.is_empty() {
-            inputs.push(("results-after", self.results_after.clone()));
+    };
+    let wait = match inputs.start {
+        Start::Detach(_) => "not waiting (wait: false)".to_owned(),
+        Start::Trigger(_) | Start::Attach { .. } => {
+            format!("waiting up to {}", span(inputs.timeout))
         }
-        inputs
-    }
+    };
+    let (schedule, group_id) = (&inputs.schedule, &run.group_id);
+    let api = schedule.api_name();
+    tracing::info!("{did} schedule {schedule} ({api}): test run group {group_id}; {wait}");
+    Ok(run)
+}
 
-    /// The report of what is known of the run itself.
-    fn report(&self, inputs: &Inputs, verdict: Verdict) -> Report {
-        Report {
-            origin: Some(self.origin),
-            group_id: Some(self.handle.group_id.to_string()),
-            results_after: Some(self.results_after.clone()).filter(|after| !after.is_empty()),
-            ..before_a_run(inputs, verdict)
+/// Aborts what is unfinished, if that is wanted and possible; gives the group's last status if it was read.
+async fn end_of_run<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    run: &Run,
+    seen: &Observation,
+    stop: &mut Stop,
+) -> (AbortOutcome, Option<Group>) {
+    let group = seen.snapshot.as_ref().map(|seen| &seen.group);
+    match &seen.ending {
+        Ending::Settled | Ending::Stuck(_) => {
+            (AbortOutcome::NotNeeded("the run has finished"), None)
+        }
+        Ending::Stopped(_) | Ending::LostContact { .. }
+            if group.is_some_and(Group::is_terminal) =>
+        {
+            (AbortOutcome::NotNeeded("the run has finished"), None)
+        }
+        // The input names what is not there.
+        Ending::Refused(error) if error.kind == ErrorKind::NotFound && group.is_none() => (
+            AbortOutcome::NotNeeded("Sofy does not list the group"),
+            None,
+        ),
+        Ending::Refused(_) => {
+            let group_id = &run.group_id;
+            let why =
+                format!("Test run group {group_id} was not aborted: Sofy denies access to it.");
+            (AbortOutcome::LeftRunning(why), None)
+        }
+        Ending::Stopped(_) | Ending::LostContact { .. } => {
+            let wanted = inputs.abort_unfinished;
+            let (outcome, group) =
+                abort_unfinished(api, wanted, run.origin, &run.group_id, stop).await;
+            if let Some(message) = outcome.message() {
+                tracing::info!("{message}");
+            }
+            (outcome, group)
         }
     }
 }
 
-/// Says which run is watched: the first thing that a bug report needs.
-fn what_was_started(inputs: &Inputs, run: &Run) -> String {
-    let (schedule, group, timeout) = (&inputs.schedule, &run.handle.group_id, span(inputs.timeout));
-    let api = match schedule {
-        ScheduleId::Classic(_) => "classic",
-        ScheduleId::Public(_) => "public",
-    };
-    let verb = match run.origin {
-        Origin::Triggered | Origin::Adopted => "triggered",
-        Origin::Attached => "attached to",
-    };
-    format!(
-        "{verb} schedule {schedule} ({api} API): test run group {group}; waiting up to {timeout}"
-    )
+/// Adds to what was seen which build was tested. A signal meanwhile ends the step as any other does.
+async fn check_the_build<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    seen: &mut Observation,
+    stop: &mut Stop,
+) {
+    if let (Ending::Settled, Some(app_hash), Some(snapshot)) =
+        (&seen.ending, &inputs.app_hash, &seen.snapshot)
+    {
+        match check_build(api, app_hash, &snapshot.test_runs, stop).await {
+            Ok(check) => seen.build_check = Some(check),
+            Err(reason) => seen.ending = Ending::Stopped(reason),
+        }
+    }
+}
+
+/// The report of what is known of the run itself.
+fn of_run(inputs: &Inputs, run: &Run, verdict: Verdict) -> Report {
+    Report {
+        group_id: Some(run.group_id.to_string()),
+        origin: Some(run.origin),
+        results_after: run.results_after.as_ref().map(ToString::to_string),
+        ..before_a_run(inputs, verdict)
+    }
 }
 
 /// The report of what the inputs say, before anything is known of a run.
@@ -360,10 +263,6 @@ fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
         title: inputs.title.clone(),
         schedule_id: Some(inputs.schedule.to_string()),
         app_hash: inputs.app_hash.clone(),
-        origin: match inputs.start {
-            Start::Trigger(_) | Start::Detach(_) => None,
-            Start::Attach { .. } => Some(Origin::Attached),
-        },
         policy: inputs.policy.clone(),
         ..Report::of(verdict)
     }
@@ -371,96 +270,34 @@ fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
 
 /// The end of a step that does not wait.
 ///
-/// A later step could not tell that the group was adopted, and would believe it without the proof
-/// that is asked for here.
-fn detached(run: &Run, inputs: &Inputs) -> Verdict {
-    let group_id = &run.handle.group_id;
+/// A later step could not tell that the group was adopted, and would believe it without the proof that is asked for
+/// here.
+fn detached(inputs: &Inputs, run: &Run) -> Verdict {
+    let group_id = &run.group_id;
     match (run.origin, &inputs.app_hash) {
         (Origin::Adopted, Some(_)) => Verdict::new(
             Conclusion::Error,
             format!(
-                "the answer to the trigger was lost, and nothing proves that test run group \
-                 {group_id}, which was found, is ours"
+                "Sofy's answer to the trigger was lost. Test run group {group_id} was found, but without waiting \
+                 nothing proves that it tests the build of `app-hash`"
             ),
         )
-        .advise(
-            "Look at the group in Sofy's portal. If it is the right one, judge it with the inputs \
-             below.",
-        ),
+        .advise("Check the group in Sofy's portal. If it is the right one, judge it with the inputs below."),
         (Origin::Adopted | Origin::Triggered | Origin::Attached, _) => Verdict::new(
             Conclusion::Detached,
-            format!("test run group {group_id} was started; this step does not wait for it"),
+            format!("Started test run group {group_id}; not waiting (`wait: false`)"),
         )
         .advise("Judge it in a later step or job, with the inputs below."),
     }
 }
 
-impl From<ApiError> for Verdict {
-    fn from(error: ApiError) -> Self {
-        if error.is_permanent {
-            let reason = format!("nothing was triggered: {}", error.message);
-            return Self::new(Conclusion::Error, reason).advise(error.advice);
-        }
-        let what = match error.kind {
-            ErrorKind::Rejected => "Sofy refuses",
-            ErrorKind::NotSent => "Sofy cannot be reached",
-            ErrorKind::OutcomeUnknown => "Sofy does not answer as it should",
-            ErrorKind::NotFound => "Sofy does not list the test run group",
-        };
-        Self::new(
-            Conclusion::Error,
-            format!("nothing was triggered, because {what}: {}", error.message),
-        )
-        .advise(error.advice)
-    }
-}
-
-impl TriggerError {
-    /// Says why there is nothing to judge.
-    fn verdict(self, timeout: Duration) -> Verdict {
-        let look = "Look at the schedule in Sofy's portal: if a run has started, stop it there or wait \
-             for it, then run the job again.";
-        match self {
-            Self::Interrupted { limit, sent } => match sent {
-                Sent::No => Verdict::stopped(limit, " before anything was triggered")
-                    .advise("Nothing was started. Run the job again for a result."),
-                Sent::Unknown => Verdict::stopped(
-                    limit,
-                    " while the trigger request was in flight; a run may have started",
-                )
-                .advise(look),
-            },
-            Self::RetryAfterDeadline { error, pause } => Verdict::new(
-                Conclusion::TimedOut,
-                format!(
-                    "nothing was triggered: Sofy is to be asked again in {}, after the timeout \
-                     of {}; the last problem was: {}",
-                    span(pause),
-                    span(timeout),
-                    error.message
-                ),
-            )
-            .advise(
-                "Nothing was started. Raise the input timeout, or run the job again when \
-                Sofy answers.",
-            ),
-            Self::Rejected(error) => error.into(),
-            Self::OutcomeUnknown(error) => Verdict::new(
-                Conclusion::Error,
-                format!(
-                    "a run may have started, and nothing is triggered twice: {}",
-                    error.message
-                ),
-            )
-            .advise(look),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::schedule::Build;
+    use crate::sofy::{ApiError, Baseline};
     use crate::tests::fixtures::{at, gate, test_run, test_runs};
     use crate::tests::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
 
@@ -572,7 +409,7 @@ mod tests {
                 "not wanted",
             ),
             (
-                triggered(),
+                running(triggered()),
                 vec![("wait", "false")],
                 Some(0),
                 Conclusion::Cancelled,
@@ -635,7 +472,7 @@ mod tests {
         let api = Scripted::new()
             .baseline(Ok(groups(&[("76", None)], Some(0))))
             .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
-            .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
+            .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(0))))
             .look("Running", test_runs(&["Running"]))
             .abort(Ok("aborted"), Duration::ZERO);
 
@@ -745,8 +582,8 @@ mod tests {
                 Scripted::new().baseline(Err(failure(ErrorKind::OutcomeUnknown))),
                 deadline,
                 None,
-                Conclusion::TimedOut,
-                "asked again in",
+                Conclusion::Error,
+                "so nothing was triggered",
                 "no attempt can meet the deadline",
             ),
             (
@@ -800,7 +637,7 @@ mod tests {
                 no_timeout,
                 None,
                 Conclusion::Error,
-                "nothing was triggered",
+                "so nothing was triggered",
                 "Sofy said no",
             ),
         ] {
@@ -887,7 +724,7 @@ mod tests {
                 vec![silence()],
                 Conclusion::Success,
                 Some(false),
-                2,
+                5,
                 "never answered",
             ),
         ] {
@@ -912,7 +749,12 @@ mod tests {
                     .build_check
                     .map(|build_check| build_check.is_verified());
                 assert_eq!(proven, verified, "{why}");
-                assert_eq!(api.calls("builds").len(), asked, "{why}");
+                let builds = api.calls("builds");
+                assert_eq!(builds.len(), asked, "{why}");
+                assert!(
+                    builds.first() >= api.calls("look").last(),
+                    "{why}: only then"
+                );
             }
         }
     }
@@ -937,7 +779,7 @@ mod tests {
             let api = Scripted::new()
                 .baseline(Ok(groups(&[("76", None)], Some(0))))
                 .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
-                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
+                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(0))))
                 .look("Complete", test_runs(&["Passed"]))
                 .builds(listed(&builds));
 
@@ -957,7 +799,7 @@ mod tests {
             let api = Scripted::new()
                 .baseline(Ok(groups(&[("76", None)], Some(0))))
                 .trigger(Err(failure(ErrorKind::OutcomeUnknown)), SECOND)
-                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(1))))
+                .baseline(Ok(groups(&[("76", None), ("77", Some(1))], Some(0))))
                 .builds(listed(&[("4dde0684", "1.0(1)")]));
 
             let (report, _) = step(&api, &[("wait", "false"), ("app-hash", hash)], None).await;
@@ -984,7 +826,7 @@ mod tests {
         let (report, _) = step(&api, &[("app-hash", "4dde0684")], None).await;
 
         assert_eq!(report.verdict.conclusion, Conclusion::Success);
-        assert_eq!(api.calls("trigger"), [BUILDS_BEFORE]);
+        assert_eq!(api.calls("trigger"), [Duration::ZERO]);
         let (first, last) = (
             api.calls("look")[0],
             *api.calls("builds").last().expect("a call"),
@@ -1012,8 +854,8 @@ mod tests {
 
             let page = crate::report::summary::render(&report);
             assert_eq!(page.contains("latest build"), latest, "{why}: {page}");
-            let asked = usize::from(pairs.iter().any(|(name, _)| *name == "app-hash")) * 2;
-            assert_eq!(api.calls("builds").len(), asked, "{why}");
+            let asked = pairs.iter().any(|(name, _)| *name == "app-hash");
+            assert_eq!(api.calls("builds").is_empty(), !asked, "{why}");
         }
     }
 
@@ -1024,7 +866,7 @@ mod tests {
                 unreachable!("groups");
             };
             for group in &mut listed.list {
-                group.group = crate::model::test_run::Group::parse("Complete");
+                group.group = Group::parse("Complete");
             }
             Baseline::Groups(listed)
         };
@@ -1096,7 +938,7 @@ mod tests {
                 else {
                     unreachable!("groups");
                 };
-                list.list[0].group = crate::model::test_run::Group::parse("Complete");
+                list.list[0].group = Group::parse("Complete");
                 let api = Scripted::new()
                     .baseline(Ok(Baseline::Groups(list)))
                     .trigger(Ok(&["77"]), SECOND)

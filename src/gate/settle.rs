@@ -270,7 +270,7 @@ fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_run::{AmbiguityReason, Ambiguous, Group};
+    use crate::model::test_run::{AmbiguityReason, Ambiguous, Completeness, Group};
     use crate::tests::fixtures::test_runs;
     use crate::tests::scripted::{Classic, Public};
 
@@ -280,6 +280,7 @@ mod tests {
             group: Group::parse(group),
             test_runs,
             ambiguous: None,
+            completeness: Completeness::default(),
         }
     }
 

@@ -1,31 +1,32 @@
-//! How does a run come to be, at most once?
+//! How does a run come to be, at most once? A trigger is sent again only if it certainly did not happen.
 //!
-//! Sofy has no idempotency key: a trigger that is sent twice runs, and bills, twice. It is sent
-//! again only where it certainly did not happen. After an unclear end the public API is asked which
-//! groups are new; the classic API cannot be asked. Knows time only through tokio's clock.
+//! Sofy has no idempotency key: a trigger that is sent twice runs, and is billed, twice. After an unclear end the
+//! groups are listed, if the API has such a list, and the one that must be this step's is adopted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::model::group_id::GroupId;
-use crate::model::schedule::Generation;
-use crate::model::schedule::Origin;
-use crate::model::schedule::TriggerRequest;
-use crate::retry::{Jitter, Patience, backoff};
+use crate::model::schedule::{Origin, TriggerRequest};
+use crate::model::verdict::{Conclusion, Verdict};
+use crate::retry::{Jitter, Patience, Retry};
 use crate::sofy::{ApiError, Baseline, ErrorKind, Groups, ListedGroup, SofyApi};
 use crate::stop::{Stop, StopReason};
-use crate::text::span;
+use crate::text::{list, span};
 
-/// Long enough to learn the group of a trigger under way, so that it can be aborted; with the abort
-/// and the reports it stays below the 7.5 s that the runner waits before it insists.
+/// Long enough to learn the group of a trigger in flight, so that it can be aborted; with the abort and the reports
+/// it stays below the 7.5 s that the runner waits before it insists.
 const GRACE: Duration = Duration::from_secs(3);
-/// Where nothing can be aborted, the answer is worth less than a quick end.
+/// If nothing can be aborted, the answer is worth less than a quick end.
 const GRACE_WITHOUT_ABORT: Duration = Duration::from_secs(1);
+/// An answer usually takes a second or two; the log says so if one takes this long.
+const SLOW: Duration = Duration::from_secs(30);
 
-/// Looks for a run whose trigger ended unclearly: a quarter of a minute for a list that lags.
+/// The pauses before the polls for a run whose trigger ended unclearly: 15 s for a list that lags.
 const SEARCH: [Duration; 5] = [
     Duration::ZERO,
     Duration::from_secs(1),
@@ -34,309 +35,435 @@ const SEARCH: [Duration; 5] = [
     Duration::from_secs(8),
 ];
 
-/// `Date` has whole seconds, and Sofy's machines have more than one clock.
-const SLACK: SignedDuration = SignedDuration::from_secs(2);
-
-/// A run that came to be.
-#[derive(Debug)]
-pub(crate) struct Triggered {
-    pub(crate) group_id: GroupId,
-    pub(crate) origin: Origin,
-    pub(crate) baseline: Baseline,
-}
+/// The most groups that one sentence names.
+const MOST_NAMED: usize = 5;
 
 /// Why there is no run to watch.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum TriggerError {
-    /// A limit came first.
-    Interrupted { limit: StopReason, sent: Sent },
-    /// Sofy asks for a longer pause than is left.
-    RetryAfterDeadline { error: ApiError, pause: Duration },
-    /// Sofy refused, or could not be reached within the budget.
-    Rejected(ApiError),
+    /// The deadline or a signal came before anything was triggered.
+    NotSent(StopReason),
+    /// The deadline or a signal came while a run may have been starting.
+    InFlight(StopReason),
+    /// Sofy asks for a longer pause than is left of the timeout.
+    RetryAfterDeadline { error: ApiError, timeout: Duration },
+    /// Sofy refused, or kept failing for longer than the budget or the timeout.
+    Failed(ApiError),
     /// A run may have started; the trigger is not sent again.
-    OutcomeUnknown(ApiError),
+    OutcomeUnknown { what: String, details: String },
 }
 
-/// Whether a trigger was under way when a limit came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sent {
-    No,
-    Unknown,
+impl TriggerError {
+    /// Says why there is nothing to judge.
+    pub(crate) fn verdict(self) -> Verdict {
+        const PERHAPS: &str = "Check the schedule in Sofy's portal: if a run has started, stop it there or wait for it, \
+             then run the job again.";
+        let error = |reason, advice: &str| Verdict::new(Conclusion::Error, reason).advise(advice);
+        match self {
+            Self::NotSent(reason) => Verdict::stopped(reason, " before anything was triggered")
+                .advise("Nothing was started. Run the job again for a result."),
+            Self::InFlight(reason) => {
+                let details = " while the trigger request was in flight; a run may have started";
+                Verdict::stopped(reason, details).advise(PERHAPS)
+            }
+            Self::RetryAfterDeadline {
+                error: busy,
+                timeout,
+            } => error(
+                format!(
+                    "Nothing was triggered: Sofy asked to retry in {}, which is past the {} timeout. Details: {}",
+                    span(busy.retry_after.unwrap_or_default()),
+                    span(timeout),
+                    busy.message
+                ),
+                "Raise `timeout`, or run the job again when Sofy answers.",
+            ),
+            Self::Failed(failed) if failed.is_permanent => error(
+                format!("Nothing was triggered: {}", failed.message),
+                &failed.advice,
+            ),
+            Self::Failed(failed) => {
+                let what = match failed.kind {
+                    ErrorKind::Rejected => "Sofy rejected the request",
+                    ErrorKind::NotSent => "Sofy could not be reached",
+                    ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+                        "Sofy returned an unexpected response"
+                    }
+                };
+                let reason = format!(
+                    "{what}, so nothing was triggered. Details: {}",
+                    failed.message
+                );
+                error(reason, &failed.advice)
+            }
+            Self::OutcomeUnknown { what, details } => error(
+                format!(
+                    "{what}, so a run may have started. It is not triggered again, because a second run would be \
+                     billed{details}"
+                ),
+                PERHAPS,
+            ),
+        }
+    }
 }
 
-/// Triggers a run.
+/// What became of one trigger.
+enum Attempt {
+    /// Sofy named the new group.
+    Group(GroupId),
+    /// It certainly did not happen.
+    NotSent(ApiError),
+    /// A run may have started.
+    Unknown(ApiError),
+    /// Sofy answered with groups that one step cannot judge.
+    Ambiguous(String),
+}
+
+/// Triggers a run; `before` becomes what the schedule showed just before it.
 pub(crate) async fn trigger<A: SofyApi>(
     api: &A,
     request: &TriggerRequest,
+    before: &mut Option<Baseline>,
     stop: &mut Stop,
     jitter: Jitter,
-) -> Result<Triggered, TriggerError> {
-    let mut attempts = Attempts {
-        api,
-        stop,
-        jitter,
-        failures: 0,
-        since: Instant::now(),
-    };
+) -> Result<(GroupId, Origin), TriggerError> {
+    let mut retry = Retry::new(jitter);
     loop {
-        // Anew each time: after a pause, groups of others may have been listed.
-        let baseline = attempts.baseline().await?;
-        match attempts.send(request, baseline).await? {
-            Attempt::Run(run) => return Ok(run),
-            Attempt::NotSent(error) => attempts.pause(error).await?,
-        }
-    }
-}
-
-enum Attempt {
-    Run(Triggered),
-    /// It certainly did not happen.
-    NotSent(ApiError),
-}
-
-struct Attempts<'step, A> {
-    api: &'step A,
-    stop: &'step mut Stop,
-    jitter: Jitter,
-    failures: u32,
-    since: Instant,
-}
-
-impl<A: SofyApi> Attempts<'_, A> {
-    /// Looks at the schedule before the trigger; an empty answer is asked for twice.
-    ///
-    /// Nearly every schedule has run before. An empty answer by mistake would make yesterday's rows
-    /// ours, and somebody else's group the one that is new.
-    async fn baseline(&mut self) -> Result<Baseline, TriggerError> {
-        let first = self.look().await?;
-        if first.is_empty() {
-            return self.look().await;
-        }
-        Ok(first)
-    }
-
-    async fn look(&mut self) -> Result<Baseline, TriggerError> {
-        loop {
-            match self.stop.run_until_stopped(self.api.baseline()).await {
-                Ok(Ok(baseline)) => return Ok(baseline),
-                Ok(Err(error)) if error.is_transient() => self.pause(error).await?,
-                Ok(Err(error)) => return Err(TriggerError::Rejected(error)),
-                Err(limit) => return Err(limited(limit, Sent::No)),
-            }
-        }
-    }
-
-    async fn send(
-        &mut self,
-        request: &TriggerRequest,
-        baseline: Baseline,
-    ) -> Result<Attempt, TriggerError> {
+        // Read again each time: during a pause, other groups may have come into the list.
+        let baseline = before.insert(read_baseline(api, stop, &mut retry).await?);
         let sent_at = Instant::now();
-        let call = self.api.trigger(request);
-        tokio::pin!(call);
-        let (answer, limit) = match self.stop.run_until_stopped(&mut call).await {
-            Ok(answer) => (answer, None),
-            Err(limit) => {
-                // The run may be starting just now. Its ID is needed to abort it.
-                let grace = match A::GENERATION {
-                    Generation::Public => GRACE,
-                    Generation::Classic => GRACE_WITHOUT_ABORT,
+        let (answer, stopped) = send(api, request, stop).await;
+        match (Attempt::of(answer, baseline), stopped) {
+            (Attempt::Group(id), _) => return Ok((id, Origin::Triggered)),
+            (Attempt::NotSent(_), Some(reason)) => return Err(TriggerError::NotSent(reason)),
+            (Attempt::NotSent(error), None) => pause(error, sent_at, stop, &mut retry).await?,
+            (Attempt::Unknown(_) | Attempt::Ambiguous(_), Some(reason)) => {
+                return Err(TriggerError::InFlight(reason));
+            }
+            (Attempt::Ambiguous(what), None) => {
+                let details = String::new();
+                return Err(TriggerError::OutcomeUnknown { what, details });
+            }
+            (Attempt::Unknown(error), None) => {
+                let flight = Flight {
+                    sent_at,
+                    gave_up_at: Instant::now(),
+                    names_a_build: request.app_hash.is_some(),
                 };
-                match timeout(grace, call).await {
-                    Ok(answer) => (answer, Some(limit)),
-                    Err(_) => return Err(limited(limit, Sent::Unknown)),
-                }
+                return search(api, baseline, flight, &error, stop).await;
             }
-        };
-        let unclear = match answer {
+        }
+    }
+}
+
+/// Reads what the schedule shows before the trigger; an empty list is asked for twice.
+///
+/// Nearly every schedule has run before. A list that is empty by mistake would make yesterday's rows this run's, and
+/// someone else's group the one that is new.
+async fn read_baseline<A: SofyApi>(
+    api: &A,
+    stop: &mut Stop,
+    retry: &mut Retry<ApiError>,
+) -> Result<Baseline, TriggerError> {
+    let mut asked_again = false;
+    loop {
+        let sent_at = Instant::now();
+        match stop.run_until_stopped(api.baseline()).await {
+            Ok(Ok(baseline)) if baseline.is_empty() && !asked_again => asked_again = true,
+            Ok(Ok(baseline)) => return Ok(baseline),
+            Ok(Err(error)) => pause(error, sent_at, stop, retry).await?,
+            Err(reason) => return Err(stopped(reason, retry)),
+        }
+    }
+}
+
+/// Waits before the next call, as long as that makes sense.
+async fn pause(
+    error: ApiError,
+    sent_at: Instant,
+    stop: &mut Stop,
+    retry: &mut Retry<ApiError>,
+) -> Result<(), TriggerError> {
+    let patience = if error.is_transient() {
+        Patience::BEFORE_A_RUN
+    } else {
+        Patience::NONE
+    };
+    let Some(pause) = retry.failed(error.clone(), sent_at, error.retry_after, patience) else {
+        return Err(TriggerError::Failed(error));
+    };
+    let left = stop.deadline().saturating_duration_since(Instant::now());
+    if pause >= left {
+        return Err(match error.retry_after {
+            Some(asked) if asked >= left => TriggerError::RetryAfterDeadline {
+                error,
+                timeout: stop.timeout(),
+            },
+            Some(_) | None => TriggerError::Failed(error),
+        });
+    }
+    tracing::info!("{}; next try in {}", error.message, span(pause));
+    let slept = stop.run_until_stopped(sleep(pause)).await;
+    slept.map_err(|reason| stopped(reason, retry))
+}
+
+/// The deadline is the reason only if nothing failed before it.
+fn stopped(reason: StopReason, retry: &mut Retry<ApiError>) -> TriggerError {
+    match (reason, retry.latest()) {
+        (StopReason::Deadline(_), Some(error)) => TriggerError::Failed(error.clone()),
+        (StopReason::Deadline(_), None) | (StopReason::Signal(_), _) => {
+            TriggerError::NotSent(reason)
+        }
+    }
+}
+
+/// Sends the trigger once. A stop is given beside the answer if one came in the grace after it.
+async fn send<A: SofyApi>(
+    api: &A,
+    request: &TriggerRequest,
+    stop: &mut Stop,
+) -> (Result<Vec<GroupId>, ApiError>, Option<StopReason>) {
+    let call = api.trigger(request);
+    tokio::pin!(call);
+    let slow = async {
+        sleep(SLOW).await;
+        tracing::info!(
+            "Sofy has not answered the trigger for {}; still waiting",
+            span(SLOW)
+        );
+        std::future::pending::<Infallible>().await
+    };
+    let reason = tokio::select! {
+        biased;
+        answer = stop.run_until_stopped(&mut call) => match answer {
+            Ok(answer) => return (answer, None),
+            Err(reason) => reason,
+        },
+        never = slow => match never {},
+    };
+    // The run may be starting just now. Its ID is needed to abort it.
+    let grace = if A::CAN_ABORT {
+        GRACE
+    } else {
+        GRACE_WITHOUT_ABORT
+    };
+    let late = ApiError::new(ErrorKind::OutcomeUnknown, "Sofy did not answer in time");
+    (
+        timeout(grace, call).await.unwrap_or(Err(late)),
+        Some(reason),
+    )
+}
+
+impl Attempt {
+    fn of(answer: Result<Vec<GroupId>, ApiError>, before: &Baseline) -> Self {
+        match answer {
             Ok(named) => match named.as_slice() {
-                [one] if !baseline.names(one) => {
-                    return Ok(Attempt::Run(Triggered {
-                        group_id: one.clone(),
-                        origin: Origin::Triggered,
-                        baseline,
-                    }));
-                }
-                [one] => ApiError::new(
-                    ErrorKind::OutcomeUnknown,
-                    format!("the answer names test run group {one}, which was there before"),
-                ),
-                several => {
-                    return Err(TriggerError::OutcomeUnknown(ApiError::new(
-                        ErrorKind::OutcomeUnknown,
-                        format!(
-                            "the answer names several test run groups, and one step judges one: {}",
-                            some_of(several)
-                        ),
-                    )));
-                }
+                [one] if !before.names(one) => Self::Group(one.clone()),
+                [one] => Self::Ambiguous(format!(
+                    "Sofy answered with test run group {one}, which already existed"
+                )),
+                several => Self::Ambiguous(format!(
+                    "Sofy answered with several test run groups ({}), but one step can judge only one",
+                    list(several, MOST_NAMED)
+                )),
             },
-            Err(error) => match (error.kind, limit) {
-                (ErrorKind::NotSent | ErrorKind::Rejected, Some(limit)) => {
-                    return Err(limited(limit, Sent::No));
-                }
-                (ErrorKind::NotSent, None) => return Ok(Attempt::NotSent(error)),
-                (ErrorKind::Rejected, None) => return Err(TriggerError::Rejected(error)),
-                (ErrorKind::OutcomeUnknown | ErrorKind::NotFound, _) => error,
+            Err(error) => match error.kind {
+                ErrorKind::NotSent | ErrorKind::Rejected => Self::NotSent(error),
+                ErrorKind::OutcomeUnknown | ErrorKind::NotFound => Self::Unknown(error),
             },
+        }
+    }
+}
+
+/// Looks for the run of a trigger that ended unclearly.
+async fn search<A: SofyApi>(
+    api: &A,
+    before: &Baseline,
+    flight: Flight,
+    error: &ApiError,
+    stop: &mut Stop,
+) -> Result<(GroupId, Origin), TriggerError> {
+    const LOST: &str = "Sofy's answer to the trigger was lost or is unclear";
+    let unknown = |why: &str| TriggerError::OutcomeUnknown {
+        what: LOST.to_owned(),
+        details: format!(". {why}Details: {}", error.message),
+    };
+    let Baseline::Groups(before) = before else {
+        return Err(unknown(""));
+    };
+    let mut lists = Vec::new();
+    for pause in SEARCH {
+        let poll = async {
+            sleep(pause).await;
+            api.baseline().await
         };
-        if let Some(limit) = limit {
-            return Err(limited(limit, Sent::Unknown));
-        }
-        match baseline {
-            Baseline::Groups(before) => {
-                let begun = Begun::between(&before, sent_at, Instant::now());
-                self.search(unclear, before, begun).await.map(Attempt::Run)
-            }
-            Baseline::Rows(_) => Err(TriggerError::OutcomeUnknown(unclear)),
+        match stop.run_until_stopped(poll).await {
+            Ok(Ok(Baseline::Groups(groups))) => lists.push(groups),
+            Ok(Ok(Baseline::Rows(_)) | Err(_)) => {}
+            Err(reason) => return Err(TriggerError::InFlight(reason)),
         }
     }
-
-    /// Finds the run of a trigger that ended unclearly: the one group that was not there before.
-    ///
-    /// None proves nothing, since the list may lag; several cannot be told apart. Where Sofy gives no
-    /// times, somebody's of the quarter of a minute since would pass for ours.
-    async fn search(
-        &mut self,
-        unclear: ApiError,
-        before: Groups,
-        begun: Option<Begun>,
-    ) -> Result<Triggered, TriggerError> {
-        let known: BTreeSet<GroupId> = before.list.iter().map(|group| group.id.clone()).collect();
-        // Every new group, with the number of looks that showed it begin in our time.
-        let mut new: BTreeMap<GroupId, u32> = BTreeMap::new();
-        let mut answered = false;
-        for pause in SEARCH {
-            let look = async {
-                tokio::time::sleep(pause).await;
-                self.api.baseline().await
-            };
-            let groups = match self.stop.run_until_stopped(look).await {
-                Ok(Ok(Baseline::Groups(groups))) => groups.list,
-                Ok(Ok(Baseline::Rows(_)) | Err(_)) => continue,
-                Err(limit) => return Err(limited(limit, Sent::Unknown)),
-            };
-            answered = true;
-            for group in groups {
-                let when = begun.map_or(When::Unknown, |begun| begun.when(&group));
-                if known.contains(&group.id) || when == When::AtAnotherTime {
-                    continue;
-                }
-                let shown = new.entry(group.id).or_default();
-                *shown += u32::from(when == When::InOurTime);
-            }
+    match adopt(before, &lists, flight) {
+        Ok(id) => {
+            tracing::warn!(
+                "{LOST}, but Sofy lists a new test run group, {id}. It is taken as this step's run; nothing is \
+                 triggered again. Details: {}",
+                error.message
+            );
+            Ok((id, Origin::Adopted))
         }
-        let found = match new.iter().next() {
-            None if !answered => "the list of groups could not be read either".to_owned(),
-            None => "no new test run group of that time is listed, which proves nothing".to_owned(),
-            Some((id, 2..)) if new.len() == 1 => {
-                tracing::warn!(
-                    "{}; test run group {id} is new in Sofy's list, so nothing is sent again",
-                    unclear.message
-                );
-                return Ok(Triggered {
-                    group_id: id.clone(),
-                    origin: Origin::Adopted,
-                    baseline: Baseline::Groups(before),
-                });
-            }
-            Some((_, 0)) if new.len() == 1 => {
-                "one new test run group is listed, but Sofy gives no time to tell it by".to_owned()
-            }
-            Some(_) if new.len() == 1 => {
-                "one new test run group was listed only at the last look".to_owned()
-            }
-            Some(_) => format!(
-                "{} new test run groups are listed and cannot be told apart: {}",
-                new.len(),
-                some_of(new.keys())
-            ),
-        };
-        Err(TriggerError::OutcomeUnknown(ApiError {
-            message: format!("{}; {found}", unclear.message),
-            ..unclear
-        }))
-    }
-
-    /// Waits before the next call, as long as that makes sense.
-    async fn pause(&mut self, error: ApiError) -> Result<(), TriggerError> {
-        self.failures += 1;
-        if !Patience::BEFORE_A_RUN.allows(self.failures, self.since.elapsed()) {
-            return Err(TriggerError::Rejected(error));
-        }
-        let pause = backoff(self.failures, error.retry_after, (self.jitter)());
-        let left = self
-            .stop
-            .deadline()
-            .saturating_duration_since(Instant::now());
-        if pause >= left {
-            return Err(TriggerError::RetryAfterDeadline { error, pause });
-        }
-        tracing::debug!("{}; asking again in {}", error.message, span(pause));
-        self.stop
-            .run_until_stopped(tokio::time::sleep(pause))
-            .await
-            .map_err(|limit| limited(limit, Sent::No))
+        Err(why) => Err(unknown(&format!("{why}. "))),
     }
 }
 
-/// Names a few groups: a sentence for people has an end, whatever Sofy lists.
-fn some_of<'ids>(ids: impl IntoIterator<Item = &'ids GroupId>) -> String {
-    let mut ids = ids.into_iter();
-    let named: Vec<&str> = ids.by_ref().take(5).map(|id| &**id).collect();
-    let more = if ids.next().is_some() { ", …" } else { "" };
-    format!("{}{more}", named.join(", "))
-}
-
-const fn limited(limit: StopReason, sent: Sent) -> TriggerError {
-    TriggerError::Interrupted { limit, sent }
-}
-
-/// When a run of ours can have begun, by Sofy's clock.
+/// While when a lost trigger may have started a run.
 #[derive(Clone, Copy, Debug)]
-struct Begun {
+struct Flight {
+    sent_at: Instant,
+    gave_up_at: Instant,
+    /// A build that Sofy's list names can prove afterwards that the run is this step's.
+    names_a_build: bool,
+}
+
+/// Finds the one group that a lost trigger started, in the lists that were read after it; else says why not.
+///
+/// No group proves nothing, since the list may lag. Several cannot be told apart, and one that only the last list
+/// shows may be followed by another.
+fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, String> {
+    let all = || std::iter::once(before).chain(lists);
+    if lists.is_empty() {
+        return Err("Its list of groups could not be read either".to_owned());
+    }
+    if let Some(sign) = all().find_map(|groups| groups.completeness.not_whole.as_ref()) {
+        return Err(format!("Its list of groups is incomplete: {sign}"));
+    }
+    if lists
+        .iter()
+        .any(|groups| groups.unreadable > before.unreadable)
+    {
+        return Err("Its list of groups has a new entry that cannot be read".to_owned());
+    }
+    let window = StartWindow::of(all(), flight);
+    // Every new group, with the number of lists that show it start in the window.
+    let mut new: BTreeMap<&GroupId, u32> = BTreeMap::new();
+    for group in lists.iter().flat_map(|groups| &groups.list) {
+        let timing = window.map_or(Timing::Unknown, |window| window.timing(group));
+        if timing != Timing::Outside && before.list.iter().all(|old| old.id != group.id) {
+            *new.entry(&group.id).or_default() += u32::from(timing == Timing::Inside);
+        }
+    }
+    match (new.len(), new.first_key_value()) {
+        (_, None) => Err("It lists no new group of that time yet, but its list can lag".to_owned()),
+        (1, Some((id, 2..))) => Ok((*id).clone()),
+        (1, Some((id, 1))) => Err(format!(
+            "It listed one new group ({id}), but only at the last poll"
+        )),
+        (1, Some((id, 0))) => Err(format!(
+            "It lists one new group ({id}), but it is not certain that it started while the request was in flight"
+        )),
+        (n, _) => Err(format!(
+            "It lists {n} new groups ({}), and it is unclear which one this step started",
+            list(new.into_keys(), MOST_NAMED)
+        )),
+    }
+}
+
+/// `Date` has whole seconds, and Sofy's machines have more than one clock.
+const SLACK: SignedDuration = SignedDuration::from_secs(2);
+
+/// Without a build to prove it by, a run is adopted only if it started this soon: the longer the time, the likelier
+/// is another one.
+const UNPROVEN: SignedDuration = SignedDuration::from_secs(30);
+
+/// When the run of a lost trigger may have started, by Sofy's clock.
+#[derive(Clone, Copy, Debug)]
+struct StartWindow {
+    /// Sofy's clock at the sending of the trigger, as all answers agree.
     earliest: Timestamp,
     latest: Timestamp,
+    took: SignedDuration,
+    names_a_build: bool,
 }
 
-impl Begun {
-    /// Takes Sofy's clock from its last answer before the trigger, and goes on from there.
-    fn between(before: &Groups, sent_at: Instant, ended_at: Instant) -> Option<Self> {
-        let answered_at = before.clock?.date?;
-        let took = SignedDuration::try_from(ended_at - sent_at).ok()?;
+/// When a new group started, by Sofy's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timing {
+    /// For certain in the window.
+    Inside,
+    /// It stands in the way of adopting another group, and is not adopted itself.
+    Unknown,
+    /// For certain not in the window.
+    Outside,
+}
+
+impl StartWindow {
+    /// Takes Sofy's clock from its answers; none if they contradict each other, or one is a cache's.
+    ///
+    /// Each answer says that the clock stood between its `Date` and a second later at some moment between the sending
+    /// of the request and the receipt of the answer.
+    fn of<'list>(lists: impl Iterator<Item = &'list Groups>, flight: Flight) -> Option<Self> {
+        let mut clock: Option<(Timestamp, Timestamp)> = None;
+        for reading in lists.filter_map(|groups| groups.clock) {
+            if reading.has_age {
+                return None;
+            }
+            let Some(date) = reading.date else {
+                continue;
+            };
+            let earliest = date
+                .checked_sub(between(flight.sent_at, reading.received_at))
+                .ok()?;
+            let latest = date
+                .checked_sub(between(flight.sent_at, reading.sent_at))
+                .ok()?;
+            let latest = latest.checked_add(SignedDuration::from_secs(1)).ok()?;
+            clock = Some(match clock {
+                Some((known, until)) => (known.max(earliest), until.min(latest)),
+                None => (earliest, latest),
+            });
+        }
+        let (earliest, latest) = clock.filter(|(earliest, latest)| earliest <= latest)?;
         Some(Self {
-            earliest: answered_at.checked_sub(SLACK).ok()?,
-            latest: answered_at
-                .checked_add(took)
-                .ok()?
-                .checked_add(SLACK)
-                .ok()?,
+            earliest,
+            latest,
+            took: between(flight.sent_at, flight.gave_up_at),
+            names_a_build: flight.names_a_build,
         })
     }
 
-    /// Tells whether the group began while our trigger was under way.
-    fn when(&self, group: &ListedGroup) -> When {
-        match group.executed_at {
-            None => When::Unknown,
-            Some(at) if (self.earliest..=self.latest).contains(&at) => When::InOurTime,
-            Some(_) => When::AtAnotherTime,
+    fn timing(&self, group: &ListedGroup) -> Timing {
+        let Some(started) = group.executed_at else {
+            return Timing::Unknown;
+        };
+        let (early, late) = (
+            started.duration_since(self.earliest),
+            started.duration_since(self.latest),
+        );
+        let is_soon = self.names_a_build || early <= UNPROVEN;
+        if late >= -SLACK && early <= self.took + SLACK && is_soon {
+            Timing::Inside
+        } else if early < -SLACK || late > self.took + SLACK {
+            Timing::Outside
+        } else {
+            Timing::Unknown
         }
     }
 }
 
-/// When a new group began, by Sofy's own times.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    InOurTime,
-    /// It stands in the way of adopting another, and is not adopted itself.
-    Unknown,
-    AtAnotherTime,
+/// The time from one instant to another, which may be before it.
+fn between(from: Instant, to: Instant) -> SignedDuration {
+    let signed = |duration| SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX);
+    match to.checked_duration_since(from) {
+        Some(later) => signed(later),
+        None => -signed(from.duration_since(to)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::test_run::{Completeness, Group};
+    use crate::sofy::ClockReading;
     use crate::tests::fixtures::{stop, test_runs};
     use crate::tests::scripted::{Classic, Public, failure, groups, rows};
 
@@ -349,6 +476,14 @@ mod tests {
         Ok(groups(&[("76", Some(NOON - 900))], Some(NOON)))
     }
 
+    /// A request without a build, and one that names a build.
+    fn request(app_hash: Option<&str>) -> TriggerRequest {
+        TriggerRequest {
+            app_hash: app_hash.map(str::to_owned),
+            ..TriggerRequest::default()
+        }
+    }
+
     /// The old group and these, executed so many seconds after the trigger.
     fn new(ids: &[(&str, i64)]) -> Result<Baseline, ApiError> {
         let all: Vec<(&str, Option<i64>)> = [("76", NOON - 900)]
@@ -356,30 +491,29 @@ mod tests {
             .chain(ids.iter().map(|(id, after)| (*id, NOON + after)))
             .map(|(id, at)| (id, Some(at)))
             .collect();
-        Ok(groups(&all, Some(NOON + 30)))
+        Ok(groups(&all, Some(NOON)))
     }
 
     fn unclear() -> ApiError {
         failure(ErrorKind::OutcomeUnknown)
     }
 
-    async fn triggered<A: SofyApi>(api: &A) -> (Result<Triggered, TriggerError>, Duration) {
+    type Triggered = Result<(GroupId, Origin), TriggerError>;
+
+    async fn triggered<A: SofyApi>(api: &A) -> (Triggered, Duration) {
         within(api, 600 * SECOND).await
     }
 
-    async fn within<A: SofyApi>(
-        api: &A,
-        timeout: Duration,
-    ) -> (Result<Triggered, TriggerError>, Duration) {
+    async fn within<A: SofyApi>(api: &A, timeout: Duration) -> (Triggered, Duration) {
         let (_sender, mut stop) = stop(timeout);
         let start = Instant::now();
-        let result = trigger(api, &TriggerRequest::default(), &mut stop, || 0.0).await;
+        let result = trigger(api, &request(None), &mut None, &mut stop, || 0.0).await;
         (result, start.elapsed())
     }
 
-    fn found(result: &Result<Triggered, TriggerError>) -> Option<(&str, Origin)> {
-        let run = result.as_ref().ok()?;
-        Some((&*run.group_id, run.origin))
+    fn found(result: &Triggered) -> Option<(&str, Origin)> {
+        let (group_id, origin) = result.as_ref().ok()?;
+        Some((group_id, *origin))
     }
 
     #[tokio::test(start_paused = true)]
@@ -429,12 +563,15 @@ mod tests {
 
         assert!(triggered(&again).await.0.is_ok());
         assert!(triggered(&empty).await.0.is_ok());
-        let (of_rows, _) = triggered(&empty_rows).await;
+        let (_sender, mut stop) = stop(HOUR);
+        let mut before = None;
+        let of_rows = trigger(&empty_rows, &request(None), &mut before, &mut stop, || 0.0).await;
 
         assert_eq!(again.calls("baseline").len(), 2);
         assert_eq!(empty.calls("baseline").len(), 2);
+        assert!(of_rows.is_ok());
         assert!(
-            !of_rows.expect("a run").baseline.is_empty(),
+            before.is_some_and(|before| !before.is_empty()),
             "the second answer counts"
         );
     }
@@ -462,7 +599,7 @@ mod tests {
             .trigger(Ok(&["76"]), NO_TIME);
         assert!(matches!(
             triggered(&classic).await.0,
-            Err(TriggerError::OutcomeUnknown(_))
+            Err(TriggerError::OutcomeUnknown { .. })
         ));
     }
 
@@ -497,8 +634,12 @@ mod tests {
                 "executed before the trigger",
             ),
             (vec![new(&[("77", 30)])], None, "executed long after it"),
-            (vec![new(&[("77", -2)])], Some("77"), "two seconds of slack"),
-            (vec![new(&[("77", -3)])], None, "and no more"),
+            (
+                vec![new(&[("77", -1)])],
+                Some("77"),
+                "two seconds of slack, by the latest clock",
+            ),
+            (vec![new(&[("77", -2)])], None, "and no more"),
             (
                 vec![new(&[("77", 3)])],
                 Some("77"),
@@ -545,7 +686,7 @@ mod tests {
                 "{why}"
             );
             assert!(
-                adopted.is_some() || matches!(result, Err(TriggerError::OutcomeUnknown(_))),
+                adopted.is_some() || matches!(result, Err(TriggerError::OutcomeUnknown { .. })),
                 "{why}"
             );
             assert_eq!(api.calls("trigger").len(), 1, "{why}");
@@ -554,30 +695,41 @@ mod tests {
         }
     }
 
-    /// Triggers with a limit after a second; gives the group, or whether a trigger was under way.
+    /// Whether a trigger was in flight when a stop came.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum InFlight {
+        No,
+        Perhaps,
+    }
+
+    /// Triggers with a stop after a second; gives the group, or whether a trigger was in flight.
     async fn limited_after_a_second<A: SofyApi>(
         api: &A,
         limit: StopReason,
-    ) -> (Result<String, Sent>, Duration) {
+    ) -> (Result<String, InFlight>, Duration) {
         let (sender, mut stop) = stop(match limit {
             StopReason::Deadline(timeout) => timeout,
             StopReason::Signal(_) => HOUR,
         });
         let start = Instant::now();
         let signalling = async {
-            tokio::time::sleep(SECOND).await;
+            sleep(SECOND).await;
             if let StopReason::Signal(name) = limit {
                 sender.send(Some(name)).expect("a receiver");
             }
         };
-        let request = TriggerRequest::default();
-        let triggering = trigger(api, &request, &mut stop, || 0.0);
+        let (request, mut before) = (request(None), None);
+        let triggering = trigger(api, &request, &mut before, &mut stop, || 0.0);
         let (result, ()) = tokio::join!(triggering, signalling);
         let result = match result {
-            Ok(run) => Ok(run.group_id.to_string()),
-            Err(TriggerError::Interrupted { limit: by, sent }) => {
-                assert_eq!(by, limit);
-                Err(sent)
+            Ok((group_id, _)) => Ok(group_id.to_string()),
+            Err(TriggerError::NotSent(reason)) => {
+                assert_eq!(reason, limit);
+                Err(InFlight::No)
+            }
+            Err(TriggerError::InFlight(reason)) => {
+                assert_eq!(reason, limit);
+                Err(InFlight::Perhaps)
             }
             Err(other) => panic!("{other:?}"),
         };
@@ -600,35 +752,35 @@ mod tests {
                 Ok(&["77"]),
                 4,
                 Ok("77"),
-                Err(Sent::Unknown),
+                Err(InFlight::Perhaps),
                 "where nothing can be aborted, a second suffices",
             ),
             (
                 Ok(&["77"]),
                 3600,
-                Err(Sent::Unknown),
-                Err(Sent::Unknown),
+                Err(InFlight::Perhaps),
+                Err(InFlight::Perhaps),
                 "its answer does not come",
             ),
             (
                 Err(unclear()),
                 2,
-                Err(Sent::Unknown),
-                Err(Sent::Unknown),
+                Err(InFlight::Perhaps),
+                Err(InFlight::Perhaps),
                 "it ends unclearly",
             ),
             (
                 Err(failure(ErrorKind::NotSent)),
                 2,
-                Err(Sent::No),
-                Err(Sent::No),
+                Err(InFlight::No),
+                Err(InFlight::No),
                 "it certainly did not happen",
             ),
             (
                 Err(failure(ErrorKind::Rejected)),
                 2,
-                Err(Sent::No),
-                Err(Sent::No),
+                Err(InFlight::No),
+                Err(InFlight::No),
                 "Sofy said no",
             ),
         ] {
@@ -670,11 +822,11 @@ mod tests {
 
             let (of_slow, took) = limited_after_a_second(&slow, limit).await;
 
-            assert_eq!((of_slow, took), (Err(Sent::No), SECOND), "{limit:?}");
+            assert_eq!((of_slow, took), (Err(InFlight::No), SECOND), "{limit:?}");
             assert_eq!(slow.calls("trigger"), [], "{limit:?}");
             if limit != StopReason::Deadline(SECOND) {
                 let (of_busy, took) = limited_after_a_second(&busy, limit).await;
-                assert_eq!((of_busy, took), (Err(Sent::No), SECOND), "{limit:?}");
+                assert_eq!((of_busy, took), (Err(InFlight::No), SECOND), "{limit:?}");
                 assert_eq!(busy.calls("trigger").len(), 1, "{limit:?}");
             }
         }
@@ -686,10 +838,7 @@ mod tests {
 
         let (result, took) = within(&early, 10 * SECOND).await;
 
-        assert!(
-            matches!(result, Err(TriggerError::RetryAfterDeadline { .. })),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(TriggerError::Failed(_))), "{result:?}");
         assert!(took < 10 * SECOND, "{took:?}");
         assert_eq!(early.calls("trigger"), []);
     }
@@ -703,32 +852,32 @@ mod tests {
         for (looks, reason, why) in [
             (
                 vec![Err(unclear())],
-                "the list of groups could not be read either",
+                "Its list of groups could not be read either",
                 "no look was answered",
             ),
             (
                 vec![Err(unclear()), new(&[])],
-                "no new test run group of that time is listed, which proves nothing",
+                "It lists no new group of that time yet, but its list can lag",
                 "one look was",
             ),
             (
                 vec![untold(&["76", "77"])],
-                "one new test run group is listed, but Sofy gives no time to tell it by",
+                "It lists one new group (77), but it is not certain that it started while the request was in flight",
                 "one, at no time",
             ),
             (
                 vec![new(&[]), new(&[]), new(&[]), new(&[]), new(&[("77", 1)])],
-                "one new test run group was listed only at the last look",
+                "It listed one new group (77), but only at the last poll",
                 "one, once",
             ),
             (
                 vec![untold(&["76", "77", "78"])],
-                "2 new test run groups are listed and cannot be told apart: 77, 78",
+                "It lists 2 new groups (77 and 78), and it is unclear which one this step started",
                 "two, at no time",
             ),
             (
                 vec![new(&[("77", 1), ("78", 1)])],
-                "2 new test run groups are listed and cannot be told apart: 77, 78",
+                "It lists 2 new groups (77 and 78), and it is unclear which one this step started",
                 "two of that time",
             ),
             (
@@ -739,7 +888,7 @@ mod tests {
                     new(&[]),
                     new(&[("77", 1), ("78", 1)]),
                 ],
-                "2 new test run groups are listed and cannot be told apart: 77, 78",
+                "It lists 2 new groups (77 and 78), and it is unclear which one this step started",
                 "two, once",
             ),
         ] {
@@ -752,10 +901,10 @@ mod tests {
 
             let (result, _) = triggered(&api).await;
 
-            let Err(TriggerError::OutcomeUnknown(error)) = result else {
+            let Err(TriggerError::OutcomeUnknown { details, .. }) = result else {
                 panic!("{why}: {result:?}")
             };
-            assert!(error.message.ends_with(reason), "{why}: {error:?}");
+            assert!(details.contains(reason), "{why}: {details}");
         }
     }
 
@@ -767,11 +916,8 @@ mod tests {
 
         let (result, took) = within(&searching, 5 * SECOND).await;
 
-        let expected = TriggerError::Interrupted {
-            limit: StopReason::Deadline(5 * SECOND),
-            sent: Sent::Unknown,
-        };
-        assert_eq!(result.err(), Some(expected));
+        let deadline = StopReason::Deadline(5 * SECOND);
+        assert_eq!(result.err(), Some(TriggerError::InFlight(deadline)));
         assert_eq!(took, 5 * SECOND);
     }
 
@@ -779,36 +925,27 @@ mod tests {
     async fn before_there_is_a_run_the_budget_is_short() {
         let unreachable = Public::new().baseline(Err(unclear()));
         let (result, took) = triggered(&unreachable).await;
-        assert!(
-            matches!(result, Err(TriggerError::Rejected(_))),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(TriggerError::Failed(_))), "{result:?}");
         assert!(took < 60 * SECOND, "{took:?}");
 
         let busy = Public::new()
             .baseline(old())
             .trigger(Err(failure(ErrorKind::NotSent)), NO_TIME);
         let (result, took) = triggered(&busy).await;
-        assert!(
-            matches!(result, Err(TriggerError::Rejected(_))),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(TriggerError::Failed(_))), "{result:?}");
         assert!(took < 60 * SECOND, "{took:?}");
         assert_eq!(busy.calls("trigger").len(), 6);
 
         let refused = Public::new().baseline(Err(failure(ErrorKind::Rejected)));
         let (result, took) = triggered(&refused).await;
-        assert!(
-            matches!(result, Err(TriggerError::Rejected(_))),
-            "{result:?}"
-        );
+        assert!(matches!(result, Err(TriggerError::Failed(_))), "{result:?}");
         assert_eq!(took, NO_TIME, "a key that never worked");
     }
 
     #[tokio::test(start_paused = true)]
     async fn however_many_groups_are_named_the_reason_stays_short() {
         let many: Vec<String> = (100..1_000).map(|id| id.to_string()).collect();
-        let many: Vec<&str> = many.iter().map(|id| &**id).collect();
+        let many: Vec<&str> = many.iter().map(String::as_str).collect();
         let listed: Vec<(&str, i64)> = many.iter().map(|id| (*id, 1)).collect();
         let named = Public::new().baseline(old()).trigger(Ok(&many), NO_TIME);
         let found = Public::new()
@@ -819,12 +956,13 @@ mod tests {
         for api in [named, found] {
             let (result, _) = triggered(&api).await;
 
-            let Err(TriggerError::OutcomeUnknown(error)) = result else {
+            let Err(error @ TriggerError::OutcomeUnknown { .. }) = result else {
                 panic!("{result:?}")
             };
+            let reason = error.verdict().reason;
             assert!(
-                error.message.ends_with("100, 101, 102, 103, 104, …"),
-                "{error:?}"
+                reason.contains("(100, 101, 102, 103, 104 and 895 more)"),
+                "{reason}"
             );
         }
     }
@@ -837,9 +975,268 @@ mod tests {
 
         let (result, took) = within(&api, 8 * SECOND).await;
 
-        let Err(TriggerError::RetryAfterDeadline { pause, .. }) = result else {
+        let Err(error @ TriggerError::RetryAfterDeadline { .. }) = result else {
             panic!("{result:?}")
         };
-        assert_eq!((pause, took), (300 * SECOND, NO_TIME));
+        let verdict = error.verdict();
+        assert!(
+            verdict
+                .reason
+                .contains("retry in 5m, which is past the 8s timeout"),
+            "{verdict:?}"
+        );
+        assert_eq!((verdict.conclusion, took), (Conclusion::Error, NO_TIME));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_after_failures_is_a_failure_and_not_a_timeout() {
+        let unreachable = Public::new()
+            .baseline(Err(failure(ErrorKind::NotSent)))
+            .slow_baseline(old(), HOUR);
+
+        let (result, took) = within(&unreachable, 10 * SECOND).await;
+
+        assert!(matches!(result, Err(TriggerError::Failed(_))), "{result:?}");
+        assert_eq!(took, 10 * SECOND);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_takes_minutes_is_waited_for() {
+        for seconds in [34, 290] {
+            let api = Public::new()
+                .baseline(old())
+                .trigger(Ok(&["77"]), seconds * SECOND);
+
+            let (result, took) = triggered(&api).await;
+
+            assert_eq!(found(&result), Some(("77", Origin::Triggered)));
+            assert_eq!(took, seconds * SECOND);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_before_the_trigger_is_known_however_it_ends() {
+        for (answer, kind) in [
+            (Err(unclear()), "unclear"),
+            (Err(failure(ErrorKind::Rejected)), "rejected"),
+            (Ok(&["77"][..]), "triggered"),
+        ] {
+            let (_sender, mut stop) = stop(HOUR);
+            let api = Classic::new()
+                .baseline(Ok(rows(test_runs(&["Passed"]))))
+                .trigger(answer, NO_TIME);
+            let mut before = None;
+
+            _ = trigger(&api, &request(None), &mut before, &mut stop, || 0.0).await;
+
+            assert!(
+                matches!(before, Some(Baseline::Rows(rows)) if rows.len() == 1),
+                "{kind}"
+            );
+        }
+    }
+
+    /// A list of groups, and when it was asked for, came and was stamped, in seconds after the trigger was sent.
+    /// Sofy's clock then showed noon.
+    fn listed(
+        sent_at: Instant,
+        (asked, came, stamped): (f64, f64, i64),
+        list: &[(&str, f64)],
+    ) -> Groups {
+        let local = |seconds: f64| {
+            let later = Duration::from_secs_f64(seconds.abs());
+            if seconds < 0.0 {
+                sent_at - later
+            } else {
+                sent_at + later
+            }
+        };
+        let remote = |seconds: f64| {
+            Timestamp::from_millisecond(NOON * 1_000 + (seconds * 1_000.0) as i64).expect("a time")
+        };
+        let Baseline::Groups(mut read) = groups(&[], None) else {
+            unreachable!("groups");
+        };
+        read.list = list
+            .iter()
+            .map(|(id, started)| ListedGroup {
+                id: (*id).into(),
+                group: Group::parse("Running"),
+                executed_at: Some(remote(*started)),
+            })
+            .collect();
+        read.clock = Some(ClockReading {
+            sent_at: local(asked),
+            received_at: local(came),
+            date: Some(remote(stamped as f64)),
+            has_age: false,
+        });
+        read
+    }
+
+    #[test]
+    fn a_group_is_adopted_only_if_it_started_in_flight_by_a_clock_that_all_answers_agree_on() {
+        let prompt = (-1.0, -0.5, -1);
+        let slow_stamped_at_once = (-15.0, 0.0, -15);
+        let slow_stamped_at_the_end = (-15.0, 0.0, -1);
+        let from_a_cache = (-1.0, -0.5, -60);
+        let sent_at = Instant::now() + HOUR;
+        for (before, took, started, hash, adopted, why) in [
+            (prompt, 1.0, 0.5, false, true, "in flight"),
+            (prompt, 1.0, -1.0, false, true, "within the slack before it"),
+            (prompt, 1.0, -4.0, false, false, "before it"),
+            (prompt, 1.0, 2.7, false, true, "within the slack after it"),
+            (prompt, 1.0, 5.1, false, false, "after it"),
+            (
+                slow_stamped_at_once,
+                1.0,
+                -13.0,
+                false,
+                false,
+                "13 s before it",
+            ),
+            (
+                slow_stamped_at_once,
+                1.0,
+                0.5,
+                false,
+                true,
+                "the later answers tell the time",
+            ),
+            (
+                slow_stamped_at_the_end,
+                1.0,
+                0.5,
+                false,
+                true,
+                "and so when stamped at the end",
+            ),
+            (from_a_cache, 1.0, -59.0, false, false, "an old answer"),
+            (
+                from_a_cache,
+                1.0,
+                0.5,
+                false,
+                false,
+                "which contradicts the others",
+            ),
+            (prompt, 60.0, 20.0, false, true, "soon after it was sent"),
+            (
+                prompt,
+                60.0,
+                40.0,
+                false,
+                false,
+                "too late without a build to prove it by",
+            ),
+            (prompt, 60.0, 40.0, true, true, "a build can prove it"),
+            (prompt, 60.0, 65.0, true, false, "after it was given up"),
+        ] {
+            let flight = Flight {
+                sent_at,
+                gave_up_at: sent_at + Duration::from_secs_f64(took),
+                names_a_build: hash,
+            };
+            let old = ("76", -900.0);
+            let after = |later: i64| {
+                let at = took + later as f64;
+                listed(sent_at, (at, at + 0.2, at as i64), &[old, ("77", started)])
+            };
+
+            let found = adopt(
+                &listed(sent_at, before, &[old]),
+                &[after(0), after(1)],
+                flight,
+            );
+
+            assert_eq!(found.is_ok(), adopted, "{why}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_adopted_by_lists_that_prove_nothing() {
+        let sent_at = Instant::now() + HOUR;
+        let flight = Flight {
+            sent_at,
+            gave_up_at: sent_at + SECOND,
+            names_a_build: true,
+        };
+        let before = || listed(sent_at, (-1.0, -0.5, -1), &[("76", -900.0)]);
+        let after = || {
+            let new = [("76", -900.0), ("77", 0.5)];
+            [1, 2].map(|at| listed(sent_at, (at as f64, at as f64 + 0.2, at), &new))
+        };
+        assert!(
+            adopt(&before(), &after(), flight).is_ok(),
+            "as it should be"
+        );
+        let incomplete = || Completeness {
+            not_whole: Some("hasNextPage is true".into()),
+            ..Completeness::default()
+        };
+        type Spoil = fn(&mut Groups, &mut [Groups; 2]);
+        let spoils: [(Spoil, &str); 7] = [
+            (
+                |_, after| after[1].clock.as_mut().expect("a clock").has_age = true,
+                "a cache's",
+            ),
+            (
+                |before, _| before.clock.as_mut().expect("a clock").has_age = true,
+                "a cache's",
+            ),
+            (
+                |before, after| {
+                    before.clock = None;
+                    after.iter_mut().for_each(|list| list.clock = None);
+                },
+                "no clock",
+            ),
+            (
+                |_, after| after[0].unreadable = 1,
+                "a new entry that cannot be read",
+            ),
+            (
+                |_, after| after[1].list[1].executed_at = None,
+                "no time in one of them",
+            ),
+            (
+                |_, after| {
+                    let mut other = after[0].list[1].clone();
+                    other.id = "78".into();
+                    other.executed_at = None;
+                    after[0].list.push(other);
+                },
+                "another one that may have started then",
+            ),
+            (
+                |_, after| {
+                    let mut other = after[0].list[1].clone();
+                    other.id = "78".into();
+                    after[1].list.push(other);
+                },
+                "another one that did",
+            ),
+        ];
+        for (spoil, why) in spoils {
+            let (mut before, mut after) = (before(), after());
+            spoil(&mut before, &mut after);
+
+            let found = adopt(&before, &after, flight);
+
+            assert!(found.is_err(), "{why}: {found:?}");
+        }
+        for at in 0..3 {
+            let (mut before, mut after) = (before(), after());
+            let spoiled = match at {
+                0 => &mut before,
+                n => &mut after[n - 1],
+            };
+            spoiled.completeness = incomplete();
+
+            assert!(
+                adopt(&before, &after, flight).is_err(),
+                "list {at} is not whole"
+            );
+        }
     }
 }

@@ -267,7 +267,7 @@ fn no_test_runs(facts: &Facts<'_>) -> Option<Verdict> {
 }
 
 fn wrong_build(facts: &Facts<'_>) -> Option<Verdict> {
-    let Some(BuildCheck::Another { asked_for, tested }) = &facts.seen.build_check else {
+    let Some(BuildCheck::Wrong { asked_for, tested }) = &facts.seen.build_check else {
         return None;
     };
     failure(
@@ -365,8 +365,12 @@ fn unstable(facts: &Facts<'_>) -> Option<Verdict> {
     }
 }
 
-fn incomplete_list(_facts: &Facts<'_>) -> Option<Verdict> {
-    None
+fn incomplete_list(facts: &Facts<'_>) -> Option<Verdict> {
+    let sign = facts.snapshot.completeness.not_whole.as_ref()?;
+    failure(
+        format!("Sofy's list of test runs is incomplete: {sign}"),
+        "Test runs that are not listed may have failed. Check the group in Sofy's portal, and please report it.",
+    )
 }
 
 fn nothing_passed(facts: &Facts<'_>) -> Option<Verdict> {
@@ -459,6 +463,13 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
             named(retried)
         ));
     }
+    if let Some(fetched) = facts.snapshot.completeness.fetched {
+        warnings.push(format!(
+            "Sofy says that it fetched {}, but lists only {}. Check that none is missing",
+            count(fetched, "record"),
+            count(facts.tally.total(), "test run")
+        ));
+    }
     warnings
 }
 
@@ -467,7 +478,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::model::test_run::{Ambiguous, Group};
+    use crate::model::test_run::{Ambiguous, Completeness, Group};
     use crate::tests::fixtures::test_runs;
 
     const MINUTE: Duration = Duration::from_secs(60);
@@ -479,6 +490,7 @@ mod tests {
                 group: Group::parse(group),
                 test_runs: test_runs(statuses),
                 ambiguous: None,
+                completeness: Completeness::default(),
             }),
             lost: Vec::new(),
             retried: Vec::new(),
@@ -620,7 +632,7 @@ mod tests {
             seen.snapshot.as_mut().expect("a snapshot")
         }
         // From the last rule to the first: each wins over all that came before it.
-        let rules: [(Spoil, &str); 10] = [
+        let rules: [(Spoil, &str); 11] = [
             (
                 |seen| snapshot(seen).group = Group::parse("Complete with errors"),
                 "so some error is missing",
@@ -644,6 +656,10 @@ mod tests {
                 "No test run passed for certain",
             ),
             (
+                |seen| snapshot(seen).completeness.not_whole = Some("1 of 5".into()),
+                "list of test runs is incomplete: 1 of 5",
+            ),
+            (
                 |seen| seen.ending = Ending::Stuck(Blocker::Changing),
                 "kept changing",
             ),
@@ -658,7 +674,7 @@ mod tests {
             ),
             (
                 |seen| {
-                    seen.build_check = Some(BuildCheck::Another {
+                    seen.build_check = Some(BuildCheck::Wrong {
                         asked_for: "2.0".into(),
                         tested: "1.0".into(),
                     });
@@ -763,6 +779,22 @@ mod tests {
     }
 
     #[test]
+    fn more_records_than_test_runs_are_warned_of_and_fail_nothing() {
+        let mut seen = settled("Complete", &["Passed"]);
+        if let Some(snapshot) = &mut seen.snapshot {
+            snapshot.completeness.fetched = Some(5);
+        }
+
+        let verdict = judge(&seen, &strict());
+
+        assert_eq!(verdict.conclusion, Conclusion::Success);
+        assert!(
+            verdict.warnings[0].contains("fetched 5 records"),
+            "{verdict:?}"
+        );
+    }
+
+    #[test]
     fn the_build_that_was_asked_for_has_to_be_the_one_that_was_tested() {
         let verified = || BuildCheck::Verified {
             build: "2.0".into(),
@@ -770,7 +802,7 @@ mod tests {
         let unverified = || BuildCheck::Unverified {
             because: "the list failed".into(),
         };
-        let another = || BuildCheck::Another {
+        let another = || BuildCheck::Wrong {
             asked_for: "2.0".into(),
             tested: "1.0".into(),
         };

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::gate::attribution::Attribution;
 use crate::gate::pace::{Pace, before_the_first_row, shortest_pause, while_settling};
+use crate::gate::run::Run;
 use crate::gate::settle::{History, PollTime, Settlement};
 use crate::gate::verdict::{Ending, Observation};
-use crate::model::group_id::GroupId;
 use crate::model::schedule::Origin;
 use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot};
 use crate::report::progress::Progress;
@@ -47,7 +46,7 @@ pub(crate) struct WatchResult {
 /// Polls the run until it settles, the deadline or a signal comes, or Sofy keeps refusing.
 pub(crate) async fn watch<A: SofyApi>(
     api: &A,
-    run: &mut RunHandle,
+    run: &mut Run,
     plan: Plan,
     stop: &mut Stop,
     jitter: Jitter,
@@ -251,15 +250,8 @@ fn has_started(seen: &Snapshot) -> bool {
     }
 }
 
-/// What identifies a run after its trigger.
-#[derive(Debug)]
-pub(crate) struct RunHandle {
-    pub(crate) group_id: GroupId,
-    pub(crate) attribution: Attribution,
-}
-
 /// Polls a run once: the group first, so that the rows are never older than its status.
-pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut RunHandle) -> Result<Snapshot, ApiError> {
+pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut Run) -> Result<Snapshot, ApiError> {
     let group = api.group(&run.group_id).await?;
     let rows = api.rows(&run.group_id).await?;
     let attributed = run.attribution.attribute(&group, rows.list);
@@ -268,6 +260,7 @@ pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut RunHandle) -> Result<Sna
         group,
         test_runs: attributed.test_runs,
         ambiguous: attributed.ambiguous,
+        completeness: rows.completeness,
     })
 }
 
@@ -290,7 +283,7 @@ mod tests {
 
     async fn watched<A: SofyApi>(
         api: &A,
-        mut run: RunHandle,
+        mut run: Run,
         origin: Origin,
         timeout: Duration,
     ) -> (Observation, Duration) {
@@ -782,8 +775,8 @@ mod tests {
     const YESTERDAY: &str = "2024-04-30T10:00:00";
     const TODAY: &str = "2024-05-01T10:00:00";
 
-    fn triggered_after(time: &str) -> RunHandle {
-        RunHandle {
+    fn triggered_after(time: &str) -> Run {
+        Run {
             attribution: Attribution::since(
                 "77".into(),
                 &[unnamed(at(time, "S0", "Pixel 8", "Passed"))],
@@ -897,7 +890,7 @@ mod tests {
             let rows = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
             let api = Classic::new().look(first, rows()).look("Complete", rows());
             let after = ResultsAfter::parse(after).expect("what a step wrote");
-            let run = RunHandle {
+            let run = Run {
                 attribution: Attribution::after("77".into(), after, Some(2)),
                 ..handle()
             };

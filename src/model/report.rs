@@ -107,8 +107,8 @@ pub(crate) enum BuildCheck {
     Verified { build: String },
     /// Nothing is proven, and this is why.
     Unverified { because: String },
-    /// Some test run ran on a build that the list gives to other hashes only.
-    Another { asked_for: String, tested: String },
+    /// Some test run used a build that the list gives to other hashes of the same application.
+    Wrong { asked_for: String, tested: String },
 }
 
 impl BuildCheck {
@@ -116,7 +116,7 @@ impl BuildCheck {
     pub(crate) const fn is_verified(&self) -> bool {
         match self {
             Self::Verified { .. } => true,
-            Self::Unverified { .. } | Self::Another { .. } => false,
+            Self::Unverified { .. } | Self::Wrong { .. } => false,
         }
     }
 }
@@ -126,11 +126,8 @@ impl fmt::Display for BuildCheck {
         match self {
             Self::Verified { build } => write!(f, "build {build} verified"),
             Self::Unverified { because } => write!(f, "build not verified, because {because}"),
-            Self::Another { asked_for, tested } => {
-                write!(
-                    f,
-                    "build {asked_for} was asked for, and {tested} was tested"
-                )
+            Self::Wrong { asked_for, tested } => {
+                write!(f, "wrong build: {tested} instead of {asked_for}")
             }
         }
     }

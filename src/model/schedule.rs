@@ -35,6 +35,16 @@ impl ScheduleId {
     }
 }
 
+impl ScheduleId {
+    /// What people call the API that the ID belongs to.
+    pub(crate) const fn api_name(&self) -> &'static str {
+        match self {
+            Self::Classic(_) => "classic API",
+            Self::Public(_) => "public API",
+        }
+    }
+}
+
 impl fmt::Display for ScheduleId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -82,11 +92,6 @@ pub(crate) struct Build {
 }
 
 impl Build {
-    /// Tells whether a test run that shows this text may have used the build.
-    pub(crate) fn is_called(&self, text: &str) -> bool {
-        !text.is_empty() && (self.id == text || self.friendly_name == text)
-    }
-
     /// What people know the build by.
     pub(crate) fn name(&self) -> &str {
         if self.id.is_empty() {

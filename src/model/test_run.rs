@@ -237,6 +237,8 @@ pub(crate) struct Snapshot {
     pub(crate) test_runs: Vec<TestRun>,
     /// Rows that cannot be told from another execution's. They are never judged.
     pub(crate) ambiguous: Option<Ambiguous>,
+    /// What the answer says of the length of its list.
+    pub(crate) completeness: Completeness,
 }
 
 /// How many rows cannot be attributed, and why.

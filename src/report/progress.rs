@@ -131,7 +131,7 @@ fn word(status: &TestStatus) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_run::{AmbiguityReason, Ambiguous, Group};
+    use crate::model::test_run::{AmbiguityReason, Ambiguous, Completeness, Group};
     use crate::tests::fixtures::{test_run, test_runs};
 
     fn seen(group: &str, statuses: &[&str]) -> Snapshot {
@@ -140,6 +140,7 @@ mod tests {
             group: Group::parse(group),
             test_runs: test_runs(statuses),
             ambiguous: None,
+            completeness: Completeness::default(),
         }
     }
 

@@ -5,15 +5,15 @@ use jiff::Timestamp;
 use super::error::ApiError;
 use super::http::ClockReading;
 use crate::model::group_id::GroupId;
-use crate::model::schedule::{Build, Generation, TriggerRequest};
+use crate::model::schedule::{Build, TriggerRequest};
 use crate::model::test_run::{Completeness, Group, Row};
 
 /// One generation of Sofy's API, for one schedule.
 pub(crate) trait SofyApi {
-    /// Which one it is.
-    const GENERATION: Generation;
+    /// Whether it can abort a group.
+    const CAN_ABORT: bool;
     /// Whether rows are asked for by group, so that all of them are one run's.
-    const LISTS_BY_GROUP: bool = matches!(Self::GENERATION, Generation::Public);
+    const LISTS_BY_GROUP: bool;
 
     /// Reads what the schedule shows before a trigger, which also checks key and schedule.
     async fn baseline(&self) -> Result<Baseline, ApiError>;
@@ -73,7 +73,6 @@ pub(crate) struct Groups {
     pub(crate) list: Vec<ListedGroup>,
     /// How many entries could not be read, or had no ID.
     pub(crate) unreadable: usize,
-    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
     pub(crate) completeness: Completeness,
     /// What the answer says of Sofy's clock.
     pub(crate) clock: Option<ClockReading>,
@@ -122,7 +121,6 @@ pub(crate) struct Rows {
     /// Empty where Sofy gave none.
     pub(crate) schedule_name: String,
     pub(crate) list: Vec<Row>,
-    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
     pub(crate) completeness: Completeness,
 }
 

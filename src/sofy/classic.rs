@@ -12,7 +12,7 @@ use super::error::{ApiError, ErrorKind};
 use super::http::{Answer, Http, REQUEST_TIMEOUT, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
-use crate::model::schedule::{Generation, TriggerRequest};
+use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::{Group, Row, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
 
@@ -109,7 +109,8 @@ impl Classic {
 }
 
 impl SofyApi for Classic {
-    const GENERATION: Generation = Generation::Classic;
+    const CAN_ABORT: bool = false;
+    const LISTS_BY_GROUP: bool = false;
 
     async fn baseline(&self) -> Result<Baseline, ApiError> {
         Ok(Baseline::Rows(self.list().await?.list))

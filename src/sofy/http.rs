@@ -58,14 +58,11 @@ pub(crate) struct Http {
 /// What one answer says of Sofy's clock: at some moment between the two, it showed the date.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ClockReading {
-    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
     pub(crate) sent_at: Instant,
-    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
     pub(crate) received_at: Instant,
     /// Whole seconds: what is behind them is cut off.
     pub(crate) date: Option<Timestamp>,
     /// A cache gave the answer, so that its date is an old one.
-    #[expect(dead_code, reason = "what proves something by a list takes it up next")]
     pub(crate) has_age: bool,
 }
 

@@ -13,10 +13,8 @@ mod transport;
 pub(crate) mod upload;
 
 #[cfg(test)]
-pub(crate) use api::BuildList;
-#[cfg(test)]
 pub(crate) use api::Rows;
-pub(crate) use api::{Baseline, Groups, ListedGroup, SofyApi};
+pub(crate) use api::{Baseline, BuildList, Groups, ListedGroup, SofyApi};
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, ErrorKind};
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::error::{ApiError, ErrorKind};
 use super::http::{Answer, Http, REQUEST_TIMEOUT, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
-use crate::model::schedule::{Generation, TriggerRequest};
+use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::{Group, Row, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
 
@@ -127,7 +127,8 @@ impl Public {
 }
 
 impl SofyApi for Public {
-    const GENERATION: Generation = Generation::Public;
+    const CAN_ABORT: bool = true;
+    const LISTS_BY_GROUP: bool = true;
 
     async fn baseline(&self) -> Result<Baseline, ApiError> {
         Ok(Baseline::Groups(self.groups().await?.1))

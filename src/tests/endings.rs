@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::gate::abort::{PostStep, STATE, post_step};
+use crate::gate::abort::{AbortOutcome, STATE, post_step};
 use crate::github::Runner;
 use crate::model::report::Report;
 use crate::model::schedule::Build;
@@ -749,9 +749,11 @@ async fn post_steps(text: &mut String) {
         env.push((format!("STATE_{STATE}"), state.to_owned()));
         let (_sender, receiver) = tokio::sync::watch::channel(None);
         let (word, said) = match post_step(&env, receiver).await {
-            PostStep::Nothing(why) => ("debug", format!("nothing to abort: {why}")),
-            PostStep::Trouble(problem) => ("warning", problem),
-            PostStep::Acted(said) => ("info", said),
+            AbortOutcome::NotNeeded(why) => ("debug", format!("nothing to abort: {why}")),
+            AbortOutcome::Failed(problem) => ("warning", problem),
+            AbortOutcome::Aborted(message) | AbortOutcome::LeftRunning(message) => {
+                ("info", message)
+            }
         };
         _ = writeln!(text, "{:<9}{said}", format!("{word}:"));
     }

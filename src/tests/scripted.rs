@@ -6,13 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::gate::attribution::Attribution;
-use crate::gate::watch::RunHandle;
+use crate::gate::run::Run;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::Build;
 use crate::model::schedule::Details;
-use crate::model::schedule::Generation;
-use crate::model::schedule::TriggerRequest;
+use crate::model::schedule::{Origin, TriggerRequest};
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, TestRun};
 use crate::sofy::upload::{Payload, Received, Uploads};
@@ -204,15 +202,29 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
 }
 
 impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
-    const GENERATION: Generation = if PUBLIC {
-        Generation::Public
-    } else {
-        Generation::Classic
-    };
+    const CAN_ABORT: bool = PUBLIC;
+    const LISTS_BY_GROUP: bool = PUBLIC;
 
     async fn baseline(&self) -> Result<Baseline, ApiError> {
         self.note("baseline");
-        self.baselines.next().await
+        let (sent_at, asked) = (Instant::now(), self.start.elapsed());
+        let mut answer = self.baselines.next().await?;
+        // The script says when Sofy's clock stood at its start.
+        if let Baseline::Groups(Groups {
+            clock: Some(clock), ..
+        }) = &mut answer
+        {
+            let date = clock
+                .date
+                .map(|date| date + jiff::SignedDuration::from_secs(asked.as_secs() as i64));
+            *clock = ClockReading {
+                sent_at,
+                received_at: Instant::now(),
+                date,
+                ..*clock
+            };
+        }
+        Ok(answer)
     }
 
     async fn trigger(&self, _order: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
@@ -314,9 +326,9 @@ pub(crate) fn failure(kind: ErrorKind) -> ApiError {
 }
 
 /// A run whose rows are listed by its group, 77.
-pub(crate) fn handle() -> RunHandle {
-    RunHandle {
-        group_id: OURS.into(),
-        attribution: Attribution::listed_by_group(OURS.into()),
+pub(crate) fn handle() -> Run {
+    Run {
+        origin: Origin::Triggered,
+        ..Run::attached(OURS.into(), None, None)
     }
 }

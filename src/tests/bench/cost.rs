@@ -14,7 +14,9 @@ use crate::gate::verdict::{self, Ending, Observation};
 use crate::model::group_id::GroupId;
 use crate::model::report::Report;
 use crate::model::schedule::Origin;
-use crate::model::test_run::{Group, GroupStatus, Row, Snapshot, TestRun, TestStatus};
+use crate::model::test_run::{
+    Completeness, Group, GroupStatus, Row, Snapshot, TestRun, TestStatus,
+};
 use crate::model::verdict::Policy;
 use crate::report::{junit, outputs, summary};
 use crate::sofy::{Answer, Public, public_rows};
@@ -121,6 +123,7 @@ fn observation(count: usize) -> Observation {
             group: Group::parse("Complete"),
             test_runs: test_runs(count),
             ambiguous: None,
+            completeness: Completeness::default(),
         }),
         lost: Vec::new(),
         retried: Vec::new(),

@@ -21,9 +21,9 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
-use crate::gate::abort::{self, PostStep, STATE, State};
+use crate::gate::abort::{self, AbortOutcome, STATE, State};
 use crate::gate::attribution::{Attribution, previous_execution};
-use crate::gate::build_check::{self, Listed};
+use crate::gate::build_check;
 use crate::gate::verdict::{Ending, Observation, judge};
 use crate::github::Runner;
 use crate::github::command::{self, Level};
@@ -35,7 +35,7 @@ use crate::model::schedule::Generation;
 use crate::model::schedule::Origin;
 use crate::model::schedule::ResultsAfter;
 use crate::model::schedule::{ScheduleId, TriggerRequest};
-use crate::model::test_run::{Group, Snapshot, TestRun};
+use crate::model::test_run::{Completeness, Group, Snapshot, TestRun};
 use crate::model::verdict::{Conclusion, Policy, Verdict};
 use crate::report::annotations::{Annotation, Severity, annotations};
 use crate::report::progress::Progress;
@@ -43,7 +43,7 @@ use crate::report::upload::{self as upload_report, Delivery, UploadReport};
 use crate::report::{Publication, junit, outputs, summary};
 use crate::secret::ApiKey;
 use crate::sofy::upload::{self, Payload, Received, Sent, Uploads as _};
-use crate::sofy::{ApiError, Baseline, Classic, Public, SofyApi};
+use crate::sofy::{ApiError, Baseline, BuildList, Classic, Public, SofyApi};
 use crate::tests::fixtures::{at, written};
 use crate::tests::network::simulate;
 
@@ -265,16 +265,23 @@ pub(super) fn state(text: &str) {
         let asked = sofy.asked.take();
         let is_public = words.get(1).is_some_and(|schedule| schedule.contains('-'));
         if saved.is_none() {
-            assert!(!matches!(done, PostStep::Acted(_)), "{text:?}: {done:?}");
+            assert!(
+                !matches!(done, AbortOutcome::Aborted(_)),
+                "{text:?}: {done:?}"
+            );
         }
         if saved.is_none() || !is_public {
             assert!(asked.is_empty(), "{text:?}: {asked:?}");
             return;
         }
-        let [(method, url)] = &asked[..] else {
+        let [(method, url), status @ ..] = &asked[..] else {
             panic!("{text:?}: {asked:?}");
         };
         assert_eq!(method, Method::PUT);
+        assert!(
+            status.iter().all(|(method, _)| method == Method::GET),
+            "{asked:?}"
+        );
         assert!(
             url.path().ends_with(&format!("/abort/{}", words[1])),
             "{url}"
@@ -373,7 +380,7 @@ struct Understood {
     group: Option<Group>,
     test_runs: Vec<TestRun>,
     previous: PreviousRun,
-    builds: Option<Listed>,
+    builds: Option<BuildList>,
     /// What Sofy said of an abort.
     said: String,
     /// What could not be understood.
@@ -403,12 +410,9 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
             for build in &builds.list {
                 assert!(!shows(&format!("{build:?}"), KEY), "{build:?}");
             }
-            understood.builds = Some(Listed::Builds(builds.list));
+            understood.builds = Some(builds);
         }
-        Err(error) => {
-            understood.builds = Some(Listed::Failed(error.message.clone()));
-            errors.push(error);
-        }
+        Err(error) => errors.push(error),
     }
     match api.group(&GROUP.into()).await {
         Ok(group) => {
@@ -465,7 +469,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
 impl Understood {
     /// Makes a report of it, and holds that to what its readers rely on.
     fn assert_reported(self) {
-        let listed = self.builds.unwrap_or(Listed::Builds(Vec::new()));
+        let listed = self.builds.unwrap_or_default();
         let group = self.group.unwrap_or_else(|| Group::parse("Complete"));
         let mut report = judged(self.test_runs, &group.verbatim);
         report.app_hash = Some(HASH.to_owned());
@@ -554,6 +558,7 @@ fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
             group: Group::parse(group),
             test_runs: test_runs.clone(),
             ambiguous: None,
+            completeness: Completeness::default(),
         }),
         lost: Vec::new(),
         retried: Vec::new(),
