@@ -137,7 +137,7 @@ fn step_with(schedule: &str, at: Call, fault: &Fault) -> (FakeSofy, Line, Step) 
         .input("timeout", "60s")
         .env("RUNNER_DEBUG", "1");
     let gate = match at {
-        Call::Builds => gate.input("app-hash", "4dde0684").input("wait", "false"),
+        Call::Builds => gate.input("app-hash", "4dde0684"),
         Call::Baseline | Call::Trigger => gate.input("wait", "false"),
         Call::Upload | Call::Group | Call::Rows => gate,
         Call::Abort => gate.input("timeout", "8s"),
@@ -150,8 +150,10 @@ fn step_with(schedule: &str, at: Call, fault: &Fault) -> (FakeSofy, Line, Step) 
 fn expected(effect: Effect, at: Call, ran: bool, schedule: &str) -> (i32, &'static str) {
     match (at, effect) {
         (Call::Trigger, Unclear) if !ran || schedule == CLASSIC => (2, "error"),
-        (Call::Builds | Call::Baseline | Call::Trigger, Read | Unclear | Unsent) => (0, "detached"),
-        (Call::Upload | Call::Group | Call::Rows, Read | Unclear | Unsent) => (0, "success"),
+        (Call::Baseline | Call::Trigger, Read | Unclear | Unsent) => (0, "detached"),
+        (Call::Upload | Call::Builds | Call::Group | Call::Rows, Read | Unclear | Unsent) => {
+            (0, "success")
+        }
         (Call::Abort, Read | Unclear | Unsent) => (3, "timed_out"),
     }
 }
@@ -439,7 +441,7 @@ const A_DRIP: Duration = Duration::from_millis(100);
 pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
     type Ending = (Call, i32, &'static str, &'static str);
     const ENDINGS: [Ending; 6] = [
-        (Call::Builds, 0, "detached", ""),
+        (Call::Builds, 0, "success", ""),
         (
             Call::Baseline,
             3,
@@ -466,7 +468,11 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
                     return;
                 }
                 let fake = FakeSofy::start(Script {
-                    pace: Pace::Never,
+                    pace: if at == Call::Builds {
+                        OVER
+                    } else {
+                        Pace::Never
+                    },
                     ..Script::default()
                 });
                 let plan = Plan {
@@ -478,7 +484,7 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
                     .input("api-url", &line.url())
                     .input("schedule-id", schedule);
                 let gate = match at {
-                    Call::Builds => gate.input("app-hash", "4dde0684").input("wait", "false"),
+                    Call::Builds => gate.input("app-hash", "4dde0684"),
                     _ => gate.input("timeout", "10s"),
                 };
 
@@ -568,7 +574,7 @@ pub(crate) fn a_pause_that_sofy_asks_for_is_bounded_by_the_deadline() {
 
             let (fake, _line, trigger) =
                 step_with(schedule, Call::Trigger, &fault("429 Too Many Requests"));
-            trigger.expect(3, "timed_out");
+            trigger.expect(2, "error");
             let reason = trigger.output("reason");
             assert!(reason.contains(read), "{value}: {reason}");
             assert_eq!(fake.runs(), 0, "{value}");
@@ -862,7 +868,7 @@ pub(crate) fn a_proxy_may_serve_refuse_hang_or_be_passed_by() {
             what: "refuses",
             service: |_, socket| refuse("403 Forbidden", socket),
             no_proxy: "",
-            status: 3,
+            status: 2,
             said: "unsuccessful",
             triggers: 0,
         },
@@ -870,7 +876,7 @@ pub(crate) fn a_proxy_may_serve_refuse_hang_or_be_passed_by() {
             what: "wants a password",
             service: |_, socket| refuse("407 Proxy Authentication Required", socket),
             no_proxy: "",
-            status: 3,
+            status: 2,
             said: "proxy authorization required",
             triggers: 0,
         },
