@@ -136,7 +136,16 @@ pub(crate) async fn trigger<A: SofyApi>(
         match (Attempt::of(answer, baseline), stopped) {
             (Attempt::Group(id), _) => return Ok((id, Origin::Triggered)),
             (Attempt::NotSent(_), Some(reason)) => return Err(TriggerError::NotSent(reason)),
-            (Attempt::NotSent(error), None) => pause(error, sent_at, stop, &mut retry).await?,
+            (Attempt::NotSent(error), None) => {
+                // What let the list through a moment ago may let the trigger through a moment later.
+                let patience = match error.kind {
+                    ErrorKind::NotSent => Patience::BEFORE_A_RUN,
+                    ErrorKind::Rejected | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+                        Patience::NONE
+                    }
+                };
+                pause(error, patience, sent_at, stop, &mut retry).await?;
+            }
             (Attempt::Unknown(_) | Attempt::Ambiguous(_), Some(reason)) => {
                 return Err(TriggerError::InFlight(reason));
             }
@@ -171,7 +180,14 @@ async fn read_baseline<A: SofyApi>(
         match stop.run_until_stopped(api.baseline()).await {
             Ok(Ok(baseline)) if baseline.is_empty() && !asked_again => asked_again = true,
             Ok(Ok(baseline)) => return Ok(baseline),
-            Ok(Err(error)) => pause(error, sent_at, stop, retry).await?,
+            Ok(Err(error)) => {
+                let patience = if error.is_transient() {
+                    Patience::BEFORE_A_RUN
+                } else {
+                    Patience::NONE
+                };
+                pause(error, patience, sent_at, stop, retry).await?;
+            }
             Err(reason) => return Err(stopped(reason, retry)),
         }
     }
@@ -180,15 +196,11 @@ async fn read_baseline<A: SofyApi>(
 /// Waits before the next call, as long as that makes sense.
 async fn pause(
     error: ApiError,
+    patience: Patience,
     sent_at: Instant,
     stop: &mut Stop,
     retry: &mut Retry<ApiError>,
 ) -> Result<(), TriggerError> {
-    let patience = if error.is_transient() {
-        Patience::BEFORE_A_RUN
-    } else {
-        Patience::NONE
-    };
     let Some(pause) = retry.failed(error.clone(), sent_at, error.retry_after, patience) else {
         return Err(TriggerError::Failed(error));
     };

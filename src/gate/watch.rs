@@ -69,12 +69,13 @@ pub(crate) async fn watch<A: SofyApi>(
         };
         let now = Instant::now();
         let last = deadline + watch.grace;
-        if now >= last {
+        // A poll that was sent before the deadline is not the last one, however long the process was held up since.
+        if sent_at >= last {
             break StopReason::Deadline(stop.timeout());
         }
         // The last poll falls on the deadline.
-        let latest = if now < deadline { deadline } else { last };
-        let pause = sleep(pause.min(latest - now));
+        let latest = if sent_at < deadline { deadline } else { last };
+        let pause = sleep(pause.min(latest.saturating_duration_since(now)));
         if let Err(reason) = stop.run_until(latest + LAST_POLL, pause).await {
             break reason;
         }

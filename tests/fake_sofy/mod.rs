@@ -23,7 +23,6 @@ use upload::{Build, Hashes, Upload, UploadFault};
 /// The newest `ScheduledAt` before the first trigger, as the classic API spells it.
 pub(crate) const YESTERDAY: &str = "2026-01-05T06:14:39.2";
 /// For tests its clock stands still, at the second in which its first execution begins.
-const NOW: &str = "Tue, 06 Jan 2026 20:01:26 GMT";
 /// The group of yesterday's execution.
 pub(crate) const YESTERDAYS_GROUP: u64 = 70_000;
 /// A schedule of the classic API; every row passes unless the script says otherwise.
@@ -317,6 +316,8 @@ struct Run {
     schedule: String,
     group: u64,
     scheduled_at: String,
+    /// When it was triggered, by the clock that `Date` shows.
+    executed_at: String,
     rows: Vec<Row>,
     started: Instant,
     looks_at_group: u32,
@@ -445,6 +446,7 @@ impl State {
             schedule: schedule.to_owned(),
             group,
             scheduled_at,
+            executed_at: real_time("%Y-%m-%dT%H:%M:%S%.3fZ"),
             rows,
             started: Instant::now(),
             looks_at_group: 0,
@@ -455,11 +457,8 @@ impl State {
     }
 
     /// The `Date` of an answer.
-    fn date(&self) -> String {
-        match self.script.pace {
-            Pace::Time { .. } => real_time("%a, %d %b %Y %H:%M:%S GMT"),
-            Pace::Looks { .. } | Pace::Never => NOW.to_owned(),
-        }
+    fn date() -> String {
+        real_time("%a, %d %b %Y %H:%M:%S GMT")
     }
 
     fn id(&self, group: u64) -> Value {
@@ -698,7 +697,7 @@ impl State {
         let mut groups = Vec::new();
         for run in self.runs.iter_mut().filter(|run| run.schedule == guid) {
             run.looks_at_group += 1;
-            let executed_at = format!("{}Z", run.scheduled_at);
+            let executed_at = run.executed_at.clone();
             groups.push((run.group, executed_at, run.status(&self.script)));
         }
         if !self.script.yesterday.is_empty() {
@@ -795,7 +794,7 @@ fn respond(mut stream: &TcpStream, answer: Answer, state: &Mutex<State>) -> std:
     let Answer::Whole(status, kind, body) = answer else {
         return Ok(());
     };
-    let (date, length) = (lock(state).date(), body.len());
+    let (date, length) = (State::date(), body.len());
     write!(
         stream,
         "HTTP/1.1 {status} Fake\r\nDate: {date}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"

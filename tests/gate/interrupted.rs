@@ -99,7 +99,7 @@ pub(crate) fn an_abort_that_fails_or_hangs_leaves_time_for_the_reports() {
 pub(crate) fn a_hangup_that_is_ignored_at_the_start_is_ignored() {
     let fake = FakeSofy::start(Script::default());
     let step = Gate::new(&fake).start_after("trap '' HUP");
-    step.wait_until(|log| log.contains("watching test run group"));
+    step.wait_until(|log| log.contains("triggered schedule"));
 
     step.signal("HUP");
 

@@ -42,7 +42,11 @@ pub(crate) fn the_classic_api_has_nothing_to_call_and_the_post_step_says_so() {
     let post = Gate::new(&fake).post_step_of(&step);
 
     assert_eq!(post.status, Some(0));
-    assert!(post.stdout.contains("no call to abort"), "{}", post.stdout);
+    assert!(
+        post.stdout.contains("the classic API cannot abort"),
+        "{}",
+        post.stdout
+    );
     assert_eq!(fake.requests().len(), before, "nothing is sent");
 }
 

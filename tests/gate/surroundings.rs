@@ -26,7 +26,8 @@ pub(crate) fn a_log_that_nobody_reads_changes_nothing() {
 
         let step = Gate::new(&fake).start_after(line).end();
 
-        step.expect(1, "failure");
+        assert_eq!(step.status, Some(1), "{what}");
+        assert_eq!(step.output("conclusion"), "failure", "{what}");
         assert_eq!(step.count("failed"), 1, "{what}");
         assert!(step.summary.contains("Log in"), "{what}");
     });

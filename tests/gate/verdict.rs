@@ -127,8 +127,8 @@ pub(crate) fn each_row_of_the_verdict_table_holds() {
             &["Passed", "Exploded"],
             Some("Complete"),
             "failed",
-            1,
-            "an unknown status",
+            3,
+            "an unknown status, waited for until the timeout",
         ),
         (
             &["Passed", "Passed"],
@@ -163,7 +163,12 @@ pub(crate) fn each_row_of_the_verdict_table_holds() {
                 "{schedule}, {why}:\n{}",
                 step.stdout
             );
-            step.expect(*status, if *status == 0 { "success" } else { "failure" });
+            let conclusion = match status {
+                0 => "success",
+                3 => "timed_out",
+                _ => "failure",
+            };
+            step.expect(*status, conclusion);
             if *status == 0 {
                 assert!(
                     !step.annotations("warning").is_empty(),

@@ -898,7 +898,7 @@ pub(crate) fn a_proxy_may_serve_refuse_hang_or_be_passed_by() {
             what: "hangs",
             service: |_, mut socket| io::copy(&mut socket, &mut io::sink()).map(|_| ()),
             no_proxy: "",
-            status: 3,
+            status: 2,
             said: "triggered",
             triggers: 0,
         },
