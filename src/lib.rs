@@ -38,7 +38,8 @@ use std::process::ExitCode;
 
 use tokio::sync::watch::Receiver;
 
-use gate::abort::{self, AbortOutcome};
+use gate::Api;
+use gate::abort::{self, AbortOutcome, Unfinished};
 use github::log::{self, Style};
 use github::privileges::{self, Writes};
 use github::{Runner, command, signal};
@@ -50,7 +51,8 @@ use report::annotations::Severity;
 use report::upload::UploadReport;
 use report::{Publication, subject};
 use retry::Jitter;
-use upload::app_file;
+use sofy::{ApiError, ErrorKind};
+use upload::{NotReady, Upload};
 
 /// The environment. What is not UTF-8 has replacement characters, which no input takes.
 type Env = Vec<(String, String)>;
@@ -102,21 +104,30 @@ pub fn main() -> ExitCode {
     if entry != Entry::AbortUnfinished {
         tracing::info!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
     }
-    match privileges::give_up_root(runner.workspace(), entry.writes(&env)) {
-        Ok(user) => {
-            tracing::debug!("runs as {user}");
-            if let Some(warning) = user.warning {
-                tracing::warn!("{warning}");
-            }
-        }
-        Err(problem) => {
-            return ExitCode::from(refuse(entry, still_privileged(&problem), &mut runner));
-        }
-    }
-    let status = with_runtime(async |signal| step(entry, &env, &mut runner, signal, jitter).await);
+    let status = with_runtime(async |signal| {
+        step(entry, &env, &mut runner, signal, jitter, give_up_root).await
+    });
     ExitCode::from(
         status.unwrap_or_else(|problem| refuse(entry, cannot_start(&problem), &mut runner)),
     )
+}
+
+/// Gives up root; nothing may have started a thread before, which would keep it.
+fn give_up_root(workspace: &Path, writes: Writes) -> Result<(), String> {
+    let user = privileges::give_up_root(workspace, writes)?;
+    tracing::debug!("runs as {user}");
+    if let Some(warning) = user.warning {
+        tracing::warn!("{warning}");
+    }
+    Ok(())
+}
+
+/// What a step has once its inputs are understood, and all is open that only root may open.
+#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
+enum Ready {
+    Gate(Result<Inputs, Vec<String>>, Result<Api, ApiError>),
+    Upload(Result<Upload, NotReady>),
+    AbortUnfinished(Result<Unfinished, AbortOutcome>),
 }
 
 /// Runs one step from its environment to what it publishes, and gives its exit status.
@@ -128,21 +139,41 @@ pub(crate) async fn step(
     runner: &mut Runner,
     signal: Receiver<Option<&'static str>>,
     jitter: Jitter,
+    give_up_root: impl FnOnce(&Path, Writes) -> Result<(), String>,
 ) -> u8 {
-    match entry {
+    let ready = match entry {
         Entry::Gate => {
             // Before anything else, so that the variable is always the runner's.
             runner.save_state(abort::STATE, "");
-            let run = async |inputs: &Inputs, runner: &mut Runner| {
-                gate::run(inputs, runner, signal, jitter).await
+            let inputs = inputs::parse(env, resolved);
+            let api = match &inputs {
+                Ok(inputs) => Api::new(inputs),
+                Err(problems) => Err(ApiError::new(ErrorKind::Rejected, problems.join(" "))),
             };
-            gate_step(env, runner, run).await
+            Ready::Gate(inputs, api)
         }
         Entry::Upload => {
-            let inputs = inputs::upload::parse(env, resolved, |path| app_file::find(runner, path));
-            let (report, problems) = match inputs {
-                Ok(inputs) => (upload::run(&inputs, signal, jitter).await, Vec::new()),
-                Err(problems) => (UploadReport::of(bad_inputs(&problems, runner)), problems),
+            Ready::Upload(Upload::prepare(env, runner.workspace(), signal.clone()).await)
+        }
+        Entry::AbortUnfinished => Ready::AbortUnfinished(Unfinished::of(env)),
+    };
+    if let Err(problem) = give_up_root(runner.workspace(), entry.writes(env)) {
+        return refuse(entry, still_privileged(&problem), runner);
+    }
+    match ready {
+        Ready::Gate(inputs, api) => {
+            let run = async |inputs: &Inputs, runner: &mut Runner| {
+                gate::run(api, inputs, runner, signal, jitter).await
+            };
+            gate_step(inputs, runner, run).await
+        }
+        Ready::Upload(ready) => {
+            let (report, problems) = match ready {
+                Ok(upload) => (upload.run(jitter).await, Vec::new()),
+                Err(NotReady::Ended(report)) => (report, Vec::new()),
+                Err(NotReady::BadInputs(problems)) => {
+                    (UploadReport::of(bad_inputs(&problems, runner)), problems)
+                }
             };
             let mut publication = Publication::of_upload(&report);
             if !problems.is_empty() {
@@ -151,8 +182,8 @@ pub(crate) async fn step(
             publish(&publication, runner);
             report.verdict.conclusion.exit_status()
         }
-        Entry::AbortUnfinished => {
-            match abort::post_step(env, signal).await {
+        Ready::AbortUnfinished(unfinished) => {
+            match abort::post_step(unfinished, signal).await {
                 AbortOutcome::NotNeeded(why) => tracing::debug!("nothing to abort: {why}"),
                 AbortOutcome::Failed(problem) => {
                     publish(
@@ -172,11 +203,11 @@ pub(crate) async fn step(
 
 /// Runs a gate whose story the caller gives, so that tests can put a script in Sofy's place.
 pub(crate) async fn gate_step(
-    env: &[(String, String)],
+    inputs: Result<Inputs, Vec<String>>,
     runner: &mut Runner,
     run: impl AsyncFnOnce(&Inputs, &mut Runner) -> Report,
 ) -> u8 {
-    let inputs = match inputs::parse(env, resolved) {
+    let inputs = match inputs {
         Ok(inputs) => inputs,
         Err(problems) => {
             let report = Report::of(bad_inputs(&problems, runner));
@@ -249,7 +280,7 @@ impl Command {
 }
 
 impl Entry {
-    fn writes(&self, env: &Env) -> Writes {
+    fn writes(&self, env: &[(String, String)]) -> Writes {
         match self {
             Self::Gate if inputs::ask_for_reports(env) => Writes::Reports,
             Self::Gate | Self::Upload | Self::AbortUnfinished => Writes::Nothing,

@@ -187,10 +187,10 @@ impl std::fmt::Display for State {
 
 /// Does what the post step is for. It never triggers.
 pub(crate) async fn post_step(
-    env: &[(String, String)],
+    unfinished: Result<Unfinished, AbortOutcome>,
     signal: Receiver<Option<&'static str>>,
 ) -> AbortOutcome {
-    match Unfinished::of(env) {
+    match unfinished {
         Ok(Unfinished { api, group_id }) => {
             let mut stop = Stop::new(WITH_PATIENCE, signal);
             abort(&api, &group_id, stop.reached()).await.0
@@ -200,14 +200,14 @@ pub(crate) async fn post_step(
 }
 
 /// A run that the main step left unfinished, and the API to abort it by.
-struct Unfinished {
+pub(crate) struct Unfinished {
     api: Public,
     group_id: GroupId,
 }
 
 impl Unfinished {
     /// Reads what the main step saved; gives the outcome if there is nothing to do, or no way to do it.
-    fn of(env: &[(String, String)]) -> Result<Self, AbortOutcome> {
+    pub(crate) fn of(env: &[(String, String)]) -> Result<Self, AbortOutcome> {
         let failed = |why: String| AbortOutcome::Failed(why);
         let state = inputs::value_of(env, &format!("STATE_{STATE}"));
         if state.is_empty() {
@@ -500,7 +500,7 @@ mod tests {
             ("INPUT_SCHEDULE-ID".to_owned(), schedule.to_owned()),
         ];
         let (_sender, receiver) = tokio::sync::watch::channel(None);
-        post_step(&env, receiver).await
+        post_step(Unfinished::of(&env), receiver).await
     }
 
     #[tokio::test]

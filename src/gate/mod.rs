@@ -30,30 +30,41 @@ use crate::model::schedule::{Origin, ScheduleId};
 use crate::model::test_run::{Group, TestRun};
 use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::retry::Jitter;
-use crate::sofy::{Classic, ErrorKind, Public, SofyApi};
+use crate::sofy::{ApiError, Classic, ErrorKind, Public, SofyApi};
 use crate::stop::Stop;
 use crate::text::span;
 
-/// Runs the step with the API that the schedule's ID selects.
+/// The API generation that the schedule's ID selects, with a client that has read the CA certificates.
+pub(crate) enum Api {
+    Classic(Classic),
+    Public(Public),
+}
+
+impl Api {
+    /// Prepares the client. Sends nothing, and starts no thread.
+    pub(crate) fn new(inputs: &Inputs) -> Result<Self, ApiError> {
+        let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
+        match &inputs.schedule {
+            ScheduleId::Classic(number) => Classic::new(url, key, *number).map(Self::Classic),
+            ScheduleId::Public(guid) => Public::new(url, key, guid.clone()).map(Self::Public),
+        }
+    }
+}
+
+/// Runs the step.
 pub(crate) async fn run(
+    api: Result<Api, ApiError>,
     inputs: &Inputs,
     runner: &mut Runner,
     signal: Receiver<Option<&'static str>>,
     jitter: Jitter,
 ) -> Report {
-    let (url, key) = (inputs.api_url.as_ref(), inputs.api_key.clone());
     let stop = Stop::new(inputs.timeout, signal);
-    let error = match &inputs.schedule {
-        ScheduleId::Classic(number) => match Classic::new(url, key, *number) {
-            Ok(api) => return run_gate(&api, inputs, runner, stop, jitter).await,
-            Err(error) => error,
-        },
-        ScheduleId::Public(guid) => match Public::new(url, key, guid.clone()) {
-            Ok(api) => return run_gate(&api, inputs, runner, stop, jitter).await,
-            Err(error) => error,
-        },
-    };
-    before_a_run(inputs, TriggerError::Failed(error).verdict())
+    match api {
+        Ok(Api::Classic(api)) => run_gate(&api, inputs, runner, stop, jitter).await,
+        Ok(Api::Public(api)) => run_gate(&api, inputs, runner, stop, jitter).await,
+        Err(error) => before_a_run(inputs, TriggerError::Failed(error).verdict()),
+    }
 }
 
 /// Runs the step with one of the APIs.

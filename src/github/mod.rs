@@ -20,8 +20,6 @@ pub(crate) struct Runner {
     summary: Result<File, String>,
     state: Result<File, String>,
     workspace: PathBuf,
-    /// Opened as whoever started us: the folders above it may be closed to whom we become.
-    folder: Result<Dir, String>,
     /// Elsewhere nobody waits for outputs and a summary.
     is_github: bool,
 }
@@ -45,8 +43,6 @@ impl Runner {
         };
         let workspace = PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or("."));
         Self {
-            folder: Dir::open_ambient_dir(&workspace, ambient_authority())
-                .map_err(|error| format!("{} cannot be opened ({error})", workspace.display())),
             workspace,
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
@@ -58,11 +54,6 @@ impl Runner {
     /// The folder that reports are written below.
     pub(crate) fn workspace(&self) -> &Path {
         &self.workspace
-    }
-
-    /// The workspace, opened as whoever started us.
-    pub(crate) const fn folder(&self) -> &Result<Dir, String> {
-        &self.folder
     }
 
     /// Sets step outputs.

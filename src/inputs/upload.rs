@@ -1,14 +1,13 @@
 //! What is to be uploaded, and where? The `INPUT_*` pairs of the upload.
 //!
-//! Must not know the file system: whoever calls it says what it is that `app-path` names.
+//! Must not know the file system: whoever calls it says what `app-path` names.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::Url;
 
 use super::reader::{Reader, quoted};
-use super::{api_url, below_workspace, duration, key, one_line, value_of};
+use super::{api_url, duration, key, one_line};
 use crate::model::schedule::Generation;
 use crate::model::schedule::{Details, guid};
 use crate::secret::ApiKey;
@@ -27,21 +26,26 @@ pub(crate) struct UploadInputs<App> {
     pub(crate) timeout: Duration,
 }
 
-/// Understands the inputs and finds the app, or lists every problem, each naming its input.
+/// What the app is searched for by: the path or glob, if there is one, and how long the upload may take.
+pub(crate) fn search(env: &[(String, String)]) -> (Option<String>, Duration) {
+    let mut input = Reader::new(env);
+    let app_path = input.optional("app-path", |text| Ok(text.to_owned()));
+    (app_path, input.or("timeout", DEFAULT_TIMEOUT, duration))
+}
+
+/// Understands the inputs, or lists every problem, each naming its input.
+///
+/// `app` is what `app-path` names, or what is wrong with it; none if there is nothing to search for.
 pub(crate) fn parse<App>(
     env: &[(String, String)],
-    resolve: impl Fn(&Path) -> PathBuf,
-    find: impl FnOnce(&Path) -> Result<App, Vec<String>>,
+    app: Option<Result<App, Vec<String>>>,
 ) -> Result<UploadInputs<App>, Vec<String>> {
     const PATH: &str =
         "Give the path of the .apk or .ipa, or a glob such as app/build/outputs/apk/release/*.apk.";
     let mut input = Reader::new(env);
-    let workspace = Path::new(value_of(env, "GITHUB_WORKSPACE"));
 
     let api_key = key(&mut input, env);
-    let path = input.required("app-path", PATH, |text| {
-        below_workspace(text, workspace, resolve)
-    });
+    input.required("app-path", PATH, |_| Ok(()));
     let details = Details {
         application_guid: input.optional("application-guid", application_guid),
         certificate_name: input.optional("certificate-name", one_line),
@@ -56,15 +60,15 @@ pub(crate) fn parse<App>(
         "build-name",
         "is for the public API only. Remove it, or remove `api: classic`.",
     );
-    let app = path.and_then(|path| match find(&path) {
-        Ok(app) => Some(app),
+    let app = match app.transpose() {
+        Ok(app) => app,
         Err(problems) => {
             for problem in problems {
-                input.problem("app-path", problem);
+                input.problem("app-path", format!("is wrong: {problem}"));
             }
             None
         }
-    });
+    };
     let understood = api_key.zip(app).map(|(api_key, app)| UploadInputs {
         api_key,
         app,
@@ -110,11 +114,12 @@ mod tests {
             env.retain(|(known, _)| known != name);
             env.push(((*name).to_owned(), (*value).to_owned()));
         }
-        parse(&env, Path::to_owned, |path| match path.to_str() {
-            Some("none") => Err(vec!["matches nothing".into()]),
-            Some("bad") => Err(vec!["is empty".into(), "is no app".into()]),
-            path => Ok(path.unwrap_or_default().to_owned()),
-        })
+        let app = search(&env).0.map(|path| match path.as_str() {
+            "none" => Err(vec!["matches nothing".into()]),
+            "bad" => Err(vec!["is empty".into(), "is no app".into()]),
+            path => Ok(path.to_owned()),
+        });
+        parse(&env, app)
     }
 
     #[test]
@@ -134,21 +139,8 @@ mod tests {
             ),
             (
                 "INPUT_APP_PATH",
-                "../*.apk",
-                "`app-path` is \"../*.apk\", which is outside",
-                "a glob that leaves",
-            ),
-            (
-                "INPUT_APP_PATH",
-                "/etc/x.apk",
-                "`app-path` is \"/etc/x.apk\", which is outside",
-                "another place",
-            ),
-            ("INPUT_APP_PATH", "out/", "does not name a file", "a folder"),
-            (
-                "INPUT_APP_PATH",
                 "none",
-                "`app-path` matches nothing",
+                "`app-path` is wrong: matches nothing",
                 "what the finder says",
             ),
             (
@@ -235,8 +227,7 @@ mod tests {
     fn what_is_asked_for_is_understood() {
         let guid = "3F2504E0-4f89-41d3-9a0c-0305e82c3301";
         let inputs = parsed(&[
-            ("GITHUB_WORKSPACE", "/w"),
-            ("INPUT_APP_PATH", "/w/./out/*.ipa"),
+            ("INPUT_APP_PATH", "out/*.ipa"),
             ("INPUT_APPLICATION_GUID", guid),
             ("INPUT_CERTIFICATE_NAME", "Team"),
             ("INPUT_BUILD_NAME", "Nightly 7"),

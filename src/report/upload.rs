@@ -15,12 +15,12 @@ use crate::text::{bytes, span};
 #[derive(Clone, Debug)]
 pub(crate) struct UploadReport {
     pub(crate) verdict: Verdict,
-    /// Relative to the workspace; empty where the inputs were wrong.
+    /// Relative to its folder; empty if the inputs were wrong.
     pub(crate) file: String,
     pub(crate) size: u64,
     /// Empty unless the conclusion is success.
     pub(crate) app_hash: String,
-    /// Empty where Sofy's list of builds does not show it.
+    /// Empty if Sofy's list of builds does not contain it.
     pub(crate) build: String,
     pub(crate) delivery: Option<Delivery>,
     pub(crate) duration: Duration,
@@ -30,7 +30,7 @@ pub(crate) struct UploadReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Uploaded,
-    HadBefore,
+    AlreadyThere,
 }
 
 impl UploadReport {
@@ -52,7 +52,7 @@ impl UploadReport {
 pub(crate) fn outputs(report: &UploadReport) -> Vec<(&'static str, String)> {
     let uploaded = match report.delivery {
         Some(Delivery::Uploaded) => "true",
-        Some(Delivery::HadBefore) => "false",
+        Some(Delivery::AlreadyThere) => "false",
         None => "",
     };
     vec![
@@ -87,7 +87,7 @@ fn last_line(report: &UploadReport) -> String {
     let file = &report.file;
     let what = match report.delivery {
         Some(Delivery::Uploaded) => format!("uploaded {file}"),
-        Some(Delivery::HadBefore) => format!("Sofy already has {file}"),
+        Some(Delivery::AlreadyThere) => format!("Sofy already has {file}"),
         None => {
             let Verdict {
                 conclusion, reason, ..
@@ -106,7 +106,7 @@ fn last_line(report: &UploadReport) -> String {
 pub(crate) fn summary(report: &UploadReport) -> String {
     let verdict = &report.verdict;
     let icon = match (verdict.conclusion, report.delivery) {
-        (Conclusion::Success, Some(Delivery::HadBefore)) => "✅ Sofy had it already",
+        (Conclusion::Success, Some(Delivery::AlreadyThere)) => "✅ Sofy already has it",
         (Conclusion::Success | Conclusion::Detached, _) => "✅ Uploaded",
         (Conclusion::TimedOut, _) => "⏱ Upload timed out",
         (Conclusion::Cancelled, _) => "🚫 Upload cancelled",

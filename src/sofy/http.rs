@@ -11,8 +11,9 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::api::Rows;
 use super::error::{ApiError, ErrorKind};
@@ -32,6 +33,8 @@ pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) const TRIGGER_TIMEOUT: Duration = Duration::from_mins(5);
 /// As many as curl takes. Some gateways send more than a hundred.
 const MOST_HEADERS: usize = 5_000;
+/// The status of these refusals says enough, and a server that refuses a body early may leave the connection open.
+const REST_OF_A_REFUSAL: Duration = Duration::from_millis(500);
 /// Twenty thousand rows are about 6 MB; anything beyond this is not an answer.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
@@ -211,6 +214,15 @@ impl Answer {
             *not_whole = Some("its header Link names a next page".to_owned());
         }
         Ok(list)
+    }
+
+    /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.
+    pub(super) fn json(&self) -> Option<Value> {
+        let is_small = self.body.len() <= BEGINNING;
+        let json = is_small
+            .then(|| serde_json::from_str(&self.body).ok())
+            .flatten()?;
+        matches!(json, Value::Object(_) | Value::Array(_)).then_some(json)
     }
 
     /// Reads an object; nothing of it if it is none.
@@ -494,12 +506,25 @@ async fn body(mut response: Response) -> Result<String, String> {
             "the answer is packed ({coding}), which was not asked for"
         ));
     }
+    let status = response.status();
+    let end = Instant::now()
+        + match status {
+            StatusCode::UNAUTHORIZED | StatusCode::PAYLOAD_TOO_LARGE => REST_OF_A_REFUSAL,
+            status if status.is_success() => TRIGGER_TIMEOUT,
+            _ => REQUEST_TIMEOUT,
+        };
     let mut bytes = Vec::new();
-    while let Some(chunk) = response
-        .chunk()
-        .await
-        .map_err(|error| format!("the answer was cut off: {}", explained(error)))?
-    {
+    loop {
+        let chunk = match timeout_at(end, response.chunk()).await {
+            Ok(Ok(Some(chunk))) => chunk,
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => {
+                return Err(format!("the answer was cut off: {}", explained(error)));
+            }
+            Err(_) if status.is_success() => return Err("the answer did not end".to_owned()),
+            // What came is enough to quote.
+            Err(_) => break,
+        };
         if bytes.len() + chunk.len() > LARGEST_BODY {
             return Err(format!(
                 "the answer is larger than {} MiB",

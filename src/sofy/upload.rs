@@ -1,20 +1,15 @@
 //! How is a build uploaded? One call in each generation, and what its answers mean.
 //!
-//! An upload costs nothing twice, so that what is unclear may be sent again.
+//! Repeating an upload costs nothing, so an unclear answer may be followed by another attempt.
 
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body::{Body, Frame};
+use futures_util::stream::BoxStream;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Body, Method, RequestBuilder, StatusCode, Url};
 use serde::Deserialize;
-use tokio::sync::mpsc::Receiver;
+use serde_json::Value;
 
 use super::api::BuildList;
 use super::builds::{Builds, key_as_header, with_key};
@@ -22,9 +17,7 @@ use super::error::{ApiError, ErrorKind};
 use super::http::{Answer, Http};
 use super::json::Text;
 use super::{classic, public};
-use crate::model::schedule::AppHash;
-use crate::model::schedule::Details;
-use crate::model::schedule::Generation;
+use crate::model::schedule::{AppHash, Details, Generation};
 use crate::secret::ApiKey;
 
 const PUBLIC: &str = "/parser-microservice/build-upload";
@@ -33,63 +26,60 @@ const CLASSIC: &str = "/api/AppTests/buildUpload";
 /// The deadline of the upload is its caller's; a month is longer than any.
 const NEVER: Duration = Duration::from_hours(720);
 
+/// What Sofy's refusals contain, in lower case, and what to do about each.
+///
+/// Sofy answers some of them with the status 500, which says nothing by itself.
+const REFUSALS: [(&str, &str); 8] = [
+    ("subscriptionauth", KEY),
+    (
+        "manifest",
+        "Check that the file is a whole app for devices: an .apk with its AndroidManifest.xml, or an .ipa with its \
+         Info.plist.",
+    ),
+    ("not supported", OTHER_KIND),
+    ("unsupported", OTHER_KIND),
+    ("corrupt", DAMAGED),
+    ("incomplete", DAMAGED),
+    ("applicationguid", APPLICATION),
+    ("no application", APPLICATION),
+];
+const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
+const OTHER_KIND: &str =
+    "Upload an .apk or an .ipa; a file of another kind with such a name is neither.";
+const DAMAGED: &str = "Build the app again, and let nothing write to the file meanwhile.";
+const APPLICATION: &str =
+    "Check the input application-guid: copy it again from the application in Sofy.";
+
 /// Where builds go.
 pub(crate) trait Uploads {
     /// Uploads a file, once.
-    async fn upload(&self, details: &Details, payload: Payload) -> Result<Received, ApiError>;
+    async fn upload(&self, details: &Details, payload: Payload) -> Result<UploadAnswer, ApiError>;
 
     /// Lists the builds that were uploaded.
     async fn builds(&self) -> Result<BuildList, ApiError>;
 }
 
+/// A file in pieces, or why it cannot be read.
+pub(crate) type Pieces = BoxStream<'static, io::Result<Vec<u8>>>;
+
 /// A file on its way.
 pub(crate) struct Payload {
     /// Its name without folders.
     pub(crate) name: String,
+    /// The length of all pieces together.
     pub(crate) size: u64,
-    /// The file in pieces, as long as `size` in all, or why it cannot be read.
-    pub(crate) pieces: Receiver<io::Result<Bytes>>,
-    pub(crate) sent: Sent,
+    pub(crate) pieces: Pieces,
 }
 
-/// How many bytes are on their way, told to whoever watches.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Sent(Arc<AtomicU64>);
-
-impl Sent {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes as u64, Ordering::Relaxed);
-    }
-}
-
-/// What Sofy makes of a file.
+/// What an answer to an upload means, unless it is a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Received {
-    /// It is a build now, with this hash.
-    As { app_hash: String },
+pub(crate) enum UploadAnswer {
+    /// The file is a build now.
+    Created(AppHash),
     /// Sofy refuses to have the same build twice; in its words.
-    Before { said: String },
-}
-
-impl Body for Payload {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        self.pieces.poll_recv(context).map(|piece| {
-            Some(piece?.map(|bytes| {
-                self.sent.add(bytes.len());
-                Frame::data(bytes)
-            }))
-        })
-    }
+    AlreadyExists { said: String },
+    /// Perhaps it was not Sofy that answered: the answer is empty, or a gateway's page.
+    NotSofy(ApiError),
 }
 
 /// The two calls, over one client.
@@ -150,7 +140,7 @@ impl Sofy {
         Ok((format!("POST {path}"), request.timeout(NEVER)))
     }
 
-    fn form(&self, details: &Details, payload: Payload) -> Form {
+    fn form(&self, details: &Details, payload: Payload) -> Result<Form, reqwest::Error> {
         let guid_field = match self.generation {
             Generation::Public => "ApplicationGUID",
             Generation::Classic => "ApplicationGuid",
@@ -165,39 +155,23 @@ impl Sofy {
                 form = form.text(field, value.clone());
             }
         }
-        let (name, size) = (payload.name.clone(), payload.size);
-        let file = Part::stream_with_length(reqwest::Body::wrap(payload), size).file_name(name);
-        form.part("applicationFile", file)
+        let body = Body::wrap_stream(payload.pieces);
+        let file = Part::stream_with_length(body, payload.size)
+            .file_name(payload.name)
+            // As curl does, the one client that is known to work.
+            .mime_str("application/octet-stream")?;
+        Ok(form.part("applicationFile", file))
     }
-}
-
-fn received(answer: &Answer) -> Result<Received, ApiError> {
-    let listed = answer.list::<WireUpload>("the answer").ok();
-    let mut uploads = listed.into_iter().flat_map(|list| list.entries);
-    if let (Some(Ok(upload)), None) = (uploads.next(), uploads.next())
-        && let app_hash = answer.text(upload.app_hash)
-        && AppHash::parse(&app_hash).is_ok()
-    {
-        return Ok(Received::As { app_hash });
-    }
-    let mut error = answer.unreadable("the answer holds no hash of the build");
-    error.kind = ErrorKind::Rejected;
-    Err(error.advise(
-        "Look in Sofy's portal whether the build is there. Check the input api-url, \
-         then run the job again: a build that Sofy has already is recognised.",
-    ))
 }
 
 impl Uploads for Sofy {
-    async fn upload(&self, details: &Details, payload: Payload) -> Result<Received, ApiError> {
+    async fn upload(&self, details: &Details, payload: Payload) -> Result<UploadAnswer, ApiError> {
         let (call, request) = self.request(details)?;
-        let request = request.multipart(self.form(details, payload));
-        let answer = self.http.ask(&call, request).await?;
-        if answer.status.is_success() {
-            received(&answer)
-        } else {
-            judged(&answer)
-        }
+        let form = self
+            .form(details, payload)
+            .map_err(|error| ApiError::new(ErrorKind::Rejected, format!("{call}: {error}")))?;
+        let answer = self.http.ask(&call, request.multipart(form)).await?;
+        judge(&answer)
     }
 
     async fn builds(&self) -> Result<BuildList, ApiError> {
@@ -205,243 +179,348 @@ impl Uploads for Sofy {
     }
 }
 
-/// Judges an answer that is none of success by its status and Sofy's words.
-fn judged(answer: &Answer) -> Result<Received, ApiError> {
-    const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
+/// Judges an answer by its status and, if it is Sofy's own, by its words.
+fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
+    const LARGE: &str =
+        "The file is larger than Sofy, or a gateway before it, accepts. Make it smaller.";
+    let refused = |advice: &str| Err(failure(answer, ErrorKind::Rejected).advise(advice));
+    let unclear = Err(failure(answer, ErrorKind::OutcomeUnknown));
     let status = answer.status;
-    let in_quotes = answer.said();
-    let said = in_quotes.to_lowercase();
-    let says = |words: &[&str]| words.iter().any(|word| said.contains(word));
-    // A gateway's page is not Sofy's word.
-    let by_sofy = status.is_client_error() || status == StatusCode::INTERNAL_SERVER_ERROR;
-    if by_sofy && says(&["already exist"]) {
-        return Ok(Received::Before { said: in_quotes });
+    let json = answer.json();
+    // Written again, so that no escape hides a word.
+    let words = json
+        .as_ref()
+        .map(|json| json.to_string().to_lowercase())
+        .unwrap_or_default();
+    let refusal = REFUSALS.iter().find(|(word, _)| words.contains(word));
+    match (status, &json) {
+        (StatusCode::UNAUTHORIZED, _) => refused(KEY),
+        (StatusCode::PAYLOAD_TOO_LARGE, _) => refused(LARGE),
+        (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _) => unclear,
+        (status, _) if status.is_server_error() && status != StatusCode::INTERNAL_SERVER_ERROR => {
+            unclear
+        }
+        (StatusCode::INTERNAL_SERVER_ERROR, None) => unclear,
+        (_, None) => {
+            let mut error = failure(answer, ErrorKind::OutcomeUnknown)
+                .advise("Check the input api-url: perhaps it is not Sofy that answers there.");
+            error
+                .message
+                .push_str(", which cannot be read, since it is not JSON");
+            Ok(UploadAnswer::NotSofy(error))
+        }
+        (_, Some(_)) if words.contains("already exist") => Ok(UploadAnswer::AlreadyExists {
+            said: answer.said(),
+        }),
+        (status, Some(json)) if status.is_success() => created(answer, json),
+        (_, Some(_)) if let Some((_, advice)) = refusal => refused(advice),
+        (StatusCode::INTERNAL_SERVER_ERROR, Some(_)) => unclear,
+        (_, Some(_)) => refused("Check the inputs against Sofy's portal, then run the job again."),
     }
-    let advice = match status {
-        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => None,
-        StatusCode::UNAUTHORIZED => Some(KEY),
-        StatusCode::FORBIDDEN => {
-            Some("Check the input api-key, and that its account may upload builds.")
-        }
-        StatusCode::NOT_FOUND => Some("Check the inputs api and api-url."),
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            Some("The file is larger than Sofy, or a gateway before it, takes. Make it smaller.")
-        }
-        _ if by_sofy && says(&["subscriptionauth"]) => Some(KEY),
-        _ if by_sofy && says(&["manifest"]) => Some(
-            "Check that the file is a whole app for devices: an .apk with its AndroidManifest.xml, \
-             or an .ipa with its Info.plist.",
-        ),
-        _ if by_sofy && says(&["not supported", "unsupported"]) => {
-            Some("Upload an .apk or an .ipa; a file of another kind with such a name is none.")
-        }
-        _ if by_sofy && says(&["corrupt", "incomplete"]) => {
-            Some("The file is damaged. Build it anew, and let nothing write to it meanwhile.")
-        }
-        _ if status.is_server_error() => None,
-        _ if says(&["expired"]) => Some("Renew the subscription in Sofy."),
-        _ if says(&["active release"]) => Some(
-            "Give the application an active release in Sofy's portal, or remove the input \
-             application-guid.",
-        ),
-        _ if says(&["applicationguid", "no application"]) => {
-            Some("Check the input application-guid: copy it again from the application in Sofy.")
-        }
-        _ if says(&["header"]) => Some(
-            "Check the inputs api and api-url, and the proxy: the header with the key did not \
-             arrive at Sofy.",
-        ),
-        _ if status.is_client_error() => {
-            Some("Check the inputs against Sofy's portal, then run the job again.")
-        }
-        _ => Some("Check the input api-url: what answers there is not Sofy."),
-    };
-    let message = answer.message();
-    let mut error = match advice {
-        Some(advice) => ApiError::new(ErrorKind::Rejected, message).advise(advice),
-        None => ApiError::new(ErrorKind::OutcomeUnknown, message),
-    };
+}
+
+/// Takes the hash out of a success that reports no error beside it.
+fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer, ApiError> {
+    let mut hashes = answer
+        .list::<WireUpload>("the answer")
+        .map_or_else(|_| Vec::new(), |list| list.entries)
+        .into_iter();
+    if !reports_an_error(json)
+        && let (Some(Ok(upload)), None) = (hashes.next(), hashes.next())
+        && let Ok(app_hash) = AppHash::parse(&answer.text(upload.app_hash))
+    {
+        return Ok(UploadAnswer::Created(app_hash));
+    }
+    let mut error = answer.unreadable("the answer is not a success with one hash of the build");
+    error.kind = ErrorKind::Rejected;
+    Err(error.advise(
+        "Check in Sofy's portal whether the build is there. Check the input api-url, then run the job again: a build \
+         that Sofy already has is recognised.",
+    ))
+}
+
+/// Tells whether an answer has a member `error`, at any depth, that says something.
+fn reports_an_error(json: &Value) -> bool {
+    match json {
+        Value::Array(entries) => entries.iter().any(reports_an_error),
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            let is_empty = match value {
+                Value::Null | Value::Bool(false) => true,
+                Value::String(text) => text.trim().is_empty(),
+                Value::Array(list) => list.is_empty(),
+                Value::Object(members) => members.is_empty(),
+                Value::Bool(true) | Value::Number(_) => false,
+            };
+            let is_error = ["error", "errors"]
+                .iter()
+                .any(|error| name.eq_ignore_ascii_case(error));
+            (is_error && !is_empty) || reports_an_error(value)
+        }),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+fn failure(answer: &Answer, kind: ErrorKind) -> ApiError {
+    let mut error = ApiError::new(kind, answer.message());
     error.retry_after = answer.retry_after;
-    Err(error)
+    error
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::{StreamExt as _, stream};
     use mockito::{Matcher, Server};
-    use tokio::sync::mpsc::channel;
+
+    /// What a story does with an answer.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    enum Then {
+        Succeeds,
+        Proves,
+        /// With these words in the advice.
+        Ends(&'static str),
+        Repeats,
+        RepeatsForTwoMinutes,
+    }
+    use Then::{Ends, Proves, Repeats, RepeatsForTwoMinutes, Succeeds};
+
+    #[track_caller]
+    fn assert_judged(status: u16, body: &str, expected: Then, why: &str) {
+        let judged = judge(&Answer::scripted(status, body));
+
+        let actual = match &judged {
+            Ok(UploadAnswer::Created(hash)) => {
+                assert_eq!(hash.as_str(), "4dde0684", "{why}");
+                Succeeds
+            }
+            Ok(UploadAnswer::AlreadyExists { .. }) => Proves,
+            Ok(UploadAnswer::NotSofy(_)) => RepeatsForTwoMinutes,
+            Err(error) if error.is_transient() => Repeats,
+            Err(error) => match expected {
+                Ends(advice) if error.advice.contains(advice) => expected,
+                _ => Ends("something else"),
+            },
+        };
+        assert_eq!(actual, expected, "{status} {body}: {why}: {judged:?}");
+    }
 
     #[test]
-    fn every_documented_error_is_final_or_not_and_says_what_to_do() {
-        for (status, said, expected, why) in [
-            (
-                400,
-                "Your subscription is expired.",
-                Some("Renew"),
-                "documented",
-            ),
+    fn every_documented_error_ends_the_upload_and_says_what_to_do() {
+        for (status, said, advice) in [
+            (400, "Your subscription is expired.", "Sofy's portal"),
             (
                 400,
                 "No active release found for this application.",
-                Some("active release"),
-                "documented",
+                "Sofy's portal",
             ),
             (
                 400,
                 "No application exists against this applicationGUID.",
-                Some("application-guid"),
-                "documented",
+                "application-guid",
             ),
-            (
-                400,
-                "Missing required headers.",
-                Some("header with the key"),
-                "documented",
-            ),
-            (401, "No user found.", Some("api-key"), "documented"),
-            (
-                500,
-                "Corrupt or incomplete data.",
-                Some("damaged"),
-                "documented",
-            ),
-            (
-                500,
-                "Manifest file could not be found.",
-                Some("AndroidManifest"),
-                "documented",
-            ),
+            (400, "Missing required headers.", "Sofy's portal"),
+            (401, "No user found.", "api-key"),
+            (500, "Corrupt or incomplete data.", "Build the app again"),
+            (500, "Manifest file could not be found.", "AndroidManifest"),
             (
                 500,
                 "Files other than APK or IPA not supported.",
-                Some("another kind"),
-                "documented",
+                "another kind",
             ),
             (
                 500,
                 "Validation failed for parameter 'subscriptionAuth'.",
-                Some("api-key"),
-                "a bad key as a 500",
-            ),
-            (
-                500,
-                "Internal Server Error while reading app-release.apk",
-                None,
-                "it names the file, not its type",
-            ),
-            (
-                502,
-                "the upstream manifest is not supported",
-                None,
-                "a gateway's page",
-            ),
-            (503, "already exists", None, "a gateway's page"),
-            (408, "", None, "too slow"),
-            (429, "", None, "too many"),
-            (403, "", Some("may upload"), "no right"),
-            (404, "", Some("api-url"), "nothing there"),
-            (413, "", Some("larger"), "too large"),
-            (422, "", Some("Check the inputs against"), "another no"),
-            (
-                302,
-                "",
-                Some("what answers there"),
-                "a redirect is not followed",
+                "api-key",
             ),
         ] {
-            let answer = Answer::scripted(status, &format!(r#"{{"message":"{said}"}}"#));
-
-            let error = judged(&answer).expect_err(why);
-
-            assert_eq!(
-                error.is_transient(),
-                expected.is_none(),
-                "{status} {said}: {why}"
-            );
-            let advice = expected.unwrap_or_default();
-            assert!(error.advice.contains(advice), "{why}: {}", error.advice);
-        }
-        for status in [400, 409, 500] {
-            let answer = Answer::scripted(status, r#"{"message":"Build already exists."}"#);
-
-            let received = judged(&answer).expect("received before");
-
-            assert!(matches!(received, Received::Before { .. }), "{status}");
-        }
-    }
-
-    #[test]
-    fn a_success_without_a_hash_is_an_error_that_is_not_tried_again() {
-        for (body, expected, why) in [
-            (
-                r#"{"data":{"appHash":"4dde0684"},"message":"OK"}"#,
-                Some("4dde0684"),
-                "the public answer",
-            ),
-            (
-                r#"{"AppHash":"4dde0684"}"#,
-                Some("4dde0684"),
-                "the classic answer",
-            ),
-            (
-                r#"{"data":[{"appHash":"4dde0684"}]}"#,
-                Some("4dde0684"),
-                "in a list",
-            ),
-            (r#"{"data":{"appHash":""}}"#, None, "blank"),
-            (r#"{"data":{"appHash":null}}"#, None, "nothing"),
-            (r#"{"data":{"appHash":"null"}}"#, None, "the word"),
-            (
-                r#"{"data":{"appHash":"pending"}}"#,
-                None,
-                "not by the rule for hashes",
-            ),
-            (r#"{"data":{"appHash":"a b"}}"#, None, "white space"),
-            (
-                r#"{"data":{"appHash":"***"}}"#,
-                None,
-                "a key that was redacted",
-            ),
-            (
-                r#"{"data":{"appHash":"\u0073ecret-key"}}"#,
-                None,
-                "the key behind an escape",
-            ),
-            (
-                r#"{"data":{"appHash":"4d\u001b[1m"}}"#,
-                None,
-                "a control character",
-            ),
-            (
-                r#"{"data":[{"appHash":"1"},{"appHash":"2"}]}"#,
-                None,
-                "which of them?",
-            ),
-            (
-                r#"{"message":"Application Upload Successful."}"#,
-                None,
-                "no hash at all",
-            ),
-            ("<html>", None, "a gateway's page"),
-            ("", None, "nothing at all"),
-        ] {
-            let received = received(&Answer::scripted(200, body));
-
-            match expected {
-                Some(hash) => {
-                    let app_hash = hash.to_owned();
-                    assert_eq!(received, Ok(Received::As { app_hash }), "{why}");
-                }
-                None => {
-                    let error = received.expect_err(why);
-                    assert!(!error.is_transient(), "{why}");
-                }
+            for body in [
+                format!(r#"{{"error":{{"message":"{said}"}}}}"#),
+                format!(r#"{{"Message":"{said}"}}"#),
+            ] {
+                assert_judged(status, &body, Ends(advice), "documented");
             }
         }
     }
 
+    #[test]
+    fn a_status_and_whose_words_they_are_decide() {
+        const JSON: &str = r#"{"message":"No."}"#;
+        const PAGE: &str = "<html>No.</html>";
+        let no = "Check the inputs";
+        for (status, body, expected, why) in [
+            (401, PAGE, Ends("api-key"), "by its status"),
+            (413, PAGE, Ends("smaller"), "by its status"),
+            (413, "", Ends("smaller"), "by its status"),
+            (408, JSON, Repeats, "too slow"),
+            (429, JSON, Repeats, "too many"),
+            (502, JSON, Repeats, "a server's trouble, whoever says so"),
+            (
+                503,
+                r#"{"message":"Build already exists."}"#,
+                Repeats,
+                "a gateway's word",
+            ),
+            (
+                502,
+                r#"{"message":"The manifest is not supported."}"#,
+                Repeats,
+                "a gateway's word",
+            ),
+            (500, JSON, Repeats, "not one of Sofy's refusals"),
+            (500, "Corrupt data", Repeats, "not Sofy's words"),
+            (400, JSON, Ends(no), "Sofy's own words"),
+            (403, JSON, Ends(no), "Sofy's own words"),
+            (404, JSON, Ends(no), "Sofy's own words"),
+            (409, "[]", Ends(no), "JSON without a word"),
+            (302, JSON, Ends(no), "a redirect is not followed"),
+            (302, "", RepeatsForTwoMinutes, "a redirect is not followed"),
+            (403, PAGE, RepeatsForTwoMinutes, "a gateway's page"),
+            (404, PAGE, RepeatsForTwoMinutes, "a gateway's page"),
+            (400, "", RepeatsForTwoMinutes, "nothing"),
+            (
+                400,
+                "Build already exists.",
+                RepeatsForTwoMinutes,
+                "not Sofy's form",
+            ),
+            (200, PAGE, RepeatsForTwoMinutes, "a captive portal"),
+            (200, "", RepeatsForTwoMinutes, "nothing"),
+            (204, "", RepeatsForTwoMinutes, "nothing"),
+            (200, "null", RepeatsForTwoMinutes, "as good as nothing"),
+            (200, r#""OK""#, RepeatsForTwoMinutes, "not Sofy's form"),
+            (
+                200,
+                r#"{"data":{"appHash":"4dde0684"}"#,
+                RepeatsForTwoMinutes,
+                "half an answer",
+            ),
+        ] {
+            assert_judged(status, body, expected, why);
+        }
+        for (status, body) in [
+            (400, r#"{"error":{"message":"Build already exists."}}"#),
+            (
+                409,
+                r#"{"Message":"A build with this version ALREADY EXISTS"}"#,
+            ),
+            (500, r#"{"error":{"details":"Build already\u0020exists."}}"#),
+            (
+                200,
+                r#"{"data":{"appHash":"4dde0684"},"message":"Build already exists."}"#,
+            ),
+        ] {
+            assert_judged(status, body, Proves, "the same build twice");
+        }
+    }
+
+    #[test]
+    fn a_success_is_one_hash_with_no_error_beside_it() {
+        let no = Ends("whether the build is there");
+        for (body, expected, why) in [
+            (
+                r#"{"data":{"appHash":"4dde0684"},"message":"OK"}"#,
+                Succeeds,
+                "public",
+            ),
+            (r#"{"AppHash":"4dde0684"}"#, Succeeds, "classic"),
+            (
+                r#"{"data":[{"appHash":"4dde0684"}]}"#,
+                Succeeds,
+                "in a list",
+            ),
+            (
+                r#"{"error":null,"data":{"appHash":"4dde0684","error":""}}"#,
+                Succeeds,
+                "no error",
+            ),
+            (
+                r#"{"error":false,"errors":[],"appHash":"4dde0684"}"#,
+                Succeeds,
+                "no error",
+            ),
+            (r#"{"error":{},"appHash":"4dde0684"}"#, Succeeds, "no error"),
+            (
+                r#"{"error":"Corrupt.","appHash":"4dde0684"}"#,
+                no,
+                "an error beside it",
+            ),
+            (
+                r#"{"Error":{"code":7},"appHash":"4dde0684"}"#,
+                no,
+                "an error beside it",
+            ),
+            (
+                r#"{"error":true,"appHash":"4dde0684"}"#,
+                no,
+                "an error beside it",
+            ),
+            (
+                r#"{"error":0,"appHash":"4dde0684"}"#,
+                no,
+                "an error beside it",
+            ),
+            (
+                r#"{"data":{"appHash":"4dde0684","error":"x"}}"#,
+                no,
+                "an error in it",
+            ),
+            (
+                r#"{"data":{"appHash":"4dde0684","errors":["x"]}}"#,
+                no,
+                "errors in it",
+            ),
+            (r#"{"data":{"appHash":""}}"#, no, "blank"),
+            (r#"{"data":{"appHash":null}}"#, no, "nothing"),
+            (r#"{"data":{"appHash":0}}"#, no, "zero"),
+            (r#"{"data":{"appHash":"-"}}"#, no, "a word for nothing"),
+            (r#"{"data":{"appHash":"N/A"}}"#, no, "a word for nothing"),
+            (
+                r#"{"data":{"appHash":"undefined"}}"#,
+                no,
+                "a word for nothing",
+            ),
+            (r#"{"data":{"appHash":"pending"}}"#, no, "not yet"),
+            (r#"{"data":{"appHash":"../x"}}"#, no, "a path"),
+            (r#"{"data":{"appHash":"4dde 0684"}}"#, no, "white space"),
+            (
+                r#"{"data":{"appHash":"4dde0684\u001b[1m"}}"#,
+                no,
+                "a control character",
+            ),
+            (r#"{"data":{"appHash":"secret-key"}}"#, no, "the key"),
+            (
+                r#"{"data":{"appHash":"\u0073ecret-key"}}"#,
+                no,
+                "the key behind an escape",
+            ),
+            (
+                r#"{"data":[{"appHash":"4dde0684"},{"appHash":"4dde0685"}]}"#,
+                no,
+                "which?",
+            ),
+            (
+                r#"{"appHash":"4dde0684","appHash":"4dde0685"}"#,
+                no,
+                "which?",
+            ),
+            (
+                r#"{"data":{"appHash":"4dde0684"},"data":{"appHash":"4dde0685"}}"#,
+                no,
+                "which?",
+            ),
+            (
+                r#"{"message":"Application Upload Successful."}"#,
+                no,
+                "no hash at all",
+            ),
+            ("[]", no, "no hash at all"),
+        ] {
+            assert_judged(200, body, expected, why);
+        }
+    }
+
     #[tokio::test]
-    async fn each_generation_is_sent_the_fields_and_the_file_and_tells_how_much_of_it() {
+    async fn each_generation_is_sent_the_fields_and_the_file() {
         for (generation, path, header, guid_field) in [
             (
                 Generation::Public,
@@ -464,9 +543,9 @@ mod tests {
                     [
                         guid_field,
                         "a-guid",
-                        "applicationFile",
-                        "app.apk",
-                        "PK in two",
+                        "form-data; name=\"applicationFile\"; filename=\"Pr\u{fc}f \\\\\"1\\\\\" a.apk\"\r\n",
+                        "\r\nContent-Type: application/octet-stream\r\n",
+                        "\r\n\r\nPK in two\r\n--",
                     ]
                     .map(|part| Matcher::Regex(part.into()))
                     .into(),
@@ -484,30 +563,22 @@ mod tests {
             let url = Url::parse(&server.url()).expect("a URL");
             let key = ApiKey::new("k3y-of-uploads".into());
             let sofy = Sofy::new(Some(&url), key, generation).expect("a client");
-            let (sender, pieces) = channel(2);
-            for piece in ["PK in", " two"] {
-                let piece = Ok(Bytes::from_static(piece.as_bytes()));
-                sender.send(piece).await.expect("a receiver");
-            }
-            drop(sender);
-            let sent = Sent::default();
+            let pieces = ["PK in", " two"].map(|piece| Ok(piece.as_bytes().to_vec()));
             let payload = Payload {
-                name: "app.apk".into(),
+                name: "Pr\u{fc}f \"1\" a.apk".into(),
                 size: 9,
-                pieces,
-                sent: sent.clone(),
+                pieces: stream::iter(pieces).boxed(),
             };
             let details = Details {
                 application_guid: Some("a-guid".into()),
                 ..Details::default()
             };
 
-            let received = sofy.upload(&details, payload).await;
+            let answer = sofy.upload(&details, payload).await;
             let listed = sofy.builds().await.expect("a list");
 
-            let app_hash = "4dde0684".to_owned();
-            assert_eq!(received, Ok(Received::As { app_hash }), "{path}");
-            assert_eq!(sent.bytes(), 9, "{path}");
+            let app_hash = AppHash::parse("4dde0684").expect("a hash");
+            assert_eq!(answer, Ok(UploadAnswer::Created(app_hash)), "{path}");
             assert_eq!(listed.list.len(), 1, "{path}");
             upload.assert_async().await;
         }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::gate::abort::{AbortOutcome, STATE, post_step};
+use crate::gate::abort::{AbortOutcome, STATE, Unfinished, post_step};
 use crate::github::Runner;
 use crate::model::report::Report;
 use crate::model::schedule::Build;
@@ -748,7 +748,7 @@ async fn post_steps(text: &mut String) {
         let mut env = environment(&[schedule]);
         env.push((format!("STATE_{STATE}"), state.to_owned()));
         let (_sender, receiver) = tokio::sync::watch::channel(None);
-        let (word, said) = match post_step(&env, receiver).await {
+        let (word, said) = match post_step(Unfinished::of(&env), receiver).await {
             AbortOutcome::NotNeeded(why) => ("debug", format!("nothing to abort: {why}")),
             AbortOutcome::Failed(problem) => ("warning", problem),
             AbortOutcome::Aborted(message) | AbortOutcome::LeftRunning(message) => {

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::gate::run_gate;
 use crate::gate_step;
 use crate::github::Runner;
-use crate::inputs::Inputs;
+use crate::inputs::{self, Inputs};
 use crate::model::report::Report;
 use crate::model::test_run::{ScheduledAt, TestRun, TestStatus};
 use crate::sofy::SofyApi;
@@ -62,7 +62,10 @@ pub(crate) async fn gate<A: SofyApi>(
             _ = sender.send(Some("SIGINT"));
         }
     };
-    let (exit, ()) = tokio::join!(gate_step(env, runner, run), signal);
+    let (exit, ()) = tokio::join!(
+        gate_step(inputs::parse(env, std::path::Path::to_owned), runner, run),
+        signal
+    );
     let Some(report) = told else {
         unreachable!("the inputs can be read");
     };

@@ -23,9 +23,9 @@ pub(crate) struct Transfer {
     said_at: Duration,
 }
 
-/// What a look at a transfer shows.
+/// What there is to say about a transfer.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Look {
+pub(crate) enum Progress {
     /// Nothing worth a line.
     Quiet,
     Line(String),
@@ -45,7 +45,7 @@ impl Transfer {
     }
 
     /// Takes in how much is sent so far, and how long after the start.
-    pub(crate) fn look(&mut self, sent: u64, elapsed: Duration) -> Look {
+    pub(crate) fn look(&mut self, sent: u64, elapsed: Duration) -> Progress {
         if sent > self.sent {
             self.sent = sent;
             self.moved_at = elapsed;
@@ -54,44 +54,32 @@ impl Transfer {
         let all = sent >= self.size;
         if !all && quiet_for >= STUCK {
             let state = self.state(sent, elapsed);
-            return Look::Stuck(format!("nothing was taken for {}: {state}", span(STUCK)));
+            return Progress::Stuck(format!("nothing was taken for {}: {state}", span(STUCK)));
         }
         if all && quiet_for >= NO_ANSWER {
-            return Look::Stuck(format!(
+            return Progress::Stuck(format!(
                 "the whole file was sent, and no answer came for {}",
                 span(NO_ANSWER)
             ));
         }
         let tenth = self.share(sent) / 10;
         if tenth <= self.said_tenth && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
-            return Look::Quiet;
+            return Progress::Quiet;
         }
         self.said_tenth = tenth;
         self.said_at = elapsed;
-        Look::Line(self.state(sent, elapsed))
+        Progress::Line(self.state(sent, elapsed))
     }
 
-    /// Says how much is sent, how fast, and how long the rest may take.
+    /// Says how much is sent, and how fast.
     pub(crate) fn state(&self, sent: u64, elapsed: Duration) -> String {
+        let size = bytes(self.size);
         if sent >= self.size {
-            let size = bytes(self.size);
             return format!("all of {size} is sent; waiting for Sofy's answer");
         }
-        let rate = per_second(sent, elapsed);
-        let rest = match rate {
-            0 => String::new(),
-            rate => {
-                let left = Duration::from_secs((self.size - sent).div_ceil(rate));
-                format!(", {} left", span(left))
-            }
-        };
-        format!(
-            "{} of {} ({} %) at {}/s{rest}",
-            bytes(sent),
-            bytes(self.size),
-            self.share(sent),
-            bytes(rate)
-        )
+        let (done, share) = (bytes(sent), self.share(sent));
+        let rate = bytes(per_second(sent, elapsed));
+        format!("{done} of {size} ({share} %) at {rate}/s")
     }
 
     fn share(&self, sent: u64) -> u64 {
@@ -120,14 +108,14 @@ mod tests {
             (
                 25 * MIB,
                 5,
-                Some("25.0 MiB of 100.0 MiB (25 %) at 5.0 MiB/s, 15s left"),
+                Some("25.0 MiB of 100.0 MiB (25 %) at 5.0 MiB/s"),
                 "two tenths at once",
             ),
             (26 * MIB, 8, None, "the same tenth"),
             (
                 27 * MIB,
                 20,
-                Some("27.0 MiB of 100.0 MiB (27 %) at 1.3 MiB/s, 55s left"),
+                Some("27.0 MiB of 100.0 MiB (27 %) at 1.3 MiB/s"),
                 "a sign of life",
             ),
             (
@@ -140,7 +128,7 @@ mod tests {
         ] {
             let look = transfer.look(sent, Duration::from_secs(seconds));
 
-            let expected = expected.map_or(Look::Quiet, |line| Look::Line(line.to_owned()));
+            let expected = expected.map_or(Progress::Quiet, |line| Progress::Line(line.to_owned()));
             assert_eq!(look, expected, "{why}");
         }
     }
@@ -155,13 +143,13 @@ mod tests {
         ] {
             let look = Transfer::of(100).look(sent, Duration::from_secs(seconds));
 
-            assert_eq!(matches!(look, Look::Stuck(_)), stuck, "{why}");
+            assert_eq!(matches!(look, Progress::Stuck(_)), stuck, "{why}");
         }
         let mut waits = Transfer::of(100);
         waits.look(100, Duration::from_secs(10));
         let look = waits.look(100, Duration::from_secs(309));
-        assert!(matches!(look, Look::Line(_)), "{look:?}");
+        assert!(matches!(look, Progress::Line(_)), "{look:?}");
         let look = waits.look(100, Duration::from_secs(310));
-        assert!(matches!(look, Look::Stuck(_)), "{look:?}");
+        assert!(matches!(look, Progress::Stuck(_)), "{look:?}");
     }
 }

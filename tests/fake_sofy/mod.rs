@@ -771,7 +771,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     };
     if upload::is_upload(&request) {
         let answer = upload::take(&request, &mut reader, stream, length, state)?;
-        return respond(stream, answer, state);
+        return respond(stream, answer);
     }
     let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
     reader.read_exact(&mut body)?;
@@ -787,10 +787,10 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     };
     thread::sleep(delay);
     let answer = lock(state).answer(&request);
-    respond(stream, answer, state)
+    respond(stream, answer)
 }
 
-fn respond(mut stream: &TcpStream, answer: Answer, state: &Mutex<State>) -> std::io::Result<()> {
+fn respond(mut stream: &TcpStream, answer: Answer) -> std::io::Result<()> {
     let Answer::Whole(status, kind, body) = answer else {
         return Ok(());
     };

@@ -18,6 +18,10 @@ pub(crate) enum UploadFault {
     Refused(u16, &'static str),
     /// Answered so before a byte of the file is read.
     Early(u16, &'static str),
+    /// Answered so before a byte of the file is read; the rest is taken slowly, and counted as an upload.
+    EarlyThenSlow(u16, &'static str),
+    /// Answered with this head before a byte of the file is read; nothing is read or closed afterwards.
+    EarlyThenOpen(&'static str),
     /// Answered so by a gateway, and not kept.
     Page(u16),
     /// Kept, and answered with a 500.
@@ -43,7 +47,7 @@ pub(crate) enum Hashes {
 }
 
 /// An upload as it arrived.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Upload {
     pub(crate) target: String,
     pub(crate) fields: Vec<(String, String)>,
@@ -86,9 +90,26 @@ pub(super) fn take(
     };
     let classic = !request.path().ends_with("/build-upload");
     if let Some(UploadFault::Early(status, words)) = fault {
-        respond(stream, refusal(classic, status, words), state)?;
+        respond(stream, refusal(classic, status, words))?;
         stream.shutdown(Shutdown::Write)?;
         std::io::copy(reader, &mut std::io::sink())?;
+        return Ok(Answer::Nothing);
+    }
+    if let Some(UploadFault::EarlyThenSlow(status, body)) = fault {
+        let answer = Answer::Whole(status, "application/json", body.to_owned());
+        respond(stream, answer)?;
+        let size = drain(reader);
+        let upload = Upload {
+            size,
+            ..Upload::default()
+        };
+        lock(state).uploads.push(upload);
+        return Ok(Answer::Nothing);
+    }
+    if let Some(UploadFault::EarlyThenOpen(head)) = fault {
+        (&*stream).write_all(head.as_bytes())?;
+        // Longer than any upload of the tests, unless it waits for this.
+        thread::sleep(Duration::from_secs(60));
         return Ok(Answer::Nothing);
     }
     let Some(upload) = read(request, reader, stream, length, fault.as_ref())? else {
@@ -110,6 +131,17 @@ pub(super) fn take(
         std::io::copy(reader, &mut std::io::sink()).ok();
     }
     Ok(answer)
+}
+
+/// Takes what comes, a piece every now and then, and counts it.
+fn drain(reader: &mut impl BufRead) -> u64 {
+    let mut size = 0;
+    let mut piece = vec![0; PIECE];
+    while let Ok(n @ 1..) = reader.read(&mut piece) {
+        size += n as u64;
+        thread::sleep(Duration::from_millis(10));
+    }
+    size
 }
 
 fn refusal(classic: bool, status: u16, words: &str) -> Answer {
@@ -233,6 +265,8 @@ impl State {
             Some(
                 UploadFault::Refused(..)
                 | UploadFault::Early(..)
+                | UploadFault::EarlyThenSlow(..)
+                | UploadFault::EarlyThenOpen(_)
                 | UploadFault::Page(_)
                 | UploadFault::Slow(_),
             )

@@ -102,20 +102,20 @@ pub(crate) fn each_generation_takes_a_build_and_gives_its_hash() {
 
 pub(crate) fn every_documented_error_is_final_and_says_what_to_do() {
     let cases = [
-        (400, "Your subscription has expired.", "Renew"),
+        (400, "Your subscription has expired.", "Sofy's portal"),
         (
             400,
             "No active release found for this application.",
-            "active release",
+            "Sofy's portal",
         ),
         (
             400,
             "No application exists against this applicationGUID.",
             "application-guid",
         ),
-        (400, "Missing required headers.", "header with the key"),
+        (400, "Missing required headers.", "Sofy's portal"),
         (401, "No user found.", "api-key"),
-        (500, "Corrupt or incomplete data.", "damaged"),
+        (500, "Corrupt or incomplete data.", "Build the app again"),
         (
             500,
             "Manifest file could not be found.",
@@ -155,8 +155,8 @@ pub(crate) fn what_is_unclear_is_sent_again_from_the_start_of_the_file() {
         let fake = faulty(&[
             UploadFault::CutMidBody,
             UploadFault::Page(502),
+            UploadFault::Page(200),
             UploadFault::Refused(429, "Too many requests."),
-            UploadFault::Refused(408, "Request timeout."),
         ]);
         let gate = upload(&fake).input("api", api).input("timeout", "90s");
         sparse(&gate, 1_000_000);
@@ -188,7 +188,7 @@ pub(crate) fn a_build_that_sofy_has_is_proven_by_its_digest() {
         assert_eq!(again.output("app-hash"), first.output("app-hash"));
         assert_eq!(again.output("build"), BUILD);
         assert!(
-            again.summary.contains("had it already"),
+            again.summary.contains("already has it"),
             "{}",
             again.summary
         );
@@ -271,13 +271,47 @@ pub(crate) fn an_answer_before_the_end_of_the_file_is_heard() {
     assert_eq!(again.output("uploaded"), "false");
 }
 
+pub(crate) fn an_early_answer_ends_the_upload_whatever_becomes_of_the_connection() {
+    const SIZE: u64 = 100_000_000;
+    const OPEN: &str = "HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n";
+    const CLOSING: &str = "HTTP/1.1 413 Too Large\r\nConnection: close\r\n\r\n";
+    let hash = r#"{"appHash":"0ther-build"}"#;
+    let cases = [
+        (UploadFault::EarlyThenOpen(OPEN), "api-key"),
+        (UploadFault::EarlyThenOpen(CLOSING), "smaller"),
+        (UploadFault::EarlyThenSlow(401, "{}"), "api-key"),
+        (
+            UploadFault::EarlyThenSlow(200, hash),
+            "not the hash of this file",
+        ),
+    ];
+    each(&cases, |(fault, words)| {
+        let fake = faulty(std::slice::from_ref(fault));
+        let gate = upload(&fake);
+        sparse(&gate, SIZE);
+
+        let step = gate.run();
+
+        // Whoever waits for the connection meets the timeout first.
+        step.expect(2, "error");
+        let error = &step.annotations("error")[0];
+        assert!(error.contains(words), "{fault:?}: {error}");
+        assert_eq!(step.output("app-hash"), "", "{fault:?}");
+        assert_eq!(fake.requests().len(), 1, "{fault:?}: not sent again");
+        for drained in fake.uploads() {
+            assert!(drained.size < SIZE, "{fault:?}: all of it was sent");
+        }
+    });
+}
+
 pub(crate) fn a_success_without_a_hash_is_an_error() {
     let cases = [
         UploadFault::Says(r#"{"data":{"appHash":""},"message":"Application Upload Successful."}"#),
         UploadFault::Says(r#"{"AppHash":"null"}"#),
         UploadFault::Says(r#"{"message":"Application Upload Successful."}"#),
         UploadFault::Says(r#"{"data":{"appHash":"k3y-0f-the-tests-9d41c7"}}"#),
-        UploadFault::Page(200),
+        UploadFault::Says(r#"{"data":{"appHash":"pending"}}"#),
+        UploadFault::Says(r#"{"data":{"appHash":"4dde0684"},"error":"Corrupt."}"#),
     ];
     each(&cases, |fault| {
         let fake = faulty(std::slice::from_ref(fault));
@@ -287,7 +321,8 @@ pub(crate) fn a_success_without_a_hash_is_an_error() {
         step.expect(2, "error");
         assert_eq!(step.output("app-hash"), "", "{fault:?}");
         assert!(
-            step.output("reason").contains("no hash"),
+            step.output("reason")
+                .contains("not a success with one hash"),
             "{}",
             step.output("reason")
         );
@@ -388,7 +423,7 @@ pub(crate) fn bad_inputs_are_said_all_at_once_and_nothing_is_sent() {
         "`application-guid` is \"7\"",
         "`timeout` is \"15\", which has no unit",
         "`build-name` is for the public API only",
-        "out/*.* matches 3 files; name exactly one of: out/app.aab, out/app.apk, out/empty.apk",
+        "`app-path` is wrong: out/*.* matches 3 files; name exactly one of: out/app.aab, out/app.apk, out/empty.apk",
     ]) {
         assert!(error.contains(words), "{words}: {errors:?}");
     }
@@ -403,34 +438,59 @@ pub(crate) fn bad_inputs_are_said_all_at_once_and_nothing_is_sent() {
     assert!(fake.requests().is_empty());
 }
 
-/// As root, the step becomes the owner of the workspace and cannot read what is root's alone.
-pub(crate) fn a_file_that_the_step_may_not_read_names_who_may() {
+/// Started as root, the step opens the file before it becomes somebody who may not.
+pub(crate) fn a_workspace_that_is_closed_to_others_is_no_obstacle() {
     let fake = FakeSofy::start(Script::default());
     let folder = tempfile::tempdir().unwrap();
     let app = folder.path().join("app.apk");
     fs::write(&app, APP).unwrap();
-    let mut permissions = fs::metadata(&app).unwrap().permissions();
-    std::os::unix::fs::PermissionsExt::set_mode(&mut permissions, 0o000);
-    fs::set_permissions(&app, permissions).unwrap();
-    // Root may, anybody else may not.
-    _ = std::os::unix::fs::chown(folder.path(), Some(12_345), None);
+    for (path, mode) in [(app.as_path(), 0o600), (folder.path(), 0o700)] {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(path, permissions).unwrap();
+    }
 
     let step = Gate::upload(&fake)
         .env("GITHUB_WORKSPACE", folder.path().to_str().unwrap())
         .input("app-path", "*.apk")
         .run();
 
-    step.expect(2, "error");
-    let errors = step.annotations("error");
-    assert_eq!(errors.len(), 1, "{errors:?}");
-    for words in [
-        "app.apk cannot be read",
-        "belongs to uid ",
-        "mode 0000",
-        "runs as uid ",
-    ] {
-        assert!(errors[0].contains(words), "{words}: {errors:?}");
+    step.expect(0, "success");
+}
+
+pub(crate) fn an_app_that_is_not_signed_is_uploaded_with_a_warning() {
+    let fake = FakeSofy::start(Script::default());
+
+    let step = Gate::upload(&fake)
+        .file("out/app-release-unsigned.apk", APP)
+        .input("app-path", "out/*.apk")
+        .run();
+
+    step.expect(0, "success");
+    let warnings = step.annotations("warning");
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(warnings[0].contains("no device installs"), "{warnings:?}");
+}
+
+pub(crate) fn a_search_ends_with_the_timeout() {
+    let fake = FakeSofy::start(Script::default());
+    let folder = tempfile::tempdir().unwrap();
+    let mut deep = folder.path().to_owned();
+    for _ in 0..200 {
+        deep.push("d");
     }
+    fs::create_dir_all(deep).unwrap();
+    let gate = || {
+        Gate::upload(&fake)
+            .env("GITHUB_WORKSPACE", folder.path().to_str().unwrap())
+            .input("app-path", "**/*.apk")
+    };
+
+    let step = gate().input("timeout", "1ms").run();
+
+    step.expect(3, "timed_out");
+    assert_eq!(step.outputs.len(), 5);
+    let reason = step.output("reason");
+    assert!(reason.contains("searching for the file"), "{reason}");
     assert!(fake.requests().is_empty());
 }
 

@@ -258,18 +258,6 @@ pub(crate) fn every_fault_at_the_abort_has_its_end() {
 
 const APIS: [&str; 2] = ["classic", "public"];
 
-/// Answers that arrive whole and give no hash: the file would not be answered otherwise if it came again.
-const FINAL_FOR_AN_UPLOAD: [&str; 8] = [
-    "another protocol",
-    "a length that is too short",
-    "no body",
-    "a body where none may be",
-    "a page by the name of JSON",
-    "UTF-16",
-    "301 to itself",
-    "304",
-];
-
 /// An upload over a line.
 fn upload_over(fake: &FakeSofy, line: &Line, api: &str) -> Gate {
     Gate::upload(fake)
@@ -301,12 +289,6 @@ pub(crate) fn every_fault_at_an_upload_has_its_end() {
         let sent = line.asked(Call::Upload).len();
         assert_eq!(line.faults(), 1, "{what}");
         assert_told(&step, &what);
-        if FINAL_FOR_AN_UPLOAD.contains(name) {
-            step.expect(2, "error");
-            let outputs = (step.output("app-hash"), step.output("uploaded"));
-            assert_eq!((sent, outputs), (1, ("", "")), "{what}");
-            return;
-        }
         step.expect(0, "success");
         let read_once = *effect == Read || matches!(fault, Accepted(_));
         assert_eq!(sent, if read_once { 1 } else { 2 }, "{what}");
@@ -395,9 +377,10 @@ pub(crate) fn no_upload_follows_a_redirect() {
 
             let step = upload_over(&fake, &line, api).run();
 
-            step.expect(2, "error");
+            // Perhaps it was a gateway: the next one reaches Sofy.
+            step.expect(0, "success");
             assert_told(&step, api);
-            assert_eq!(line.asked(Call::Upload).len(), 1, "{api}: {status}");
+            assert_eq!(line.asked(Call::Upload).len(), 2, "{api}: {status}");
             assert_eq!(BYSTANDER.1.load(Ordering::SeqCst), 0, "{api}: {status}");
         });
     });

@@ -15,11 +15,12 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::{StreamExt as _, stream};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, Url};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 use crate::gate::abort::{self, AbortOutcome, STATE, State};
 use crate::gate::attribution::{Attribution, previous_execution};
@@ -42,7 +43,7 @@ use crate::report::progress::Progress;
 use crate::report::upload::{self as upload_report, Delivery, UploadReport};
 use crate::report::{Publication, junit, outputs, summary};
 use crate::secret::ApiKey;
-use crate::sofy::upload::{self, Payload, Received, Sent, Uploads as _};
+use crate::sofy::upload::{self, Payload, UploadAnswer, Uploads as _};
 use crate::sofy::{ApiError, Baseline, BuildList, Classic, Public, SofyApi};
 use crate::tests::fixtures::{at, written};
 use crate::tests::network::simulate;
@@ -224,10 +225,9 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
         }
         Err(problems) => assert_said(&problems),
     }
-    match inputs::upload::parse(&env, Path::to_owned, |path| Ok(path.to_owned())) {
+    match inputs::upload::parse(&env, inputs::upload::search(&env).0.map(Ok)) {
         Ok(inputs) => {
             assert!(!inputs.timeout.is_zero());
-            assert!(is_inside(&inputs.app), "{inputs:?}");
             assert!(
                 inputs.api_url.as_ref().is_none_or(may_have_the_key),
                 "{inputs:?}"
@@ -261,7 +261,9 @@ pub(super) fn state(text: &str) {
     SOFY.with(|sofy| {
         sofy.answers(&aborted);
         let signal = watch::channel(None).1;
-        let done = sofy.runtime.block_on(abort::post_step(&env, signal));
+        let done = sofy
+            .runtime
+            .block_on(abort::post_step(abort::Unfinished::of(&env), signal));
         let asked = sofy.asked.take();
         let is_public = words.get(1).is_some_and(|schedule| schedule.contains('-'));
         if saved.is_none() {
@@ -494,19 +496,14 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
         assert!(!shows(said, KEY_LIKE_A_HASH), "{said}");
         assert!(said.chars().count() < 1_000, "{said}");
     };
-    let (sender, pieces) = mpsc::channel(1);
-    sender
-        .try_send(Ok(Bytes::from_static(b"PK")))
-        .expect("room for a piece");
-    drop(sender);
     let payload = Payload {
         name: "app.apk".into(),
         size: 2,
-        pieces,
-        sent: Sent::default(),
+        pieces: stream::iter([Ok(b"PK".to_vec())]).boxed(),
     };
     let mut report = match sofy.upload(&Details::default(), payload).await {
-        Ok(Received::As { app_hash }) => {
+        Ok(UploadAnswer::Created(app_hash)) => {
+            let app_hash = app_hash.as_str().to_owned();
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
             assert!(app_hash.chars().all(plain), "{app_hash:?}");
             assert!((8..=256).contains(&app_hash.len()), "{app_hash:?}");
@@ -517,11 +514,11 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
                 ..UploadReport::of(Verdict::new(Conclusion::Success, "app.apk was uploaded"))
             }
         }
-        Ok(Received::Before { said }) => {
+        Ok(UploadAnswer::AlreadyExists { said }) => {
             assert_said(&said);
             UploadReport::of(Verdict::new(Conclusion::Error, said))
         }
-        Err(error) => {
+        Ok(UploadAnswer::NotSofy(error)) | Err(error) => {
             assert_said(&error.message);
             UploadReport::of(Verdict::new(Conclusion::Error, error.message).advise(error.advice))
         }

@@ -172,7 +172,15 @@ impl Job<'_> {
         taken_down();
         let step = async {
             let mut runner = Runner::open(&env);
-            step(Entry::Upload, &env, &mut runner, receiver, super::jitter).await
+            step(
+                Entry::Upload,
+                &env,
+                &mut runner,
+                receiver,
+                super::jitter,
+                |_, _| Ok(()),
+            )
+            .await
         };
         let exit = tokio::select! {
             biased;
@@ -208,7 +216,15 @@ impl Job<'_> {
         taken_down();
         let step = async {
             let mut runner = Runner::open(&env);
-            step(Entry::Gate, &env, &mut runner, receiver, super::jitter).await
+            step(
+                Entry::Gate,
+                &env,
+                &mut runner,
+                receiver,
+                super::jitter,
+                |_, _| Ok(()),
+            )
+            .await
         };
         let exit = tokio::select! {
             biased;
@@ -236,7 +252,10 @@ impl Job<'_> {
         taken_down();
         let mut runner = Runner::open(&env);
         let entry = Entry::AbortUnfinished;
-        let exit = step(entry, &env, &mut runner, receiver, super::jitter).await;
+        let exit = step(entry, &env, &mut runner, receiver, super::jitter, |_, _| {
+            Ok(())
+        })
+        .await;
         let step = self.left(StepKind::Post, began, None, Some(exit));
         self.trace.steps.push(step);
     }

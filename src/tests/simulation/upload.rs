@@ -3,7 +3,6 @@
 //! The file is small enough to be read ahead: its reader is a real thread, for which a paused clock waits.
 
 use md5::{Digest as _, Md5};
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 use super::dice::Dice;
 use super::sofy::State;
@@ -49,8 +48,6 @@ pub(super) struct Upload {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HashOf {
     Md5,
-    Sha1,
-    Sha256,
     /// No digest of the file.
     Something,
 }
@@ -93,13 +90,7 @@ impl Upload {
             file: file
                 .take(usize::try_from(length).unwrap_or_default())
                 .collect(),
-            hash: dice.pick(&[
-                HashOf::Md5,
-                HashOf::Md5,
-                HashOf::Sha1,
-                HashOf::Sha256,
-                HashOf::Something,
-            ]),
+            hash: dice.pick(&[HashOf::Md5, HashOf::Md5, HashOf::Md5, HashOf::Something]),
             had,
             refuses: refuses.or((had == Had::AnotherFile).then_some(400)),
             takes: dice.spread(10, 50 * SECOND),
@@ -153,10 +144,6 @@ impl Upload {
     pub(super) fn app_hash(&self) -> String {
         let bytes = match self.hash {
             HashOf::Md5 => Md5::digest(&self.file).to_vec(),
-            HashOf::Sha1 => digest(&SHA1_FOR_LEGACY_USE_ONLY, &self.file)
-                .as_ref()
-                .to_vec(),
-            HashOf::Sha256 => digest(&SHA256, &self.file).as_ref().to_vec(),
             HashOf::Something => b"what Sofy likes!".to_vec(),
         };
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
