@@ -132,7 +132,7 @@ pub(crate) fn parse(
             classic && serials,
             "device-serials",
             "is for the public API only: a `schedule-id` that is a number means the classic API, which cannot \
-             choose devices. Remove it, or use the schedule's GUID.",
+             choose devices. Remove it, or take the schedule's GUID.",
         ),
         (
             attach && !classic && serials,
