@@ -1,9 +1,9 @@
 //! What can be asked of Sofy? One trait, which both generations of its API fulfil.
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::error::ApiError;
-use super::http::ClockReading;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::{Build, TriggerRequest};
 use crate::model::test_run::{Completeness, Group, Row};
@@ -104,6 +104,17 @@ impl Groups {
             [] => None,
         }
     }
+}
+
+/// What one answer says of Sofy's clock: at some moment between the two, it showed the date.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ClockReading {
+    pub(crate) sent_at: Instant,
+    pub(crate) received_at: Instant,
+    /// Whole seconds: what is behind them is cut off.
+    pub(crate) date: Option<Timestamp>,
+    /// A cache gave the answer, so that its date is an old one.
+    pub(crate) has_age: bool,
 }
 
 /// One entry of the list of groups.

@@ -15,7 +15,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
-use super::api::Rows;
+use super::api::{ClockReading, Rows};
 use super::error::{ApiError, ErrorKind};
 use super::json::{self, List, Text};
 use super::transport::Transport;
@@ -56,17 +56,6 @@ pub(crate) struct Http {
     transport: Transport,
     base: Url,
     key: ApiKey,
-}
-
-/// What one answer says of Sofy's clock: at some moment between the two, it showed the date.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ClockReading {
-    pub(crate) sent_at: Instant,
-    pub(crate) received_at: Instant,
-    /// Whole seconds: what is behind them is cut off.
-    pub(crate) date: Option<Timestamp>,
-    /// A cache gave the answer, so that its date is an old one.
-    pub(crate) has_age: bool,
 }
 
 /// An answer of Sofy's, whatever its status.

@@ -12,13 +12,11 @@ mod public;
 mod transport;
 pub(crate) mod upload;
 
-#[cfg(test)]
-pub(crate) use api::Rows;
 pub(crate) use api::{Baseline, BuildList, Groups, ListedGroup, SofyApi};
+#[cfg(test)]
+pub(crate) use api::{ClockReading, Rows};
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, ErrorKind};
-#[cfg(test)]
-pub(crate) use http::ClockReading;
 #[cfg(any(test, fuzzing))]
 pub(crate) use http::NoAnswer;
 pub(crate) use public::Public;
