@@ -60,10 +60,11 @@ pub(super) fn check(world: &World, trace: &Trace) -> Outcome {
         };
         let conclusion = step.exit.map_or("killed", |_| step.output("conclusion"));
         outcome.ending = format!("{of_upload}{conclusion}");
-        if facts.is_green()
-            && our_execution(&state).is_none_or(|ours| facts.why_red(ours).is_some())
-        {
-            outcome.blind = facts.blind_spot();
+        if facts.is_green() {
+            outcome.blind = match facts.untrue() {
+                Some(_) => facts.blind_spot(),
+                None => facts.unknown_build(),
+            };
         }
         match facts.needless() {
             Judged::Truly => outcome.sane = facts.doubt().is_none(),
@@ -188,25 +189,50 @@ impl Facts<'_> {
         if !self.is_green() {
             return None;
         }
-        if self.blind_spot().is_some() {
-            return None;
+        if let Some(why) = self.untrue()
+            && self.blind_spot().is_none()
+        {
+            return Some(why);
         }
+        if !self.is_named()
+            && self.world.says_that_it_is_cut(Call::Groups)
+            && !self.step.output("test-run-group-id").is_empty()
+        {
+            return Some("adopted from a list that says that it is not whole".to_owned());
+        }
+        let ours = our_execution(self.state)?;
+        (self.tests_another(ours) == Told::Always).then(|| "another build was tested".to_owned())
+    }
+
+    /// Why success is not the truth about the test runs that we triggered; none where it is.
+    fn untrue(&self) -> Option<String> {
         let Some(ours) = our_execution(self.state) else {
             return Some("nothing of ours ran".to_owned());
         };
         if self.step.ended < ours.began + ours.plan.over {
             return Some("it was not over".to_owned());
         }
-        if let Some(why) = self.why_red(ours) {
-            return Some(format!("{why}, in group {}", ours.id));
-        }
-        (self.world.asked.public && self.builds_tell_another(ours))
-            .then(|| "another build was tested".to_owned())
+        let why = self.why_red(ours)?;
+        Some(format!("{why}, in group {}", ours.id))
+    }
+
+    /// Tells whether the answer to the trigger named our group, to whoever waited for it.
+    fn is_named(&self) -> bool {
+        self.state.triggers.iter().any(|one| one.group.is_some())
     }
 
     /// Why the true verdict is red; none where all is well.
     fn why_red(&self, ours: &Live) -> Option<String> {
+        if self.is_cut(ours) && self.world.says_that_it_is_cut(Call::Rows) {
+            return Some("the list of test runs says that it is not whole".to_owned());
+        }
         self.why_red_if(ours, &ours.plan.truth())
+    }
+
+    /// Tells whether Sofy's list ends before the last of our test runs.
+    fn is_cut(&self, ours: &Live) -> bool {
+        let left_out = ours.plan.runs.iter().skip(self.world.keeps(Call::Rows));
+        left_out.filter_map(Run::shown_at_last).next().is_some()
     }
 
     /// Why the verdict would be red, had the test runs of ours ended so.
@@ -233,50 +259,131 @@ impl Facts<'_> {
         }
     }
 
-    /// Verified, though some other build was tested and the list could tell.
+    /// Verified, though the list of builds never proved it since the run was over.
     fn false_proof(&self) -> Option<String> {
-        let ours = our_execution(self.state)?;
-        let (asked_for, tested) = (&self.world.builds[0], &self.world.builds[ours.plan.build]);
-        let is_listed = self.is_listed(ours.plan.build);
-        (self.step.output("build-verified") == "true"
-            && ours.plan.build != 0
-            && is_listed
-            && tested.application == asked_for.application)
-            .then(|| format!("build {} instead of 0", ours.plan.build))
+        if self.step.output("build-verified") != "true" {
+            return None;
+        }
+        let group = self.step.output("test-run-group-id");
+        let mut executions = self.state.executions.iter();
+        let Some(judged) = executions.find(|live| live.id.to_string() == group) else {
+            return Some("no group".to_owned());
+        };
+        let build = judged.plan.build;
+        let mut moments = self.moments_since(judged).into_iter();
+        (!moments.any(|at| self.proves(build, at)))
+            .then(|| format!("nothing proves build 0, and build {build} was tested"))
     }
 
-    /// Tells whether the list of builds, as it was answered last, gives what was tested to other
-    /// hashes of the same application only.
-    fn builds_tell_another(&self, ours: &Live) -> bool {
-        let builds = &self.world.builds;
+    /// The moments since an execution was over at which the list of builds changed, with the first and the last.
+    fn moments_since(&self, live: &Live) -> Vec<Ms> {
+        let Self { world, state, step } = self;
+        let (over, ended) = (live.began + live.plan.over, step.ended);
+        let builds = world.builds.iter();
+        let mut changes: Vec<Ms> = builds
+            .flat_map(|build| [build.listed, build.named])
+            .map(|at| at.saturating_add(state.gate_began))
+            .collect();
+        if let (Some(upload), Some(stored)) = (&world.upload, state.stored) {
+            changes.push(stored.saturating_add(upload.listed_after));
+        }
+        changes.retain(|at| (over..ended).contains(at));
+        changes.extend([over.min(ended), ended]);
+        changes
+    }
+
+    /// Tells whether the list of builds says of itself that it is not whole.
+    fn says_that_builds_are_cut(&self, at: Ms) -> bool {
+        let Self { world, state, .. } = self;
+        let all = (0..world.builds.len()).filter(|n| world.lists(*n, state, at));
+        world.says_that_it_is_cut(Call::Builds) && all.count() > world.listed(state, at).len()
+    }
+
+    /// Tells whether the list gives a build's name to the hash that was asked for, and to nothing else in it.
+    fn proves(&self, build: usize, at: Ms) -> bool {
+        let Self { world, state, .. } = self;
+        let tested = world.builds[build].text();
+        let listed = world.listed(state, at);
+        let is_called = |n: &&usize| world.names(**n, state, at).contains(&tested);
+        let mut clutter = world.habits.clutter.iter();
+        !self.says_that_builds_are_cut(at)
+            && clutter.all(|clutter| clutter.is_readable())
+            && listed.iter().all(|n| !world.builds[*n].hides_hash)
+            && !tested.is_empty()
+            && listed.iter().filter(is_called).eq([&0])
+    }
+
+    /// Tells whether the list gives what was tested to other hashes of the same application only.
+    fn tells_another(&self, ours: &Live, at: Ms) -> bool {
+        let Self { world, state, .. } = self;
+        let builds = &world.builds;
         let tested = builds[ours.plan.build].text();
-        let asked_for = &builds[0];
-        let is_called = |n: usize| {
-            !tested.is_empty() && (builds[n].id == tested || builds[n].friendly == tested)
-        };
-        self.world.asked.app_hash
-            && self.is_listed(0)
-            && !is_called(0)
-            && (1..builds.len()).any(|n| {
-                self.is_listed(n) && builds[n].application == asked_for.application && is_called(n)
+        let names = |n: usize| world.names(n, state, at);
+        let listed = world.listed(state, at);
+        !self.says_that_builds_are_cut(at)
+            && listed.contains(&0)
+            && !names(0).is_empty()
+            && !names(0).contains(&tested)
+            && listed.iter().any(|n| {
+                let build = &builds[*n];
+                let is_of_the_same = build.application == builds[0].application;
+                *n != 0 && !build.hides_hash && is_of_the_same && names(*n).contains(&tested)
             })
     }
 
-    /// Tells whether a build was in the list, when that was answered last in this step.
-    fn is_listed(&self, build: usize) -> bool {
-        let answered = self.state.builds_at.filter(|at| *at >= self.step.began);
-        answered.is_some_and(|at| self.world.lists(build, self.state, at))
+    /// Whether the list of builds, since the run was over, tells that another build than ours was tested.
+    fn tests_another(&self, ours: &Live) -> Told {
+        let Self { world, state, step } = self;
+        if !world.asked.public || !world.asked.app_hash || ours.plan.build == 0 {
+            return Told::Never;
+        }
+        let [over, ended] =
+            [ours.began + ours.plan.over, step.ended].map(|at| at - state.gate_began);
+        let is_hindered = world.is_hindered(Call::Builds, over, ended, 0);
+        let moments = self.moments_since(ours).into_iter();
+        let told: Vec<bool> = moments.map(|at| self.tells_another(ours, at)).collect();
+        match (told.contains(&true), told.contains(&false)) {
+            (false, _) => Told::Never,
+            (true, false) if !is_hindered => Told::Always,
+            (true, _) => Told::Sometimes,
+        }
+    }
+
+    /// Why a success on another build than ours is none that a gate can know to be wrong.
+    fn unknown_build(&self) -> Option<&'static str> {
+        let Self { world, state, .. } = self;
+        let ours = our_execution(state)?;
+        if !world.asked.app_hash || ours.plan.build == 0 {
+            return None;
+        }
+        let (tested, asked_for) = (&world.builds[ours.plan.build], &world.builds[0]);
+        let text = tested.text();
+        Some(if !world.asked.public {
+            "another build was tested: the classic API has no list of builds"
+        } else if self.tests_another(ours) == Told::Sometimes {
+            "another build was tested: the list of builds was out of reach, or changed after the run"
+        } else if text.is_empty() {
+            "another build was tested: test runs do not name it"
+        } else if asked_for.id == text || asked_for.friendly == text {
+            "another build was tested: it has the name of ours"
+        } else if tested.application != asked_for.application {
+            "another build was tested: it is another application's"
+        } else {
+            "another build was tested: the list of builds does not name both"
+        })
     }
 
     /// What no gate can know, as docs/behaviour.md says.
     fn blind_spot(&self) -> Option<&'static str> {
         let Self { world, state, step } = self;
+        let keeps = world.keeps(Call::Rows);
         let taken_back = |ours: &Live| {
-            let as_shown = ours.plan.runs.iter().filter_map(Run::shown_at_last);
+            let as_shown = ours.plan.shown_of(keeps).filter_map(Run::shown_at_last);
             let as_shown: Vec<Status> = as_shown.collect();
             // Where nothing of ours is left, the rows may be those of the execution before.
             let none_is_left = as_shown.is_empty() && !ours.plan.runs.is_empty();
-            self.why_red(ours).is_some()
+            !(self.is_cut(ours) && world.says_that_it_is_cut(Call::Rows))
+                && self.why_red(ours).is_some()
                 && (none_is_left || self.why_red_if(ours, &as_shown).is_none())
         };
         let runs_again = |ours: &Live| {
@@ -285,18 +392,51 @@ impl Facts<'_> {
             let mut late = ours.plan.runs.iter().filter(changes_later).peekable();
             late.peek().is_some() && late.all(|run| run.was_over_once(since))
         };
+        let is_silently_cut = |ours: &Live| {
+            let shown: Vec<Status> = ours.plan.shown_of(keeps).map(Run::end).collect();
+            self.is_cut(ours)
+                && !world.says_that_it_is_cut(Call::Rows)
+                && self.why_red_if(ours, &shown).is_none()
+        };
+        if our_execution(state).is_some_and(is_silently_cut) {
+            return Some("Sofy left test runs out of its list without a word");
+        }
         if our_execution(state).is_some_and(runs_again) {
             return Some("Sofy ran a test again after the end of the group");
         }
-        if !state.saw_forgotten && our_execution(state).is_some_and(taken_back) {
+        // Longer than the longest pause between two polls, a failure cannot go unseen.
+        let was_plain = |ours: &Live| {
+            let answered = state.triggers.iter().map(|one| one.until).max();
+            let watched = step.began.max(answered.unwrap_or(0)) - ours.began;
+            let pause = world.asked.poll_interval + 10 * SECOND + 6 * world.habits.latency;
+            ours.plan.shown_of(keeps).any(|run| {
+                let Some((goes, _)) = run.forgotten else {
+                    return false;
+                };
+                let fails = run.history.last().map_or(goes, |(at, _)| at + run.lag);
+                let from = fails.max(run.listed).max(watched);
+                let [since, until] = [from, goes].map(|at| at + ours.began - state.gate_began);
+                let mut calls = [Call::Groups, Call::Rows].into_iter();
+                goes - from > pause && !calls.any(|call| world.is_hindered(call, since, until, 0))
+            })
+        };
+        if !state.saw_forgotten
+            && our_execution(state).is_some_and(|ours| taken_back(ours) && !was_plain(ours))
+        {
             return Some("a failure was taken back before a look showed it");
         }
         if world.asked.public {
             // Our trigger did not happen, its answer was lost, and theirs began meanwhile.
-            let slack = 4 * SECOND + world.habits.date_skew.abs();
+            let slack = 2 * SECOND + world.habits.date_skew.abs() + 1;
             let theirs_began = |one: &Triggered| {
+                // Without a hash that proves the build, 30 s are all.
+                let until = if world.asked.app_hash {
+                    one.until
+                } else {
+                    one.until.min(one.at + 30 * SECOND)
+                };
                 state.executions.iter().any(|live| {
-                    !live.is_ours && (one.at - slack..=one.until + slack).contains(&live.began)
+                    !live.is_ours && (one.at - slack..=until + slack).contains(&live.began)
                 })
             };
             let too_late = |ours: &Live| {
@@ -377,10 +517,10 @@ impl Facts<'_> {
             return Judged::Truly;
         }
         let conclusion = self.step.output("conclusion");
-        let truth = our_execution(self.state).map(|ours| self.why_red(ours));
-        let expected = match truth {
-            Some(None) => "success",
-            Some(Some(_)) => "failure",
+        let expected = match our_execution(self.state) {
+            Some(ours) if self.why_red(ours).is_some() => "failure",
+            Some(ours) if self.tests_another(ours) == Told::Always => "failure",
+            Some(_) => "success",
             None => "error",
         };
         if conclusion == expected {
@@ -402,12 +542,26 @@ impl Facts<'_> {
         let Self { world, state, step } = self;
         let deadline = step.began + world.asked.timeout;
         let Some(ours) = our_execution(state) else {
-            return Some("nothing was triggered");
+            let until = step.ended - state.gate_began;
+            let calls = [Call::Rows, Call::Groups, Call::Trigger];
+            let is_hindered = calls
+                .iter()
+                .any(|call| world.is_hindered(*call, 0, until, 0));
+            let is_short = world.asked.timeout < 30 * SECOND + 20 * world.habits.latency;
+            return (is_hindered || is_short).then_some("nothing was triggered");
         };
         let plan = &ours.plan;
-        let named = state.triggers.iter().any(|one| one.group.is_some());
-        let shown = step.began.max(ours.began + plan.shown_whole());
-        let reason = step.output("reason");
+        let named = state.triggers.iter().find(|one| one.group.is_some());
+        let answered = named.map_or(0, |one| one.until);
+        let shown = (step.began)
+            .max(answered)
+            .max(ours.began + plan.shown_whole());
+        // Something went wrong for so long on the way to what the lists show.
+        let is_hindered = |least: Ms| {
+            let [from, until] = [step.began, step.ended].map(|at| at - state.gate_began);
+            let mut calls = [Call::Groups, Call::Rows].into_iter();
+            calls.any(|call| world.is_hindered(call, from, until, least))
+        };
         let mut struck = state
             .struck
             .iter()
@@ -421,7 +575,7 @@ impl Facts<'_> {
         let by_schedule = !world.asked.public;
         let classic = by_schedule && world.habits.names_group != Names::All;
         [
-            (!named, "the answer to the trigger was lost"),
+            (named.is_none(), "the answer to the trigger was lost"),
             (
                 shown + world.asked.poll_interval + 30 * SECOND + 20 * world.habits.latency
                     > deadline,
@@ -434,7 +588,7 @@ impl Facts<'_> {
                 "trouble until the deadline",
             ),
             (
-                reason.contains("Sofy refuses")
+                is_hindered(110 * SECOND)
                     && struck.clone().any(|(_, _, fault)| fault.says_no()),
                 "Sofy said no for two minutes",
             ),
@@ -445,8 +599,16 @@ impl Facts<'_> {
                 "for a while Sofy listed nothing",
             ),
             (
-                world.asked.app_hash && world.asked.public && plan.build != 0,
-                "another build was tested",
+                self.tests_another(ours) == Told::Sometimes,
+                "another build was tested, and the list tells so for a while",
+            ),
+            (
+                world.keeps(Call::Rows) != usize::MAX,
+                "the list of test runs is not whole",
+            ),
+            (
+                world.habits.cached > 0,
+                "the list of groups came from a cache",
             ),
             (
                 plan.runs.iter().any(|run| run.history.len() > 2),
@@ -454,7 +616,7 @@ impl Facts<'_> {
             ),
             (noise(Glitch::Twice), "a row was listed twice"),
             (
-                noise(Glitch::Nothing) && reason.contains("does not any more"),
+                noise(Glitch::Nothing),
                 "a row was gone for a while after the end",
             ),
             (
@@ -466,7 +628,7 @@ impl Facts<'_> {
                 "a failure was shown and taken back",
             ),
             (
-                plan.runs.iter().any(|run| run.waiting == Status::Queued),
+                by_schedule && plan.runs.iter().any(|run| run.waiting != Status::Running),
                 "rows wait under a status that is not documented",
             ),
             (
@@ -487,7 +649,7 @@ impl Facts<'_> {
                 "another execution at the time",
             ),
             (
-                classic && reason.contains("silent for more than a minute"),
+                classic && is_hindered(30 * SECOND),
                 "silence before the first row",
             ),
             (
@@ -502,6 +664,14 @@ impl Facts<'_> {
         .into_iter()
         .find_map(|(applies, cause)| applies.then_some(cause))
     }
+}
+
+/// Whether the list of builds tells something from the end of a run to the end of its step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Never,
+    Sometimes,
+    Always,
 }
 
 /// At most one trigger, except where the first certainly did not happen.
@@ -572,13 +742,23 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
         .rev()
         .find(|step| step.kind != StepKind::Post)?;
     let ours = our_execution(state)?;
-    let named = state.triggers.iter().any(|one| one.group.is_some());
+    let deadline = main.began + world.asked.timeout;
+    let heard_until = main
+        .cancelled
+        .unwrap_or(deadline)
+        .min(deadline)
+        .min(main.ended);
+    let named = state
+        .triggers
+        .iter()
+        .any(|one| one.group.is_some() && one.until < heard_until);
     if !world.asked.public || !world.asked.abort || !(named || main.kind == StepKind::Attach) {
         return None;
     }
     let is_unfinished = match main.output("conclusion") {
         "cancelled" | "timed_out" | "" => main.exit != Some(0),
-        "error" => main.output("reason").contains("Lost contact"),
+        // Where Sofy denies access, nobody can abort.
+        "error" => !world.faults.iter().any(|period| period.fault.says_no()),
         _ => false,
     };
     let was_over = main.ended >= ours.began + ours.plan.over

@@ -21,14 +21,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::dice::Dice;
 use super::upload::{Had, Upload};
 use super::world::{
-    Call, Execution, Fault, FaultPeriod, Glitch, Listing, Ms, Names, SECOND, Status, Times, World,
+    Call, Clutter, Execution, Fault, FaultPeriod, Glitch, Listing, MINUTE, Ms, Names, SECOND, Sign,
+    Status, Times, World,
 };
 use super::{GUID, KEY};
 use crate::sofy::{ErrorKind, NoAnswer};
 
-/// What the real client waits for a connection, and for the whole of an answer.
+/// What the real client waits for a connection, and for the whole of an answer where the request says nothing else.
 const CONNECT_TIMEOUT: Ms = 10 * SECOND;
 const REQUEST_TIMEOUT: Ms = 30 * SECOND;
+/// What an answer to a trigger is worth waiting for, since to give it up may cost a run.
+pub(super) const TRIGGER_TIMEOUT: Ms = 300 * SECOND;
 
 /// Sofy and the way to it; shared by everything that runs in a world.
 #[derive(Clone)]
@@ -60,8 +63,6 @@ pub(super) struct State {
     pub(super) group: Vec<(Ms, Status)>,
     /// A failure of ours that Sofy takes back later was listed in a look.
     pub(super) saw_forgotten: bool,
-    /// When the list of builds was last answered.
-    pub(super) builds_at: Option<Ms>,
     /// Requests that held the key where it does not belong, or not where it does.
     pub(super) leaks: Vec<String>,
     /// A trigger did not name the build that was asked for.
@@ -82,13 +83,13 @@ pub(super) struct Live {
 
 #[derive(Clone, Debug)]
 pub(super) struct Triggered {
-    /// When it was sent, and when the client knew how it ended.
+    /// When it was sent, and when its end was on the wire: an answer, or the end of the connection.
     pub(super) at: Ms,
     pub(super) until: Ms,
     pub(super) happened: bool,
     /// The client can know that it did not happen.
     pub(super) certainly_not: bool,
-    /// The answer, with its group, arrived.
+    /// The group that the answer names, if the answer was whole and soon enough for whoever waits 5 minutes.
     pub(super) group: Option<u64>,
 }
 
@@ -150,12 +151,31 @@ impl Network {
     }
 }
 
+/// An answer before a fault strikes it.
+struct Answer {
+    body: String,
+    /// Its head has a `Link` to the rest of the list.
+    links_to_more: bool,
+}
+
+impl From<&str> for Answer {
+    fn from(body: &str) -> Self {
+        Self {
+            body: body.to_owned(),
+            links_to_more: false,
+        }
+    }
+}
+
 /// How a request fares.
 struct Fate {
     /// When Sofy acts on it.
     acts_at: Ms,
-    /// Of which moment its answer tells.
+    /// Of which moment its answer tells, and when that was made, by its `Date`.
     shows_at: Ms,
+    made_at: Ms,
+    /// For how long it was in a cache.
+    age: Ms,
     /// When the client has its answer, or none.
     ends_at: Ms,
     fault: Option<Fault>,
@@ -216,21 +236,25 @@ impl Sofy {
         let request = &request;
         let certainly_not = fate.fault.is_some_and(Fault::is_certain_refusal);
         let acted = self.act(call, request, &fate, certainly_not);
-        if fate.ends_at - sent_at >= REQUEST_TIMEOUT {
-            self.sleep_until(sent_at + REQUEST_TIMEOUT).await;
+        let patience = request.timeout().map_or(REQUEST_TIMEOUT, |timeout| {
+            Ms::try_from(timeout.as_millis()).unwrap_or(Ms::MAX)
+        });
+        if fate.ends_at - sent_at >= patience {
+            self.sleep_until(sent_at + patience).await;
             return lost("operation timed out");
         }
         self.sleep_until(fate.ends_at).await;
-        let body = self.answer(call, request, acted, &fate);
+        let answer = self.answer(call, request, acted, &fate);
         if matches!(fate.fault, Some(Fault::Slow(_)) | None) {
             self.learn(call, request, acted, &fate);
         }
-        self.tell(fate.fault, body)
+        self.tell(&fate, answer)
     }
 
     /// Sends an answer back, as far as a fault lets it.
-    fn tell(&self, fault: Option<Fault>, body: String) -> Result<Response, NoAnswer> {
-        match fault {
+    fn tell(&self, fate: &Fate, answer: Answer) -> Result<Response, NoAnswer> {
+        let whole = |body: &str| Ok(self.respond(fate, 200, None, body.into()));
+        match fate.fault {
             Some(Fault::Refused) => Err(NoAnswer {
                 is_untrusted: false,
                 kind: ErrorKind::NotSent,
@@ -243,33 +267,33 @@ impl Sofy {
             }),
             Some(Fault::Reset) => lost("connection reset by peer"),
             Some(Fault::Hangs) => lost("operation timed out"),
-            Some(Fault::TooMany(after)) => Ok(self.refusal(429, after, "Too many requests")),
-            Some(Fault::Unavailable(after)) => Ok(self.refusal(503, after, "Unavailable")),
+            Some(Fault::TooMany(after)) => Ok(self.refusal(fate, 429, after, "Too many requests")),
+            Some(Fault::Unavailable(after)) => Ok(self.refusal(fate, 503, after, "Unavailable")),
             Some(Fault::Answers(status)) => {
-                Ok(self.refusal(status, None, &format!("An error has occurred ({status}).")))
+                let message = format!("An error has occurred ({status}).");
+                Ok(self.refusal(fate, status, None, &message))
             }
-            Some(Fault::QuotesKey(status)) => Ok(self.refusal(
-                status,
-                None,
-                &format!("Key {} is odd: {KEY}", KEY.to_uppercase()),
-            )),
-            Some(Fault::Page) => Ok(self.respond(
-                200,
-                None,
-                "<html><head><title>Gateway</title></head><body>Please wait</body></html>".into(),
-            )),
-            Some(Fault::Says(body)) => Ok(self.respond(200, None, body.to_owned())),
+            Some(Fault::QuotesKey(status)) => {
+                let message = format!("Key {} is odd: {KEY}", KEY.to_uppercase());
+                Ok(self.refusal(fate, status, None, &message))
+            }
+            Some(Fault::Page) => {
+                whole("<html><head><title>Gateway</title></head><body>Please wait</body></html>")
+            }
+            Some(Fault::Says(body)) => whole(body),
             Some(Fault::Truncated) => {
+                let body = answer.body;
                 let end = (0..=body.len() / 2)
                     .rev()
                     .find(|end| body.is_char_boundary(*end));
-                Ok(self.respond(200, None, body[..end.unwrap_or(0)].to_owned()))
+                whole(&body[..end.unwrap_or(0)])
             }
             Some(Fault::CutOff) => {
-                let body = Cut::after(body.into_bytes(), self.instant(self.now() + SECOND));
+                let until = self.instant(self.now() + SECOND);
+                let body = Cut::after(answer.body.into_bytes(), until);
                 Ok(http::Response::new(reqwest::Body::wrap(body)).into())
             }
-            Some(Fault::Slow(_)) | None => Ok(self.respond(200, None, body)),
+            Some(Fault::Slow(_)) | None => Ok(self.respond(fate, 200, None, answer)),
         }
     }
 
@@ -295,7 +319,7 @@ impl Sofy {
             let stalls = if is_first { upload.stalls } else { 0 };
             let is_cut = matches!(fate.fault, Some(Fault::Reset | Fault::Hangs)) && !fate.happens;
             if !self.take(body, upload, stalls, is_cut).await && !is_cut {
-                return Ok(self.refusal(400, None, "The file is corrupt or incomplete."));
+                return Ok(self.refusal(&fate, 400, None, "The file is corrupt or incomplete."));
             }
         }
         if fate.fault == Some(Fault::Hangs) {
@@ -321,7 +345,7 @@ impl Sofy {
             && let Some(status) = upload.refuses
             && matches!(fate.fault, Some(Fault::Slow(_)) | None)
         {
-            return Ok(self.refusal(status, None, "Build already exists."));
+            return Ok(self.refusal(&fate, status, None, "Build already exists."));
         }
         let hash = &self.world.builds[0].hash;
         let answer = match self.world.habits.shape >> 40 & 3 {
@@ -330,7 +354,7 @@ impl Sofy {
             2 => json!([{"AppHash": hash}]),
             _ => json!({"data": [{"appHash": hash}]}),
         };
-        self.tell(fate.fault, answer.to_string())
+        self.tell(&fate, answer.to_string().as_str().into())
     }
 
     /// Takes in the body of an upload, or half of it; tells whether the file arrived whole.
@@ -455,14 +479,27 @@ impl Sofy {
         }
         let (acts_at, ends_at) = match fault {
             Some(Fault::ConnectionHangs) => (acts_at, at + CONNECT_TIMEOUT),
-            Some(Fault::Hangs) => (acts_at, at + REQUEST_TIMEOUT),
+            Some(Fault::Hangs) => (acts_at, Ms::MAX / 2),
+            // Made early and long on its way, or the other way round.
             Some(Fault::Slow(by)) => (at + there + dice.from(0, by), at + there + by + back),
             _ => (acts_at, acts_at + back),
         };
         let is_look = matches!(call, Call::Groups | Call::Rows);
-        let is_stale = is_look && self.world.habits.stale > 0 && dice.percent(30);
+        // A copy may be behind, and the next one less so.
+        let stale = match self.world.habits.stale {
+            behind @ 1.. if is_look && dice.percent(30) => dice.from(behind / 2, behind),
+            _ => 0,
+        };
+        let age = match self.world.habits.cached {
+            oldest @ 1.. if call == Call::Groups && since < MINUTE && dice.percent(60) => {
+                dice.from(SECOND, oldest)
+            }
+            _ => 0,
+        };
         Fate {
-            shows_at: acts_at - if is_stale { self.world.habits.stale } else { 0 },
+            shows_at: acts_at - stale - age,
+            made_at: acts_at - age,
+            age,
             acts_at,
             ends_at,
             fault,
@@ -480,10 +517,13 @@ impl Sofy {
                     .then(|| self.begin(fate.acts_at, Rc::clone(&self.world.ours), true));
                 self.state.borrow_mut().triggers.push(Triggered {
                     at: self.now(),
-                    until: fate.ends_at.min(self.now() + REQUEST_TIMEOUT),
+                    until: fate.ends_at.min(self.now() + TRIGGER_TIMEOUT),
                     happened: fate.happens,
                     certainly_not,
-                    group: None,
+                    group: group.filter(|_| {
+                        matches!(fate.fault, Some(Fault::Slow(_)) | None)
+                            && fate.ends_at < self.now() + TRIGGER_TIMEOUT
+                    }),
                 });
                 group
             }
@@ -519,18 +559,12 @@ impl Sofy {
     fn learn(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) {
         let (at, shown_at) = (fate.acts_at, fate.shows_at);
         match call {
-            Call::Trigger => {
-                if let Some(trigger) = self.state.borrow_mut().triggers.last_mut() {
-                    trigger.group = acted;
-                }
-            }
             Call::Abort => {
                 if let Some(abort) = self.state.borrow_mut().aborts.last_mut() {
                     abort.answered = acted.is_some();
                 }
             }
-            Call::Builds => self.state.borrow_mut().builds_at = Some(at),
-            Call::Upload => {}
+            Call::Trigger | Call::Builds | Call::Upload => {}
             Call::Groups => {
                 let ours = |live: &&Live| live.is_ours && live.began <= shown_at;
                 let shown = {
@@ -565,7 +599,9 @@ impl Sofy {
                 let saw = self.state.borrow().executions.iter().any(|live| {
                     live.is_ours
                         && live.shown_rows(shown_at).iter().any(|(run, status)| {
-                            run.forgotten.is_some() && *status == Status::Failed
+                            run.forgotten.is_some()
+                                && *status == Status::Failed
+                                && !self.leaves_out(live, run)
                         })
                 });
                 let mut state = self.state.borrow_mut();
@@ -575,33 +611,87 @@ impl Sofy {
         }
     }
 
-    fn refusal(&self, status: u16, after: Option<u64>, message: &str) -> Response {
+    fn refusal(&self, fate: &Fate, status: u16, after: Option<u64>, message: &str) -> Response {
         let body = if self.world.habits.shape & 1 == 0 {
             json!({"error": {"message": message, "details": "", "timestamp": "t"}})
         } else {
             json!({ "Message": message })
         };
-        self.respond(status, after, body.to_string())
+        self.respond(fate, status, after, body.to_string().as_str().into())
     }
 
-    fn respond(&self, status: u16, retry_after: Option<u64>, body: String) -> Response {
-        let mut response = http::Response::new(body);
+    /// Puts the head to an answer, whose `Date` is of when it was made.
+    fn respond(
+        &self,
+        fate: &Fate,
+        status: u16,
+        retry_after: Option<u64>,
+        answer: Answer,
+    ) -> Response {
+        let mut response = http::Response::new(answer.body);
         *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
+        let headers = response.headers_mut();
         if self.world.habits.gives_date {
-            let date = self.wall(self.now() + self.world.habits.date_skew);
+            let date = self.wall(fate.made_at + self.world.habits.date_skew);
             let date =
                 jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&date);
-            let date = date.expect("a date").parse().expect("a header");
-            response.headers_mut().insert("date", date);
+            headers.insert("date", date.expect("a date").parse().expect("a header"));
+        }
+        if fate.age > 0 {
+            headers.insert("age", (fate.age / SECOND).into());
+        }
+        if answer.links_to_more {
+            let link = "<https://sofy.invalid/more?page=2>; rel=\"next\"";
+            headers.insert("link", link.parse().expect("a header"));
         }
         if let Some(seconds) = retry_after {
-            response.headers_mut().insert("retry-after", seconds.into());
+            headers.insert("retry-after", seconds.into());
         }
         response.into()
     }
 
-    /// The body of an answer to a call that Sofy took in.
-    fn answer(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) -> String {
+    /// A list as Sofy's API gives it: most of the public ones in an envelope, which may say that some is left out.
+    fn listed_as(&self, call: Call, entries: &[String], left_out: usize) -> Answer {
+        let shape = self.world.habits.shape;
+        let is_public = self.world.asked.public || call == Call::Builds;
+        let sign = self
+            .world
+            .habits
+            .cut
+            .filter(|cut| cut.list == call && left_out > 0);
+        let sign = sign.and_then(|cut| cut.sign);
+        if !is_public || shape & 4 != 0 {
+            let body = match entries {
+                [one] if shape >> 44 & 7 == 0 && call != Call::Rows => one.clone(),
+                all => format!("[{}]", all.join(",")),
+            };
+            return Answer {
+                body,
+                links_to_more: sign.is_some(),
+            };
+        }
+        let (shown, all) = (entries.len(), entries.len() + left_out);
+        let message = match sign {
+            Some(Sign::Message) => format!("Fetched {shown} of {all} record(s)"),
+            // In Sofy's own sample it is not the number of entries.
+            Some(_) | None => format!("Fetched {} record(s)", shown as u64 + (shape >> 48 & 1)),
+        };
+        let more = match sign {
+            Some(Sign::Total(field)) => format!(r#","{field}":{all}"#),
+            Some(Sign::More(field)) => format!(r#","{field}":true"#),
+            Some(Sign::Message | Sign::Link) | None => String::new(),
+        };
+        Answer {
+            body: format!(
+                r#"{{"data":[{}],"message":"{message}"{more}}}"#,
+                entries.join(",")
+            ),
+            links_to_more: sign == Some(Sign::Link),
+        }
+    }
+
+    /// The answer to a call that Sofy took in.
+    fn answer(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) -> Answer {
         let state = self.state.borrow();
         let at = fate.shows_at;
         let shape = self.world.habits.shape;
@@ -613,14 +703,7 @@ impl Sofy {
                 json!(id.to_string())
             }
         };
-        let wrapped = |list: &[String]| {
-            let list = list.join(",");
-            match (public, shape & 4 == 0) {
-                (true, true) => format!(r#"{{"data":[{list}],"message":"Fetched"}}"#),
-                (_, _) => format!("[{list}]"),
-            }
-        };
-        match call {
+        let body = match call {
             Call::Trigger => {
                 let message = "Test runs are scheduled and in queue";
                 let group = id(acted.unwrap_or_default());
@@ -653,8 +736,12 @@ impl Sofy {
                     }
                     groups.push(entry.to_string());
                 }
+                if self.world.habits.lists_a_nameless_group {
+                    groups.push(r#"{"testRunGroupId":null,"status":"Running"}"#.to_owned());
+                }
                 self.shuffled(&mut groups, state.requests);
-                return wrapped(&groups);
+                let left_out = usize::from(self.world.says_that_it_is_cut(call));
+                return self.listed_as(call, &groups, left_out);
             }
             Call::Groups => {
                 let asked = asked_group(request).unwrap_or_default();
@@ -663,7 +750,7 @@ impl Sofy {
                     .iter()
                     .find(|live| live.id.to_string() == asked && live.began <= at);
                 let Some(status) = group.and_then(|live| live.shown_group(at)) else {
-                    return "[]".to_owned();
+                    return "[]".into();
                 };
                 json!([{
                     "ScheduleTestRunsGroupID": id(asked.parse().unwrap_or_default()),
@@ -672,23 +759,34 @@ impl Sofy {
             }
             Call::Rows => {
                 let mut rows = Vec::new();
+                let mut left_out = 0;
                 for live in self.listed(&state, at, asked_group(request).as_deref()) {
                     for (run, status) in live.shown_rows(at) {
-                        rows.push(self.row(live, run, status, at));
+                        if self.leaves_out(live, run) {
+                            left_out += 1;
+                        } else {
+                            rows.push(self.row(live, run, status, at));
+                        }
                     }
                 }
                 self.shuffled(&mut rows, state.requests);
-                return wrapped(&rows);
+                return self.listed_as(call, &rows, left_out);
             }
-            Call::Builds => self.applications(&state, at),
+            Call::Builds => return self.applications(&state, at),
             Call::Upload => Value::Null,
             Call::Abort => json!({"message": match acted {
                 Some(_) => "Scheduled run aborted by user successfully.",
                 None => "No test runs could be aborted for this scheduled run. They may have \
                          already completed or are in a non-abortable state.",
             }}),
-        }
-        .to_string()
+        };
+        body.to_string().as_str().into()
+    }
+
+    /// Tells whether the list of an execution's test runs ends before this one.
+    fn leaves_out(&self, live: &Live, run: &super::world::Run) -> bool {
+        let mut shown = live.plan.shown_of(self.world.keeps(Call::Rows));
+        !shown.any(|shown| std::ptr::eq(shown, run))
     }
 
     fn shuffled(&self, list: &mut [String], request: u64) {
@@ -774,7 +872,10 @@ impl Sofy {
     fn row(&self, live: &Live, run: &super::world::Run, status: Status, at: Ms) -> String {
         let habits = &self.world.habits;
         let build = self.world.builds[live.plan.build].text();
-        let status = self.spelled(status);
+        let status = match status {
+            Status::Null => "null".to_owned(),
+            status => format!("\"{}\"", self.spelled(status)),
+        };
         let started = run
             .history
             .first()
@@ -791,7 +892,7 @@ impl Sofy {
         }
         if self.world.asked.public {
             return format!(
-                r#"{{"scheduledRunName":"Nightly","testRunGroupId":{},"scenarioName":"{}","scheduledAt":"{scheduled_at}","build":"{build}","device":"{}","status":"{status}"}}"#,
+                r#"{{"scheduledRunName":"Nightly","testRunGroupId":{},"scenarioName":"{}","scheduledAt":"{scheduled_at}","build":"{build}","device":"{}","status":{status}}}"#,
                 live.id, run.scenario, run.device,
             );
         }
@@ -810,35 +911,74 @@ impl Sofy {
             String::new()
         };
         format!(
-            r#"{{"Scheduled_Name":"Nightly","ScenarioName":"{}","ScheduledAt":"{scheduled_at}","Version":"{version}","CodeName":"","BuildNumber":"{number}","Manufacturer":"Apple","Model":"{}","Statusvalue":"{status}"{group}}}"#,
+            r#"{{"Scheduled_Name":"Nightly","ScenarioName":"{}","ScheduledAt":"{scheduled_at}","Version":"{version}","CodeName":"","BuildNumber":"{number}","Manufacturer":"Apple","Model":"{}","Statusvalue":{status}{group}}}"#,
             run.scenario, run.device,
         )
     }
 
-    fn applications(&self, state: &State, at: Ms) -> Value {
-        let applications: Vec<Value> = (0..2)
-            .map(|application| {
-                let builds: Vec<Value> = self
-                    .world
-                    .builds
-                    .iter()
-                    .enumerate()
-                    .filter(|(n, build)| {
-                        build.application == application && self.world.lists(*n, state, at)
-                    })
-                    .map(|(_, build)| {
-                        json!({
-                            "app_hash": build.hash,
-                            "build_id": build.id,
-                            "build_friendly_name": build.friendly,
-                            "build_package_name": "io.x.y",
-                        })
-                    })
-                    .collect();
-                json!({"application_guid": format!("app-{application}"), "application_builds": builds})
-            })
-            .collect();
-        json!({"data": applications, "message": "Fetched 2 record(s)"})
+    fn applications(&self, state: &State, at: Ms) -> Answer {
+        let habits = &self.world.habits;
+        let has = |clutter: Clutter| habits.clutter.contains(&clutter);
+        let listed = self.world.listed(state, at);
+        let mut applications = Vec::new();
+        for application in 0..2 {
+            let mut builds = Vec::new();
+            for n in &listed {
+                let build = &self.world.builds[*n];
+                if build.application != application {
+                    continue;
+                }
+                let names = self.world.names(*n, state, at);
+                let name = |name: &str| names.contains(&name).then(|| name.to_owned());
+                builds.push(json!({
+                    "app_hash": (!build.hides_hash).then_some(&build.hash),
+                    "build_id": name(&build.id),
+                    "build_friendly_name": name(&build.friendly),
+                    "build_package_name": "io.x.y",
+                }));
+            }
+            if application == 0 && has(Clutter::NullBuild) {
+                builds.push(Value::Null);
+            }
+            if application == 0 && has(Clutter::TextBuild) {
+                builds.insert(0, json!("see the portal"));
+            }
+            let builds = match builds.as_slice() {
+                [one] if habits.shape >> 45 & 3 == 0 => one.clone(),
+                _ => Value::Array(builds),
+            };
+            let guid = if application == 1 && has(Clutter::GuidIsObject) {
+                json!({"guid": "app-1"})
+            } else {
+                json!(format!("app-{application}"))
+            };
+            applications.push(json!({
+                "application_guid": guid,
+                "platform_name": if application == 0 { "ANDROID" } else { "IOS" },
+                "application_builds": builds,
+            }));
+        }
+        for (clutter, application) in [
+            (Clutter::NullApplication, Value::Null),
+            (Clutter::TextApplication, json!("none")),
+            (
+                Clutter::BuildsAreText,
+                json!({"application_guid": "app-2", "application_builds": ""}),
+            ),
+            (
+                Clutter::NoBuilds,
+                json!({"application_guid": "app-3", "application_builds": null}),
+            ),
+        ] {
+            if has(clutter) {
+                applications.push(application);
+            }
+        }
+        let all = (0..self.world.builds.len()).filter(|n| self.world.lists(*n, state, at));
+        let left_out = all.count() - listed.len();
+        let mut applications: Vec<String> = applications.iter().map(Value::to_string).collect();
+        self.shuffled(&mut applications, state.requests);
+        self.listed_as(Call::Builds, &applications, left_out)
     }
 }
 

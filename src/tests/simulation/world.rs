@@ -20,6 +20,20 @@ pub(super) const MINUTE: Ms = 60 * SECOND;
 /// to an end can know; so rows mislead for less than this, once the group is shown as over.
 pub(super) const MISLEADS_FOR_LESS_THAN: Ms = 7 * SECOND;
 
+/// What a test run is listed as before it runs: mostly what is documented.
+const WAITING: [Status; 10] = [
+    Status::Running,
+    Status::Running,
+    Status::Running,
+    Status::Running,
+    Status::Running,
+    Status::Running,
+    Status::Queued,
+    Status::Pending,
+    Status::Blank,
+    Status::Null,
+];
+
 /// So many rows in all looks of a world are enough: the time is better spent on more worlds.
 const MANY_ROWS: Ms = 300;
 
@@ -91,6 +105,66 @@ pub(super) struct Habits {
     /// A new group is listed only after this long.
     pub(super) lists_group_after: Ms,
     pub(super) shuffles: bool,
+    /// What the list of builds has in it besides builds.
+    pub(super) clutter: Vec<Clutter>,
+    /// The list of groups has one in it without an ID.
+    pub(super) lists_a_nameless_group: bool,
+    /// A list that is not whole.
+    pub(super) cut: Option<Cut>,
+    /// In the first minute, some lists of groups come from a cache and are up to this old; `Age` says so.
+    pub(super) cached: Ms,
+}
+
+/// What can stand in the list of builds and is no build.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Clutter {
+    NullApplication,
+    TextApplication,
+    /// The second application's `application_guid` is an object.
+    GuidIsObject,
+    /// An application whose `application_builds` is a blank text.
+    BuildsAreText,
+    NullBuild,
+    TextBuild,
+    /// `application_builds` is null: there are none, and that can be read.
+    NoBuilds,
+}
+
+impl Clutter {
+    const ALL: [Self; 7] = [
+        Self::NullApplication,
+        Self::TextApplication,
+        Self::GuidIsObject,
+        Self::BuildsAreText,
+        Self::NullBuild,
+        Self::TextBuild,
+        Self::NoBuilds,
+    ];
+
+    pub(super) const fn is_readable(self) -> bool {
+        matches!(self, Self::NoBuilds)
+    }
+}
+
+/// Leaves out of a list all but its first entries, with a sign that says so or without a word.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cut {
+    pub(super) list: Call,
+    pub(super) keeps: usize,
+    pub(super) sign: Option<Sign>,
+}
+
+/// How an answer says that its list is not whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// "Fetched 1 of 5 record(s)"
+    Message,
+    /// A number in a field of this name.
+    Total(&'static str),
+    /// `true` in a field of this name.
+    More(&'static str),
+    /// A `Link` header.
+    Link,
 }
 
 /// Which executions the classic list shows.
@@ -182,6 +256,10 @@ pub(super) enum Status {
     CompleteWithErrors,
     /// One that no documentation lists.
     New,
+    /// One that no documentation lists, for a test run that waits.
+    Pending,
+    Blank,
+    Null,
 }
 
 impl Status {
@@ -202,6 +280,10 @@ impl Status {
                 "complete-with-errors",
             ],
             Self::New => &["Passed with warnings", "Archived", "Pass"],
+            Self::Pending => &["Pending", "In Progress", "Waiting for device"],
+            Self::Blank => &[""],
+            // Of any other it is a text in quotes.
+            Self::Null => &["null"],
         }
     }
 
@@ -221,6 +303,10 @@ pub(super) struct Build {
     pub(super) shown_by_friendly: bool,
     /// It is listed from then on.
     pub(super) listed: Ms,
+    /// The list gives its names from then on, and nulls before.
+    pub(super) named: Ms,
+    /// The list gives null in place of its hash.
+    pub(super) hides_hash: bool,
 }
 
 impl Build {
@@ -233,7 +319,7 @@ impl Build {
     }
 }
 
-/// Something that goes wrong on the way.
+/// A time in which something goes wrong on the way.
 #[derive(Clone, Debug)]
 pub(super) struct FaultPeriod {
     /// All calls, where it says none.
@@ -314,13 +400,17 @@ impl World {
         if !ours.is_tame(habits.stale) {
             habits.stale = 0;
         }
-        let others = others(&mut dice, &ours, &builds);
-        let faults = faults(&mut dice, &ours);
+        let mut others = others(&mut dice, &ours, &builds);
+        let mut faults = faults(&mut dice, &ours);
         let upload = Upload::draw(seed);
         if let Some(upload) = &upload {
             // What the upload gives is what the gate asks for.
             builds[0].hash = upload.app_hash();
             asked.app_hash = true;
+            // What it finds in the list is a matter of its own.
+            habits.cut = habits.cut.filter(|cut| cut.list != Call::Builds);
+        } else if public && dice.percent(6) {
+            lose_the_trigger(&mut dice, &mut habits, &mut others, &mut faults, &builds);
         }
         Self {
             seed,
@@ -337,6 +427,45 @@ impl World {
 }
 
 impl World {
+    /// The builds in Sofy's list, by their places.
+    pub(super) fn listed(&self, state: &State, at: Ms) -> Vec<usize> {
+        let all = (0..self.builds.len()).filter(|build| self.lists(*build, state, at));
+        all.take(self.keeps(Call::Builds)).collect()
+    }
+
+    /// The names that the list gives a build; blank ones are none.
+    pub(super) fn names(&self, build: usize, state: &State, at: Ms) -> Vec<&str> {
+        let build = &self.builds[build];
+        let is_named = build.named.saturating_add(state.gate_began) <= at;
+        let names = [build.id.as_str(), build.friendly.as_str()];
+        let given = names
+            .into_iter()
+            .filter(|name| is_named && !name.is_empty());
+        given.collect()
+    }
+
+    /// How many entries of a list are shown.
+    pub(super) fn keeps(&self, list: Call) -> usize {
+        let cut = self.habits.cut.filter(|cut| cut.list == list);
+        cut.map_or(usize::MAX, |cut| cut.keeps)
+    }
+
+    /// Tells whether a list, where it leaves something out, says so.
+    pub(super) fn says_that_it_is_cut(&self, list: Call) -> bool {
+        let cut = self.habits.cut.filter(|cut| cut.list == list);
+        cut.is_some_and(|cut| cut.sign.is_some())
+    }
+
+    /// Tells whether something goes wrong with a call at some time between two, for at least so long.
+    pub(super) fn is_hindered(&self, call: Call, from: Ms, until: Ms, least: Ms) -> bool {
+        self.faults.iter().any(|period| {
+            period.on.is_none_or(|on| on == call)
+                && period.from <= until
+                && period.until > from
+                && period.until - period.from >= least
+        })
+    }
+
     /// Tells whether Sofy's list shows a build by then.
     pub(super) fn lists(&self, build: usize, state: &State, at: Ms) -> bool {
         match (&self.upload, build) {
@@ -408,6 +537,21 @@ impl World {
         without(&|world| world.habits.shape = 0xff_ff00);
         without(&|world| world.habits.latency = 100);
         without(&|world| world.habits.shuffles = false);
+        without(&|world| world.habits.clutter.clear());
+        without(&|world| world.habits.lists_a_nameless_group = false);
+        without(&|world| world.habits.cut = None);
+        without(&|world| world.habits.cached = 0);
+        for n in 1..self.builds.len() {
+            without(&|world| {
+                world.builds[n].listed = Ms::MIN;
+                world.builds[n].named = Ms::MIN;
+                world.builds[n].hides_hash = false;
+            });
+        }
+        without(&|world| {
+            world.builds[0].named = Ms::MIN;
+            world.builds[0].listed = Ms::MIN;
+        });
         worlds.retain(|world| world.ours.is_tame(world.habits.stale));
         worlds
     }
@@ -468,10 +612,11 @@ impl Execution {
 
 impl Asked {
     fn draw(dice: &mut Dice, public: bool, ours: &Execution) -> Self {
-        let timeout = if dice.percent(75) {
-            ours.over + 5 * MINUTE
-        } else {
-            dice.spread(SECOND, 2 * ours.over + MINUTE)
+        let timeout = match dice.from(1, 100) {
+            ..65 => ours.over + 5 * MINUTE,
+            // While it settles.
+            65..77 => ours.shown_whole() + dice.from(0, 20 * SECOND),
+            _ => dice.spread(SECOND, 2 * ours.over + MINUTE),
         };
         let all = [
             Status::Failed,
@@ -577,6 +722,39 @@ impl Habits {
                 dice.from(0, 10 * SECOND)
             },
             shuffles: dice.percent(50),
+            clutter: if dice.percent(85) {
+                Vec::new()
+            } else {
+                let all = Clutter::ALL.into_iter();
+                all.filter(|_| dice.percent(30)).collect()
+            },
+            lists_a_nameless_group: dice.percent(4),
+            cut: dice.percent(8).then(|| Cut::draw(dice)),
+            cached: if dice.percent(97) {
+                0
+            } else {
+                dice.from(SECOND, MINUTE)
+            },
+        }
+    }
+}
+
+impl Cut {
+    fn draw(dice: &mut Dice) -> Self {
+        let sign = dice.pick(&[
+            Sign::Message,
+            Sign::Total("total"),
+            Sign::Total("totalCount"),
+            Sign::Total("total_records"),
+            Sign::Total("TotalElements"),
+            Sign::More("hasNextPage"),
+            Sign::More("hasMore"),
+            Sign::Link,
+        ]);
+        Self {
+            list: dice.pick(&[Call::Rows, Call::Rows, Call::Builds]),
+            keeps: usize::try_from(dice.from(1, 3)).unwrap_or(1),
+            sign: dice.percent(75).then_some(sign),
         }
     }
 }
@@ -597,12 +775,7 @@ impl Execution {
             dice.spread(SECOND, 5 * MINUTE)
         };
         let listed_at_once = dice.percent(60);
-        let waiting = dice.pick(&[
-            Status::Running,
-            Status::Running,
-            Status::Running,
-            Status::Queued,
-        ]);
+        let waiting = dice.pick(&WAITING);
         let lag = if dice.percent(60) {
             0
         } else {
@@ -670,6 +843,13 @@ impl Execution {
                 });
             }
         }
+        if dice.percent(5) && !runs.is_empty() {
+            let slot = usize::try_from(dice.from(0, runs.len() as i64 - 1)).unwrap_or(0);
+            let sets = data_sets(dice, &runs.remove(slot));
+            let ends = sets.iter().filter_map(|run| run.history.last());
+            over = ends.fold(over, |over, (at, _)| over.max(*at));
+            runs.extend(sets);
+        }
         if dice.percent(2) {
             runs.clear();
         }
@@ -706,7 +886,7 @@ impl Execution {
         };
         // Ahead of the last row, behind it, or with it.
         let over = match dice.from(0, 3) {
-            0 => self.over - dice.from(0, 30 * SECOND),
+            0 => self.over - dice.from(0, 45 * SECOND),
             1 => self.over + dice.from(0, 30 * SECOND),
             _ => self.over + dice.from(0, SECOND),
         };
@@ -735,7 +915,7 @@ impl Execution {
             return;
         }
         for run in &mut self.runs {
-            if !dice.percent(20) {
+            if !dice.percent(20) || run.forgotten.is_some() {
                 continue;
             }
             let from = dice.from(run.listed, self.over + 30 * SECOND);
@@ -820,6 +1000,11 @@ impl Execution {
             ])
         });
         rows.max().unwrap_or(0).max(group)
+    }
+
+    /// The test runs that Sofy's list shows, where it shows no more than so many.
+    pub(super) fn shown_of(&self, keeps: usize) -> impl Iterator<Item = &Run> {
+        self.runs.iter().take(keeps)
     }
 
     /// What has become of the group, whatever Sofy says of it.
@@ -913,16 +1098,101 @@ impl Run {
     }
 }
 
+/// Three data sets of one scenario on one device, of which Sofy lists two at a time: the failed one goes as the
+/// third one comes.
+fn data_sets(dice: &mut Dice, run: &Run) -> [Run; 3] {
+    let begins = run.history.first().map_or(0, |(at, _)| *at);
+    let fails = begins + dice.spread(SECOND, MINUTE);
+    let goes = fails + dice.from(5 * SECOND, 90 * SECOND);
+    let run = Run {
+        waiting: Status::Running,
+        lag: 0,
+        noise: Vec::new(),
+        ..run.clone()
+    };
+    let passes = |listed: Ms, at: Ms| Run {
+        listed,
+        history: vec![(listed.max(begins), Status::Running), (at, Status::Passed)],
+        ..run.clone()
+    };
+    let [second, third] =
+        [run.listed, goes].map(|listed| passes(listed, goes + dice.spread(5 * SECOND, MINUTE)));
+    let first = Run {
+        history: vec![(begins, Status::Running), (fails, Status::Failed)],
+        forgotten: Some((goes, Glitch::Nothing)),
+        ..run.clone()
+    };
+    [first, second, third]
+}
+
+/// Loses the answer to the trigger, and lets somebody else's execution begin at about the same time.
+fn lose_the_trigger(
+    dice: &mut Dice,
+    habits: &mut Habits,
+    others: &mut Vec<(Ms, Rc<Execution>)>,
+    faults: &mut Vec<FaultPeriod>,
+    builds: &[Build],
+) {
+    let mut lost = vec![FaultPeriod {
+        on: Some(Call::Trigger),
+        from: 0,
+        until: 10 * MINUTE,
+        percent: 100,
+        fault: dice.pick(&[
+            Fault::Reset,
+            Fault::Hangs,
+            Fault::CutOff,
+            Fault::Answers(500),
+        ]),
+        happens: dice.percent(40),
+    }];
+    if dice.percent(50) {
+        lost.push(FaultPeriod {
+            on: Some(Call::Groups),
+            from: 0,
+            until: dice.spread(SECOND, MINUTE),
+            percent: 70,
+            fault: Fault::Slow(dice.from(3 * SECOND, 28 * SECOND)),
+            happens: true,
+        });
+    }
+    faults.splice(0..0, lost);
+    habits.gives_date = dice.percent(90);
+    habits.gives_executed_at = true;
+    if dice.percent(30) {
+        habits.cached = dice.from(SECOND, MINUTE);
+    }
+    if dice.percent(25) {
+        // Ours is what the list leaves out.
+        habits.lists_group_after = 60 * MINUTE;
+        habits.cut = Some(Cut {
+            list: Call::Groups,
+            sign: Some(Cut::draw(dice).sign.unwrap_or(Sign::Link)),
+            keeps: usize::MAX,
+        });
+    }
+    let theirs = Execution::draw(dice, builds);
+    others.push((dice.from(-10 * SECOND, 45 * SECOND), Rc::new(theirs)));
+}
+
 /// The first one is ours.
 fn builds(dice: &mut Dice) -> Vec<Build> {
     let count = dice.from(1, 4);
+    // Others upload before, during and after the run.
+    let moment = |dice: &mut Dice, percent: i64| {
+        if dice.percent(percent) {
+            dice.spread(SECOND, 10 * MINUTE)
+        } else {
+            Ms::MIN
+        }
+    };
     (0..count)
         .map(|n| {
-            let same_text = n > 0 && dice.percent(15);
+            let same_text = n > 0 && dice.percent(25);
             let id = if same_text { 0 } else { n };
             Build {
                 hash: format!("{:032x}", 0x4dde_0684_21cc_e336_u64 + n.unsigned_abs()),
-                application: u64::from(n > 0 && dice.percent(15)),
+                application: u64::from(n > 0 && dice.percent(25)),
                 id: if dice.percent(5) {
                     String::new()
                 } else {
@@ -934,11 +1204,9 @@ fn builds(dice: &mut Dice) -> Vec<Build> {
                     String::new()
                 },
                 shown_by_friendly: dice.percent(15),
-                listed: if dice.percent(70) {
-                    Ms::MIN
-                } else {
-                    dice.from(0, 10 * MINUTE)
-                },
+                listed: moment(dice, 30),
+                named: moment(dice, 8),
+                hides_hash: n > 0 && dice.percent(6),
             }
         })
         .collect()
@@ -1011,7 +1279,13 @@ fn faults(dice: &mut Dice, ours: &Execution) -> Vec<FaultPeriod> {
             } else {
                 dice.from(0, whole)
             };
-            let fault = draw_fault(dice);
+            let fault = match draw_fault(dice) {
+                // A poll is given up after 30 s; a trigger is worth minutes.
+                Fault::Slow(_) if on == Some(Call::Trigger) => {
+                    Fault::Slow(dice.spread(SECOND, 280 * SECOND))
+                }
+                fault => fault,
+            };
             FaultPeriod {
                 on,
                 from,
