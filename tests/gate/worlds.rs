@@ -23,7 +23,7 @@ use crate::line::reset;
 use crate::step::{Gate, KEY, Step};
 
 /// As many as start and end within a few seconds of the longest other claim.
-const WORLDS: u64 = 120;
+const WORLDS: u64 = 100;
 
 /// Milliseconds, mostly since our run began.
 type Ms = i64;
@@ -35,7 +35,7 @@ const ANOTHER_BUILD: &str = "2.4.0(203061)";
 const OURS: u64 = 77_001;
 
 /// Connections are bad for so long; after that a step has the time to find out what is true.
-const BAD_FOR: Ms = 6_000;
+const BAD_FOR: Ms = 4_000;
 
 pub(crate) fn no_world_ends_in_a_success_that_is_not_true() {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
@@ -154,7 +154,17 @@ struct TestRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Builds {
     Ours,
+    /// It has the name of ours, and so has another application's.
+    SameNameElsewhere,
     Another,
+    /// The same, uploaded while the run is on.
+    AnotherIsNew,
+    /// Ours is listed; some entry is no build.
+    Unreadable,
+    /// Ours is listed; more is left out.
+    Cut,
+    /// Ours has no name yet.
+    Nameless,
 }
 
 /// What becomes of the trigger.
@@ -177,7 +187,7 @@ impl World {
         let luck = dice.pick(&[0, 0, 25]);
         let test_runs: Vec<TestRun> = (0..dice.from(1, 4))
             .map(|_| {
-                let begins = dice.from(0, 1_500);
+                let begins = dice.from(0, 700);
                 TestRun {
                     waits: dice.pick(&[
                         Some("Running"),
@@ -188,7 +198,7 @@ impl World {
                         None,
                     ]),
                     begins,
-                    ends: begins + dice.from(200, 3_000),
+                    ends: begins + dice.from(200, 1_500),
                     status: if dice.percent(luck) {
                         dice.pick(&[
                             "Failed",
@@ -210,30 +220,39 @@ impl World {
             0 => Trigger::Lost { happens: true },
             1 => Trigger::Lost { happens: false },
             2 => Trigger::Refused,
-            3 => Trigger::Late(dice.from(500, 4_000)),
+            3 => Trigger::Late(dice.from(500, 2_500)),
             _ => Trigger::Answered,
         };
         let lost = dice.pick(&[0, 0, 20, 50]);
-        let cancelled = dice.percent(10).then(|| dice.from(0, 6_000));
+        let cancelled = dice.percent(10).then(|| dice.from(0, 4_000));
         Self {
             seed,
             public,
             timeout: if lost == 0 || cancelled.is_some() {
                 120
             } else {
-                17
+                11
             },
             tolerates: dice.percent(20),
             cancelled,
-            finished: (ends + dice.pick(&[0, 0, -1_000, 1_500])).max(1),
+            finished: (ends + dice.pick(&[0, 0, -1_000, 1_000])).max(1),
             group: if test_runs.iter().all(tested) && !dice.percent(4) {
                 "Complete"
             } else {
                 "Complete with errors"
             },
-            builds: (public && dice.percent(50))
-                .then(|| dice.pick(&[Builds::Ours, Builds::Another])),
-            is_cut: false,
+            builds: (public && dice.percent(50)).then(|| {
+                dice.pick(&[
+                    Builds::Ours,
+                    Builds::SameNameElsewhere,
+                    Builds::Another,
+                    Builds::AnotherIsNew,
+                    Builds::Unreadable,
+                    Builds::Cut,
+                    Builds::Nameless,
+                ])
+            }),
+            is_cut: public && test_runs.len() > 1 && dice.percent(8),
             lists_all: dice.percent(50),
             lags: dice.percent(30),
             test_runs,
@@ -263,7 +282,7 @@ impl World {
             Some("Sofy reports errors")
         } else if self.is_cut {
             Some("the list is not whole")
-        } else if self.builds == Some(Builds::Another) {
+        } else if matches!(self.builds, Some(Builds::Another | Builds::AnotherIsNew)) {
             Some("another build was tested")
         } else {
             None
@@ -565,7 +584,7 @@ impl Shared {
             Call::Trigger if world.public => json!({"data": [{"scheduleTestRunsGroupID": OURS}], "message": "OK"}),
             Call::Trigger => json!({"Message": "OK", "ScheduleTestRunsGroupID": OURS}),
             Call::Abort => json!({"message": "Scheduled run aborted by user successfully."}),
-            Call::Builds => self.builds(),
+            Call::Builds => self.builds(since),
             Call::Groups => {
                 let group = since.map(|since| match since {
                     _ if truth.aborted.is_some() => "Complete with errors",
@@ -639,23 +658,37 @@ impl Shared {
     /// The name of the build that is tested.
     fn tested(&self) -> &'static str {
         match self.world.builds {
-            Some(Builds::Another) => ANOTHER_BUILD,
+            Some(Builds::Another | Builds::AnotherIsNew) => ANOTHER_BUILD,
             Some(_) | None => BUILD,
         }
     }
 
-    fn builds(&self) -> Value {
+    fn builds(&self, since: Option<Ms>) -> Value {
         let build = |hash: &str, name: Value| json!({"app_hash": hash, "build_id": name, "build_friendly_name": null});
         let ours = build(HASH, json!(BUILD));
         let another = build(ANOTHER_HASH, json!(ANOTHER_BUILD));
         let android = |builds: Vec<Value>| json!({"application_guid": "android", "application_builds": builds});
+        let is_new = since.is_none_or(|since| since < self.world.over() / 2);
         let applications = match self.world.builds {
             Some(Builds::Another) => vec![android(vec![ours, another])],
-            Some(Builds::Ours) | None => {
+            Some(Builds::AnotherIsNew) if !is_new => vec![android(vec![ours, another])],
+            Some(Builds::SameNameElsewhere) => vec![
+                android(vec![ours]),
+                json!({"application_guid": "ios", "application_builds": [build(ANOTHER_HASH, json!(BUILD))]}),
+            ],
+            Some(Builds::Unreadable) => vec![json!("none"), android(vec![ours, Value::Null])],
+            Some(Builds::Nameless) => vec![android(vec![
+                build(HASH, Value::Null),
+                build(ANOTHER_HASH, json!(BUILD)),
+            ])],
+            Some(Builds::Ours | Builds::AnotherIsNew | Builds::Cut) | None => {
                 vec![android(vec![ours])]
             }
         };
-        let message = "Fetched 1 record(s)";
+        let message = match self.world.builds {
+            Some(Builds::Cut) => "Fetched 1 of 5 record(s)",
+            Some(_) | None => "Fetched 1 record(s)",
+        };
         json!({"data": applications, "message": message})
     }
 
