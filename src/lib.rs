@@ -6,11 +6,11 @@
 //! Each line imports only from the lines below its own; `tests/layers.rs` holds the list.
 //!
 //! - this file: the entries, and the one path from the environment to the exit status
-//! - [`publish`]: log, annotations, outputs, summary, report files
-//! - [`gate`], [`mod@upload`]: the two stories and their decisions
-//! - [`report`], [`inputs`], [`sofy`], [`github`]: renderers, environment, HTTPS, runner; none imports another
-//! - [`model`]: plain data
-//! - [`stop`], [`retry`], [`text`], [`secret`]: deadline and signals, pauses, formatting, the API key
+//! - `publish`: log, annotations, outputs, summary, report files
+//! - `gate`, `upload`: the two stories and their decisions
+//! - `report`, `inputs`, `sofy`, `github`: renderers, environment, HTTPS, runner; none imports another
+//! - `model`: plain data
+//! - `stop`, `retry`, `text`, `secret`: deadline and signals, pauses, formatting, the API key
 
 mod gate;
 mod github;
@@ -47,9 +47,9 @@ use inputs::Inputs;
 use model::report::{Paths, Report};
 use model::verdict::{Conclusion, Verdict};
 use publish::publish;
+use report::Publication;
 use report::annotations::Severity;
 use report::upload::UploadReport;
-use report::{Publication, subject};
 use retry::Jitter;
 use sofy::{ApiError, ErrorKind};
 use upload::{NotReady, Upload};
@@ -214,7 +214,7 @@ pub(crate) async fn gate_step(
             let paths = Paths::default();
             let publication = Publication::of(&report, &paths);
             publish(
-                &publication.with_problems(&subject(&report), &problems),
+                &publication.with_problems(&report.subject(), &problems),
                 runner,
             );
             return report.verdict.conclusion.exit_status();

@@ -6,7 +6,7 @@ use std::fmt;
 const SHORTEST: usize = 6;
 
 /// How deep encodings may be nested: JSON in a query string in a page is three.
-const LAYERS: u8 = 3;
+const LAYERS: usize = 3;
 
 /// The bytes that one character may take: each layer makes up to ten of one.
 const LONGEST_SPELLING: usize = 1_000;
@@ -28,12 +28,13 @@ impl ApiKey {
 
     /// Replaces the key in a text that came from outside, however it is spelled there.
     pub(crate) fn redact(&self, text: String) -> String {
+        let mut search = Search::of(&text);
         let mut redacted = String::new();
         let mut end = 0;
-        while let Some((start, length)) = self.find(&text[end..]) {
-            redacted.push_str(&text[end..end + start]);
+        while let Some((start, after)) = search.find(&self.0, end) {
+            redacted.push_str(&text[end..start]);
             redacted.push_str("***");
-            end += start + length;
+            end = after;
         }
         if end == 0 {
             return text;
@@ -63,91 +64,138 @@ impl ApiKey {
 
     /// Tells whether a text contains the key.
     pub(crate) fn is_in(&self, text: &str) -> bool {
-        self.find(text).is_some()
-    }
-
-    /// The place and the length of the key in a text, in any case and any mixture of encodings.
-    fn find(&self, text: &str) -> Option<(usize, usize)> {
-        let first = self.0.chars().next().filter(|_| self.0.len() >= SHORTEST)?;
-        text.char_indices()
-            .filter(|(_, c)| c.eq_ignore_ascii_case(&first) || matches!(c, '%' | '&' | '\\'))
-            .find_map(|(start, _)| Some((start, spelled(&text[start..], &self.0)?)))
+        Search::of(text).find(&self.0, 0).is_some()
     }
 }
 
-/// The length of the secret at the start of a text; none if something else is there.
-fn spelled(text: &str, secret: &str) -> Option<usize> {
-    let mut rest = secret.chars();
-    let Some(next) = rest.next() else {
-        return Some(0);
-    };
-    let mut tried = None;
-    // The longest spelling first, so that nothing of it is left.
-    (0..=LAYERS).rev().find_map(|layers| {
-        let (c, length) = decoded(text, layers)?;
-        let is_new = tried.replace(length) != Some(length);
-        (is_new && c.eq_ignore_ascii_case(&next)).then_some(())?;
-        Some(length + spelled(&text[length..], rest.as_str())?)
-    })
+/// The character that a spelling stands for, and where the spelling ends.
+type Decoded = Option<(char, usize)>;
+
+/// A text in which the key is looked for, in any case and any mixture of encodings.
+struct Search<'text> {
+    text: &'text str,
+    /// What stands at each position behind one, two and three layers, as far as it was decoded: otherwise a text of
+    /// nested escapes would be decoded again for each of its layers, which takes minutes.
+    known: [Vec<Option<Decoded>>; LAYERS],
 }
 
-/// The first character of a text behind so many layers of encoding, and how long its spelling is.
-///
-/// Knows percent-encoding, the escapes of JSON and scripts, and the entities of HTML.
-fn decoded(text: &str, layers: u8) -> Option<(char, usize)> {
-    let Some(layers) = layers.checked_sub(1) else {
-        return text.chars().next().map(|c| (c, c.len_utf8()));
-    };
-    let (first, start) = decoded(text, layers)?;
-    let code = |from: usize, digits: usize| {
-        let (code, end) = word(&text[from..], layers, digits, |c| c.is_ascii_hexdigit());
-        let full = code.len() == digits;
-        Some((number(&code, 16).filter(|_| full)?, from + end))
-    };
-    let escaped = match first {
-        '%' => code(start, 2),
-        '\\' => decoded(&text[start..], layers).and_then(|(kind, length)| {
-            let after = start + length;
-            match kind {
-                'u' => code(after, 4),
-                'x' => code(after, 2),
-                '"' | '\\' | '/' | '\'' => Some((kind, after)),
-                _ => None,
-            }
-        }),
-        '&' => {
-            let is_part = |c: char| c.is_ascii_alphanumeric() || c == '#';
-            // Pages may leave the semicolon out, and then the name ends where it can.
-            (2..=LONGEST_ENTITY).rev().find_map(|most| {
-                let (name, end) = word(&text[start..], layers, most, is_part);
-                let end = start + end;
-                let semicolon = decoded(&text[end..], layers).filter(|(c, _)| *c == ';');
-                Some((
-                    entity(&name)?,
-                    end + semicolon.map_or(0, |(_, length)| length),
-                ))
-            })
+impl<'text> Search<'text> {
+    const fn of(text: &'text str) -> Self {
+        Self {
+            text,
+            known: [const { Vec::new() }; LAYERS],
         }
-        _ => None,
-    };
-    Some(escaped.unwrap_or((first, start)))
+    }
+
+    /// The start and the end of the key at or after a position.
+    fn find(&mut self, key: &str, from: usize) -> Option<(usize, usize)> {
+        let first = key.chars().next().filter(|_| key.len() >= SHORTEST)?;
+        let text = self.text;
+        text[from..]
+            .char_indices()
+            .filter(|(_, c)| c.eq_ignore_ascii_case(&first) || is_mark(*c))
+            .find_map(|(at, _)| Some((from + at, self.spelled(from + at, key)?)))
+    }
+
+    /// The end of the key if it starts here.
+    fn spelled(&mut self, at: usize, key: &str) -> Option<usize> {
+        let mut rest = key.chars();
+        let Some(next) = rest.next() else {
+            return Some(at);
+        };
+        let mut tried = None;
+        // The longest spelling first, so that nothing of it is left.
+        (0..=LAYERS).rev().find_map(|layers| {
+            let (c, end) = self.decoded(at, layers)?;
+            let is_new = tried.replace(end) != Some(end);
+            (is_new && c.eq_ignore_ascii_case(&next)).then_some(())?;
+            self.spelled(end, rest.as_str())
+        })
+    }
+
+    /// The character here behind so many layers of encoding.
+    ///
+    /// Knows percent-encoding, the escapes of JSON and scripts, and the entities of HTML.
+    fn decoded(&mut self, at: usize, layers: usize) -> Decoded {
+        let plain = self.text[at..].chars().next()?;
+        let Some(layers) = layers.checked_sub(1).filter(|_| is_mark(plain)) else {
+            return Some((plain, at + plain.len_utf8()));
+        };
+        if let Some(Some(known)) = self.known[layers].get(at) {
+            return *known;
+        }
+        let decoded = self.decode(at, layers);
+        if self.known[layers].is_empty() {
+            self.known[layers].resize(self.text.len(), None);
+        }
+        self.known[layers][at] = Some(decoded);
+        decoded
+    }
+
+    /// Decodes one layer more than the given ones.
+    fn decode(&mut self, at: usize, layers: usize) -> Decoded {
+        let (first, start) = self.decoded(at, layers)?;
+        let escaped = match first {
+            '%' => self.code(start, layers, 2),
+            '\\' => self
+                .decoded(start, layers)
+                .and_then(|(kind, after)| match kind {
+                    'u' => self.code(after, layers, 4),
+                    'x' => self.code(after, layers, 2),
+                    '"' | '\\' | '/' | '\'' => Some((kind, after)),
+                    _ => None,
+                }),
+            '&' => self.entity(start, layers),
+            _ => None,
+        };
+        Some(escaped.unwrap_or((first, start)))
+    }
+
+    /// A character by so many hexadecimal digits.
+    fn code(&mut self, at: usize, layers: usize, digits: usize) -> Decoded {
+        let (code, ends) = self.word(at, layers, digits, |c| c.is_ascii_hexdigit());
+        let end = ends.last().filter(|_| code.len() == digits)?;
+        Some((number(&code, 16)?, *end))
+    }
+
+    /// A character by its name or number on a page, which may leave the semicolon out: then it ends where it can.
+    fn entity(&mut self, at: usize, layers: usize) -> Decoded {
+        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '#';
+        let (name, ends) = self.word(at, layers, LONGEST_ENTITY, is_part);
+        let (c, end) = (2..=name.len())
+            .rev()
+            .find_map(|most| Some((entity(&name[..most])?, ends[most - 1])))?;
+        let semicolon = self.decoded(end, layers).filter(|(c, _)| *c == ';');
+        Some((c, semicolon.map_or(end, |(_, after)| after)))
+    }
+
+    /// At most so many ASCII characters of a kind, and where the spelling of each ends.
+    fn word(
+        &mut self,
+        at: usize,
+        layers: usize,
+        most: usize,
+        is_part: fn(char) -> bool,
+    ) -> (String, Vec<usize>) {
+        let (mut word, mut ends) = (String::new(), Vec::new());
+        while word.len() < most
+            && let Some((c, end)) = self.decoded(ends.last().copied().unwrap_or(at), layers)
+            && is_part(c)
+        {
+            word.push(c);
+            ends.push(end);
+        }
+        (word, ends)
+    }
+}
+
+/// Whether an encoding may start with the character.
+const fn is_mark(c: char) -> bool {
+    matches!(c, '%' | '&' | '\\')
 }
 
 /// The letters of the longest entity that matters, zeros before a number included.
 const LONGEST_ENTITY: usize = 10;
-
-/// At most so many characters of a kind, and the length of their spelling.
-fn word(text: &str, layers: u8, most: usize, is_part: fn(char) -> bool) -> (String, usize) {
-    let (mut word, mut end) = (String::new(), 0);
-    while word.len() < most
-        && let Some((c, length)) = decoded(&text[end..], layers)
-        && is_part(c)
-    {
-        word.push(c);
-        end += length;
-    }
-    (word, end)
-}
 
 /// The character of an entity of HTML that a key may contain.
 fn entity(name: &str) -> Option<char> {
@@ -288,6 +336,27 @@ mod tests {
         let keys = "secret-key".repeat(10_000);
         let cut = key.redact_and_cut(&keys, 5_000);
         assert!(cut.chars().all(|c| matches!(c, '*' | '…')), "{cut}");
+    }
+
+    #[test]
+    fn a_text_of_nested_escapes_is_searched_in_one_pass() {
+        let key = ApiKey::new("secret-key".into());
+        for part in [
+            "&",
+            "&amp",
+            "&amp;",
+            "&#38",
+            "%25",
+            "%2525",
+            "\\",
+            "\\u005c",
+            "&#x26;#65",
+            "%26%23",
+        ] {
+            let text = part.repeat(300_000 / part.len());
+
+            assert_eq!(key.redact(text.clone()), text, "{part}");
+        }
     }
 
     proptest! {

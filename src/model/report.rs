@@ -10,6 +10,7 @@ use super::previous::{Change, PreviousRun};
 use super::schedule::Origin;
 use super::test_run::{Tally, TestRun};
 use super::verdict::{Outcome, Policy, Verdict};
+use crate::text::known;
 
 /// Where people look at their runs; Sofy documents no deeper link.
 pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
@@ -54,6 +55,17 @@ impl Report {
         Self {
             verdict,
             ..Self::default()
+        }
+    }
+
+    /// What the step is about, as headings and annotations say.
+    pub(crate) fn subject(&self) -> String {
+        if let Some(title) = known(&self.title) {
+            return title.to_owned();
+        }
+        match known(&self.schedule_name).or(known(&self.schedule_id)) {
+            Some(schedule) => format!("Sofy schedule {schedule}"),
+            None => "Sofy gate".to_owned(),
         }
     }
 

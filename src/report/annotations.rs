@@ -2,12 +2,12 @@
 //!
 //! Must not know how the runner spells an annotation.
 
-use super::{known, subject};
 use crate::model::previous::Change;
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::Outcome;
 use crate::text::count;
+use crate::text::known;
 
 /// The runner shows ten annotations of a kind for a step.
 pub(super) const MOST: usize = 10;
@@ -48,7 +48,7 @@ pub(crate) enum Severity {
 
 /// Lists the annotations of a gate, the most important error first.
 pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
-    let of_the_step = |severity, text: &str| Annotation::new(severity, &subject(report), text);
+    let of_the_step = |severity, text: &str| Annotation::new(severity, &report.subject(), text);
     let warning = |text: &String| of_the_step(Severity::Warning, text);
     let warnings = report.verdict.warnings.iter().map(warning);
     if report.verdict.conclusion.is_green() {

@@ -9,10 +9,10 @@ use std::io::{self, Write};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use super::known;
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::Outcome;
+use crate::text::known;
 
 /// The class of the case that carries the verdict, and the name of the suite if there is no better one.
 const OURS: &str = "Sofy Schedule Run";

@@ -9,12 +9,12 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::markdown::{code, is_harmless, name, sentence};
-use super::{known, subject};
 use crate::model::previous::Change;
 use crate::model::report::{PORTAL, Report};
 use crate::model::schedule::Origin;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::{Conclusion, Outcome};
+use crate::text::known;
 use crate::text::{count, span};
 
 /// The most bytes of the page up to and including the lists of test runs.
@@ -55,7 +55,7 @@ pub(crate) fn render(report: &Report) -> String {
         Conclusion::Error => ("⚠️", "error"),
         Conclusion::Detached => ("▶️", "started"),
     };
-    let mut page = heading(icon, &subject(report), word);
+    let mut page = heading(icon, &report.subject(), word);
     why_and_what_next(&mut page, report);
     let devices = Devices::of(&report.test_runs);
     let mut is_whole = true;

@@ -1,0 +1,70 @@
+//! What does a step leave for people and for later steps? One value, which `publish` distributes.
+
+use super::annotations::{self, Annotation, Severity};
+use super::{outputs, summary};
+use crate::model::report::{Paths, Report};
+
+/// All that a step leaves for people and for later steps.
+pub(crate) struct Publication<'a> {
+    /// The most important ones first, and at most ten of a kind.
+    pub(crate) annotations: Vec<Annotation>,
+    pub(crate) outputs: Vec<(&'static str, String)>,
+    pub(crate) summary: String,
+    /// What to do next.
+    pub(crate) advice: Option<String>,
+    /// What the log lists, and what the report files are written from.
+    pub(crate) report: Option<(&'a Report, &'a Paths)>,
+    /// What the log ends with, unless an annotation says it.
+    pub(crate) last_line: Option<String>,
+}
+
+impl<'a> Publication<'a> {
+    /// One sentence for people, from a step without outputs.
+    pub(crate) fn line(severity: Option<Severity>, text: &str) -> Self {
+        let annotation = |severity| Annotation::new(severity, "Sofy post step", text);
+        Self {
+            annotations: severity.map(annotation).into_iter().collect(),
+            outputs: Vec::new(),
+            summary: summary::line(text),
+            advice: None,
+            report: None,
+            last_line: severity.is_none().then(|| text.to_owned()),
+        }
+    }
+
+    /// What the gate publishes.
+    pub(crate) fn of(report: &'a Report, paths: &'a Paths) -> Self {
+        let verdict = &report.verdict;
+        Self {
+            annotations: annotations::annotations(report),
+            outputs: outputs::pairs(report),
+            summary: summary::render(report),
+            advice: verdict.advice.clone(),
+            report: Some((report, paths)),
+            last_line: Some(format!(
+                "{}: {}",
+                verdict.conclusion.as_str(),
+                verdict.reason
+            )),
+        }
+    }
+
+    /// Replaces the one reason by the problems of the inputs, each for itself. No report file is written.
+    pub(crate) fn with_problems(self, subject: &str, problems: &[String]) -> Self {
+        let title = format!("{subject}: invalid inputs");
+        let annotations = problems
+            .iter()
+            .map(|problem| Annotation::new(Severity::Error, &title, problem));
+        Self {
+            annotations: annotations::first(annotations::MOST, annotations),
+            summary: summary::problems(
+                subject,
+                problems,
+                self.advice.as_deref().unwrap_or_default(),
+            ),
+            report: None,
+            last_line: self.advice.clone(),
+            ..self
+        }
+    }
+}
