@@ -5,6 +5,10 @@ pub mod bench;
 #[cfg(test)]
 mod endings;
 #[cfg(any(test, fuzzing))]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the fuzz targets call only some of it")
+)]
 pub(crate) mod fixtures;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
