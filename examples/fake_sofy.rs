@@ -48,7 +48,7 @@ const SCENARIOS: [Scenario; 29] = [
     scenario("tolerated", "one test run is not executed; set fail-on: failed", |s| s.rows = ending(["Passed", "Passed", "Not Executed"])),
     scenario("nothing-passed", "no test run is executed; set fail-on: failed", |s| s.rows = ending(["Not Executed"; 3])),
     scenario("empty", "the run ends without test runs", |s| { s.rows.clear(); s.yesterday.clear(); }),
-    scenario("unfinished", "the run ends, and one test run is Running for ever", |s| s.rows = ending(["Passed", "Passed", "Running"])),
+    scenario("unfinished", "the run ends, and one test run is Running forever", |s| s.rows = ending(["Passed", "Passed", "Running"])),
     scenario("unknown-status", "one test run ends as Exploded", |s| s.rows = ending(["Passed", "Passed", "Exploded"])),
     scenario("unknown-group-status", "the run ends as Exploded", |s| s.group_ends = Some("Exploded".into())),
     scenario("hidden-errors", "every test run passes, and Sofy reports errors", |s| s.group_ends = Some("Complete with errors".into())),

@@ -934,7 +934,7 @@ fn reports_belong_to_the_owner_of_the_workspace() -> Try {
     let json: serde_json::Value = serde_json::from_slice(&fs::read(workspace.join("sofy.json"))?)?;
     assert_eq!(json["conclusion"], "success");
     assert_eq!(json["passed_count"], 3);
-    // The runner's own files stay the runner's, and those that are none of ours stay empty.
+    // The runner's own files stay the runner's, and the other ones stay empty.
     assert_eq!(owner(&ended.file("GITHUB_OUTPUT"))?.0, runner);
     for variable in ["GITHUB_ENV", "GITHUB_PATH"] {
         assert_eq!(fs::metadata(ended.file(variable))?.len(), 0, "{variable}");

@@ -16,7 +16,7 @@ struct Workflow {
     yaml: Value,
 }
 
-/// A step of ours in a workflow, and the action that it uses.
+/// A workflow's step that uses one of our actions, and which.
 struct Ours<'a> {
     step: &'a Value,
     action: Value,

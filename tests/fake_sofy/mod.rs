@@ -115,7 +115,7 @@ pub(crate) struct Script {
     pub(crate) id_as_text: bool,
     /// Whether a classic row carries its group, which is documented nowhere.
     pub(crate) rows_name_group: bool,
-    /// The rows of somebody else's run, which starts two seconds after each of ours; none if empty.
+    /// The rows of somebody else's run, which starts two seconds after each of this step's; none if empty.
     pub(crate) overlapping: Vec<Row>,
     /// After a trigger, this many requests are answered with a 503.
     pub(crate) outage: u32,

@@ -183,7 +183,7 @@ impl Shared {
                 // A client that hangs up, or dislikes a certificate, does what it is meant to do.
                 thread::spawn(move || shared.serve(socket).ok());
             }
-            // A process that is being started has everything of ours until it becomes its program. To close is not enough.
+            // A process that is being started has all our file descriptors until it becomes its program. Closing is not enough.
             socket2::SockRef::from(&listener)
                 .shutdown(Shutdown::Both)
                 .ok();
@@ -193,7 +193,7 @@ impl Shared {
         });
     }
 
-    /// Stops listening, and returns when nobody listens any more.
+    /// Stops listening, and returns once nobody listens.
     fn hang_up(&self) {
         let mut state = self.state();
         if !state.listening {

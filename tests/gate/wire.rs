@@ -26,7 +26,7 @@ use crate::tls::{Issued, identity};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
-    /// The answer is read all the same.
+    /// The answer is read anyway.
     Read,
     /// Nothing can be read, and the call may have happened.
     Unclear,
@@ -412,7 +412,7 @@ pub(crate) fn while_nobody_listens_nothing_is_lost_and_nothing_happens_twice() {
     });
 }
 
-/// Says the beginning of an answer, and its rest a byte at a time, for ever.
+/// Says the beginning of an answer, and its rest a byte at a time, forever.
 fn drip(talk: &mut Talk<'_>) -> io::Result<()> {
     talk.say("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n[")?;
     talk.endlessly(b" ", A_DRIP)

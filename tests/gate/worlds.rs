@@ -154,7 +154,7 @@ struct TestRun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Builds {
     Ours,
-    /// It has the name of ours, and so has another application's.
+    /// It has our build's name, and so has another application's.
     SameNameElsewhere,
     Another,
     /// The same, uploaded while the run is on.
@@ -322,7 +322,7 @@ fn broken(world: &World, truth: &Truth, step: &Step) -> Vec<String> {
     let over = truth.began.map(|began| began + millis(world.over()));
     if conclusion == "success" {
         let why = match over {
-            None => Some("nothing of ours ran"),
+            None => Some("our run did not happen"),
             Some(over) if ended < over => Some("it was not over"),
             Some(_) if truth.aborted.is_some() => Some("it was aborted"),
             Some(_) => world.why_red(),

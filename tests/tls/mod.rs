@@ -1,4 +1,4 @@
-//! Who does a server of a test say that it is? Certificates made anew each time, by an authority of our own.
+//! Who does a server of a test say that it is? Fresh certificates each time, by an authority of our own.
 
 use std::sync::{Arc, LazyLock};
 

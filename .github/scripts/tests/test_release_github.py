@@ -161,7 +161,7 @@ def run(status: str, conclusion: str | None = None, app: str = "github-actions")
 
 class Ci(unittest.TestCase):
     def wait(self, *looks: object) -> int:
-        """How long it waited, in seconds. The last look is seen for ever."""
+        """How long it waited, in seconds. The last answer repeats forever."""
         now, left = [0], list(looks)
 
         def ask(_path: str):

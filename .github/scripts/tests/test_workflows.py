@@ -1,4 +1,4 @@
-"""Rules of ours for .github/workflows that no linter knows."""
+"""Our rules for .github/workflows that no linter knows."""
 
 import re
 import unittest

@@ -2,7 +2,7 @@
 //!
 //! `cargo bench --bench pace` plays thousands of synthetic runs on simulated time, with the pauses that
 //! the action makes and with plainer ones. For each it prints the mean and the 95th percentile of the
-//! delay (from the end at Sofy to the poll that sees it), the polls, and the product mean delay × polls ÷
+//! delay (from the end on Sofy to the poll that sees it), the polls, and the product mean delay × polls ÷
 //! length of the run. A fixed pace, whatever its interval, is late by half of it on average: a product of
 //! a half, and a little more for the first poll and the last. Polls that settle a result are not counted.
 //!

@@ -45,7 +45,7 @@ pub(crate) struct World {
     pub(crate) listing: Listing,
 }
 
-/// A test run as it happens at Sofy. Times are seconds since the trigger.
+/// A test run as it happens on Sofy. Times are seconds since the trigger.
 struct Row {
     scenario: usize,
     device: usize,
@@ -55,7 +55,7 @@ struct Row {
     end: f64,
 }
 
-/// A run as it happens at Sofy.
+/// A run as it happens on Sofy.
 pub(crate) struct Run {
     world: World,
     rows: Vec<Row>,

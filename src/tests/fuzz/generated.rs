@@ -206,7 +206,7 @@ fn body(whole: impl Strategy<Value = String>) -> impl Strategy<Value = Vec<u8>> 
     })
 }
 
-/// A case here is slow beside that of a parser; `PROPTEST_CASES` counts all the same.
+/// A case here is slow beside that of a parser; `PROPTEST_CASES` counts anyway.
 fn config() -> ProptestConfig {
     let default = ProptestConfig::default();
     ProptestConfig {

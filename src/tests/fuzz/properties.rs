@@ -238,7 +238,7 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
     }
 }
 
-/// Whatever the runner hands to the post step, it aborts the one group that a step of ours saved, or nothing.
+/// Whatever the runner hands to the post step, it aborts the one group that this action saved, or nothing.
 pub(super) fn state(text: &str) {
     let saved = State::parse(text);
     let words: Vec<&str> = text.split(' ').collect();
@@ -683,7 +683,7 @@ fn as_read(page: &str) -> String {
         let entity = part
             .split_once(';')
             .and_then(|(number, rest)| Some((char::from(number.parse::<u8>().ok()?), rest)));
-        let (c, rest) = entity.unwrap_or_else(|| panic!("no entity of ours: {page}"));
+        let (c, rest) = entity.unwrap_or_else(|| panic!("not an entity that we write: {page}"));
         read.push(c);
         read.push_str(rest);
     }

@@ -54,7 +54,7 @@ pub(super) fn contradiction(step: &LeftBehind<'_>) -> Option<String> {
     }
     let rows: Option<Vec<Value>> = serde_json::from_str(output("results-json")).ok();
     let Some(rows) = rows else {
-        return wrong("results-json is no list");
+        return wrong("results-json is not a list");
     };
     if output("results-truncated") == "false" {
         let passed = rows.iter().filter(|row| row["status"] == "Passed").count();

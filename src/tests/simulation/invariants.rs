@@ -1,6 +1,6 @@
 //! What must be true of every world, whatever happened in it?
 //!
-//! Everything is checked against what truly happened at Sofy, which the gate cannot see.
+//! Everything is checked against what truly happened on Sofy, which the gate cannot see.
 
 use super::consistency::{LeftBehind, contradiction};
 use super::sofy::{Live, State, Triggered};
@@ -207,7 +207,7 @@ impl Facts<'_> {
     /// Why success is not the truth about the test runs that we triggered; none where it is.
     fn untrue(&self) -> Option<String> {
         let Some(ours) = our_execution(self.state) else {
-            return Some("nothing of ours ran".to_owned());
+            return Some("our run did not happen".to_owned());
         };
         if self.step.ended < ours.began + ours.plan.over {
             return Some("it was not over".to_owned());
@@ -235,7 +235,7 @@ impl Facts<'_> {
         left_out.filter_map(Run::shown_at_last).next().is_some()
     }
 
-    /// Why the verdict would be red, had the test runs of ours ended so.
+    /// Why the verdict would be red, if our test runs had ended so.
     fn why_red_if(&self, ours: &Live, truth: &[Status]) -> Option<String> {
         let bad: Vec<Status> = truth
             .iter()
@@ -365,7 +365,7 @@ impl Facts<'_> {
         } else if text.is_empty() {
             "another build was tested: test runs do not name it"
         } else if asked_for.id == text || asked_for.friendly == text {
-            "another build was tested: it has the name of ours"
+            "another build was tested: it has our build's name"
         } else if tested.application != asked_for.application {
             "another build was tested: it is another application's"
         } else {
@@ -380,7 +380,7 @@ impl Facts<'_> {
         let taken_back = |ours: &Live| {
             let as_shown = ours.plan.shown_of(keeps).filter_map(Run::shown_at_last);
             let as_shown: Vec<Status> = as_shown.collect();
-            // Where nothing of ours is left, the rows may be those of the execution before.
+            // If none of our rows is left, the rows may be those of the previous execution.
             let none_is_left = as_shown.is_empty() && !ours.plan.runs.is_empty();
             !(self.is_cut(ours) && world.says_that_it_is_cut(Call::Rows))
                 && self.why_red(ours).is_some()
@@ -477,9 +477,7 @@ impl Facts<'_> {
             return Some("ours has no test runs, and another execution has");
         }
         if first.is_some_and(|look| look.foreign > 0) && !world.asked.tolerated.is_empty() {
-            return Some(
-                "another execution was listed with the first of ours, and much is tolerated",
-            );
+            return Some("another execution was listed with our first rows, and much is tolerated");
         }
         let began_later =
             |live: &Live| !live.is_ours && (ours.began..=step.ended).contains(&live.began);

@@ -247,7 +247,7 @@ fn no_world_is_green_that_should_not_be() {
     for (what, count) in &seen.counts {
         _ = writeln!(counts, "{count:>8} {what}");
     }
-    // Past what the test harness hides: the counts belong into every log.
+    // Past what the test harness hides: the counts belong in every log.
     std::io::stdout()
         .write_all(counts.as_bytes())
         .expect("standard output");

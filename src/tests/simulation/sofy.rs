@@ -61,7 +61,7 @@ pub(super) struct State {
     pub(super) looks: Vec<Look>,
     /// What every answered look at our group said of it.
     pub(super) group: Vec<(Ms, Status)>,
-    /// A failure of ours that Sofy takes back later was listed in a look.
+    /// One of our failures that Sofy takes back later was listed in a poll.
     pub(super) saw_forgotten: bool,
     /// Requests that held the key where it does not belong, or not where it does.
     pub(super) leaks: Vec<String>,

@@ -201,7 +201,7 @@ pub(super) struct Execution {
     pub(super) runs: Vec<Run>,
     /// What Sofy says of the group, from when on.
     pub(super) group: Vec<(Ms, Status)>,
-    /// When nothing of it changes any more.
+    /// When it stops changing.
     pub(super) over: Ms,
     /// From when on Sofy can abort it.
     pub(super) abortable: Ms,
@@ -329,7 +329,7 @@ pub(super) struct FaultPeriod {
     /// How many of a hundred requests it strikes.
     pub(super) percent: i64,
     pub(super) fault: Fault,
-    /// Whether Sofy does what it was asked for all the same.
+    /// Whether Sofy still does what it was asked for.
     pub(super) happens: bool,
 }
 
