@@ -17,11 +17,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 ///
 /// `jitter` from 0 to 1 shortens it by up to half. Sofy's `Retry-After` is a lower bound.
 pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
-    let doubled = 1_u32
-        .checked_shl(failures.saturating_sub(1))
-        .unwrap_or(u32::MAX);
     FIRST
-        .saturating_mul(doubled)
+        .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
         .min(LONGEST)
         .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
         .max(retry_after.unwrap_or_default())
@@ -31,22 +28,19 @@ pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64)
 #[derive(Debug)]
 pub(crate) struct Retry<E> {
     jitter: Jitter,
-    streak: Option<Streak<E>>,
-}
-
-#[derive(Debug)]
-struct Streak<E> {
     failures: u32,
     /// When the first of them was sent: a call that hangs brings no answer either.
-    since: Instant,
-    latest: E,
+    since: Option<Instant>,
+    latest: Option<E>,
 }
 
 impl<E> Retry<E> {
     pub(crate) const fn new(jitter: Jitter) -> Self {
         Self {
             jitter,
-            streak: None,
+            failures: 0,
+            since: None,
+            latest: None,
         }
     }
 
@@ -59,75 +53,57 @@ impl<E> Retry<E> {
         retry_after: Option<Duration>,
         patience: Patience,
     ) -> Option<Duration> {
-        let (failures, since) = match &self.streak {
-            Some(streak) => (streak.failures.saturating_add(1), streak.since),
-            None => (1, sent_at),
-        };
-        self.streak = Some(Streak {
-            failures,
-            since,
-            latest: error,
-        });
-        let goes_on = patience.allows(failures, since.elapsed());
-        goes_on.then(|| backoff(failures, retry_after, (self.jitter)()))
+        self.failures = self.failures.saturating_add(1);
+        self.since.get_or_insert(sent_at);
+        self.latest = Some(error);
+        patience
+            .allows(self.failures, self.silence())
+            .then(|| backoff(self.failures, retry_after, (self.jitter)()))
     }
 
     /// Notes a success; gives the time since the first failure, if there was one.
     pub(crate) fn succeeded(&mut self) -> Option<Duration> {
-        self.streak.take().map(|streak| streak.since.elapsed())
+        let silence = self.since.map(|since| since.elapsed());
+        *self = Self::new(self.jitter);
+        silence
     }
 
-    pub(crate) fn failures(&self) -> u32 {
-        self.streak.as_ref().map_or(0, |streak| streak.failures)
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
     }
 
     /// For how long every call has failed.
     pub(crate) fn silence(&self) -> Duration {
-        let streak = self.streak.as_ref();
-        streak.map_or(Duration::ZERO, |streak| streak.since.elapsed())
+        self.since.map(|since| since.elapsed()).unwrap_or_default()
     }
 
     /// The latest failure, if there was no success since.
-    pub(crate) fn latest(&self) -> Option<&E> {
-        self.streak.as_ref().map(|streak| &streak.latest)
+    pub(crate) const fn latest(&self) -> Option<&E> {
+        self.latest.as_ref()
     }
 }
 
 /// The most that a poll's `Retry-After` counts: a gateway may name an hour, and the run has finished by then.
 pub(crate) const LONGEST_OF_A_POLL: Duration = Duration::from_mins(5);
 
-/// How many failures to tolerate before giving up.
+/// How many failures to tolerate before giving up, and for how long; whichever is later counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Patience {
-    failures: u32,
-    time: Duration,
-}
+pub(crate) struct Patience(u32, Duration);
 
 impl Patience {
     /// About half a minute: nothing has been started yet, so failing is cheap.
-    pub(crate) const BEFORE_A_RUN: Self = Self {
-        failures: 6,
-        time: Duration::ZERO,
-    };
+    pub(crate) const BEFORE_A_RUN: Self = Self(6, Duration::ZERO);
     /// Nothing more: asking again changes nothing.
-    pub(crate) const NONE: Self = Self {
-        failures: 0,
-        time: Duration::ZERO,
-    };
-    /// Gateways say no for a minute or two while they are set up anew; a run that Sofy named is worth that.
-    pub(crate) const OF_A_REFUSAL: Self = Self {
-        failures: 0,
-        time: Duration::from_secs(2 * 60),
-    };
+    pub(crate) const NONE: Self = Self(0, Duration::ZERO);
+    /// Gateways refuse for a minute or two while they are set up again; a run that Sofy named is worth that.
+    pub(crate) const OF_A_REFUSAL: Self = Self(0, Duration::from_mins(2));
     /// Until the deadline.
-    pub(crate) const ENDLESS: Self = Self {
-        failures: u32::MAX,
-        time: Duration::MAX,
-    };
+    pub(crate) const ENDLESS: Self = Self(u32::MAX, Duration::MAX);
 
     /// Tells whether to ask again after this many failures in a row, over this time.
-    pub(crate) fn allows(&self, failures: u32, time: Duration) -> bool {
-        failures < self.failures || time < self.time
+    pub(crate) fn allows(self, failures: u32, time: Duration) -> bool {
+        let Self(most_failures, longest) = self;
+        failures < most_failures || time < longest
     }
 }
 

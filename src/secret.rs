@@ -1,6 +1,7 @@
 //! How is the API key kept from being seen? One type that shows itself in one place only, and finds itself anywhere.
 
 use std::fmt;
+use std::iter::successors;
 
 /// A shorter text is no key: replacing it would only garble what people read.
 const SHORTEST: usize = 6;
@@ -10,6 +11,17 @@ const LAYERS: usize = 3;
 
 /// The bytes that one character may take: each layer makes up to ten of one.
 const LONGEST_SPELLING: usize = 1_000;
+
+/// The characters that an encoding starts with: of a query, of a page, and of JSON or a script.
+const MARKS: [char; 3] = ['%', '&', '\\'];
+
+/// The most characters after a mark that spell one character, zeros before a number included.
+const LONGEST_CODE: usize = 11;
+
+/// The entities of HTML for what a key may contain, each with its character behind it. A name that begins with
+/// another's comes before it.
+const ENTITIES: &str = "amp& apos' ast* bsol\\ colon: commat@ comma, dollar$ equals= excl! grave` gt> Hat^ lcub{ lowbar_ \
+    lpar( lsqb[ lt< num# percnt% period. plus+ quest? quot\" rcub} rpar) rsqb] semi; sol/ verbar|";
 
 /// The Sofy API key.
 #[derive(Clone)]
@@ -26,20 +38,29 @@ impl ApiKey {
         &self.0
     }
 
-    /// Replaces the key in a text that came from outside, however it is spelled there.
+    /// Tells whether a text contains the key.
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        self.redact(text.to_owned()) != text
+    }
+
+    /// Replaces the key in a text that came from outside, in any case and any mixture of encodings.
     pub(crate) fn redact(&self, text: String) -> String {
-        let mut search = Search::of(&text);
-        let mut redacted = String::new();
-        let mut end = 0;
-        while let Some((start, after)) = search.find(&self.0, end) {
-            redacted.push_str(&text[end..start]);
-            redacted.push_str("***");
-            end = after;
-        }
-        if end == 0 {
+        // No spelling of a key is shorter than the key.
+        if self.0.len() < SHORTEST || text.len() < self.0.len() {
             return text;
         }
-        redacted + &text[end..]
+        let decoded = Decoded::of(&text);
+        let (mut redacted, mut at) = (String::new(), 0);
+        while let Some(c) = text[at..].chars().next() {
+            if let Some(end) = decoded.end_of(&self.0, at) {
+                redacted.push_str("***");
+                at = end;
+            } else {
+                redacted.push(c);
+                at += c.len_utf8();
+            }
+        }
+        redacted
     }
 
     /// The beginning of a text, at most so many characters, without the key.
@@ -52,8 +73,8 @@ impl ApiKey {
         let mut beginning = self.redact(text[..searched].to_owned());
         let is_part = searched < text.len();
         if is_part {
-            beginning
-                .truncate(beginning.floor_char_boundary(beginning.len().saturating_sub(spelling)));
+            let end = beginning.len().saturating_sub(spelling);
+            beginning.truncate(beginning.floor_char_boundary(end));
         }
         match beginning.char_indices().nth(most) {
             Some((end, _)) => format!("{}…", &beginning[..end]),
@@ -61,199 +82,108 @@ impl ApiKey {
             None => beginning,
         }
     }
-
-    /// Tells whether a text contains the key.
-    pub(crate) fn is_in(&self, text: &str) -> bool {
-        Search::of(text).find(&self.0, 0).is_some()
-    }
-}
-
-/// The character that a spelling stands for, and where the spelling ends.
-type Decoded = Option<(char, usize)>;
-
-/// A text in which the key is looked for, in any case and any mixture of encodings.
-struct Search<'text> {
-    text: &'text str,
-    /// What stands at each position behind one, two and three layers, as far as it was decoded: otherwise a text of
-    /// nested escapes would be decoded again for each of its layers, which takes minutes.
-    known: [Vec<Option<Decoded>>; LAYERS],
-}
-
-impl<'text> Search<'text> {
-    const fn of(text: &'text str) -> Self {
-        Self {
-            text,
-            known: [const { Vec::new() }; LAYERS],
-        }
-    }
-
-    /// The start and the end of the key at or after a position.
-    fn find(&mut self, key: &str, from: usize) -> Option<(usize, usize)> {
-        let first = key.chars().next().filter(|_| key.len() >= SHORTEST)?;
-        let text = self.text;
-        text[from..]
-            .char_indices()
-            .filter(|(_, c)| c.eq_ignore_ascii_case(&first) || is_mark(*c))
-            .find_map(|(at, _)| Some((from + at, self.spelled(from + at, key)?)))
-    }
-
-    /// The end of the key if it starts here.
-    fn spelled(&mut self, at: usize, key: &str) -> Option<usize> {
-        let mut rest = key.chars();
-        let Some(next) = rest.next() else {
-            return Some(at);
-        };
-        let mut tried = None;
-        // The longest spelling first, so that nothing of it is left.
-        (0..=LAYERS).rev().find_map(|layers| {
-            let (c, end) = self.decoded(at, layers)?;
-            let is_new = tried.replace(end) != Some(end);
-            (is_new && c.eq_ignore_ascii_case(&next)).then_some(())?;
-            self.spelled(end, rest.as_str())
-        })
-    }
-
-    /// The character here behind so many layers of encoding.
-    ///
-    /// Knows percent-encoding, the escapes of JSON and scripts, and the entities of HTML.
-    fn decoded(&mut self, at: usize, layers: usize) -> Decoded {
-        let plain = self.text[at..].chars().next()?;
-        let Some(layers) = layers.checked_sub(1).filter(|_| is_mark(plain)) else {
-            return Some((plain, at + plain.len_utf8()));
-        };
-        if let Some(Some(known)) = self.known[layers].get(at) {
-            return *known;
-        }
-        let decoded = self.decode(at, layers);
-        if self.known[layers].is_empty() {
-            self.known[layers].resize(self.text.len(), None);
-        }
-        self.known[layers][at] = Some(decoded);
-        decoded
-    }
-
-    /// Decodes one layer more than the given ones.
-    fn decode(&mut self, at: usize, layers: usize) -> Decoded {
-        let (first, start) = self.decoded(at, layers)?;
-        let escaped = match first {
-            '%' => self.code(start, layers, 2),
-            '\\' => self
-                .decoded(start, layers)
-                .and_then(|(kind, after)| match kind {
-                    'u' => self.code(after, layers, 4),
-                    'x' => self.code(after, layers, 2),
-                    '"' | '\\' | '/' | '\'' => Some((kind, after)),
-                    _ => None,
-                }),
-            '&' => self.entity(start, layers),
-            _ => None,
-        };
-        Some(escaped.unwrap_or((first, start)))
-    }
-
-    /// A character by so many hexadecimal digits.
-    fn code(&mut self, at: usize, layers: usize, digits: usize) -> Decoded {
-        let (code, ends) = self.word(at, layers, digits, |c| c.is_ascii_hexdigit());
-        let end = ends.last().filter(|_| code.len() == digits)?;
-        Some((number(&code, 16)?, *end))
-    }
-
-    /// A character by its name or number on a page, which may leave the semicolon out: then it ends where it can.
-    fn entity(&mut self, at: usize, layers: usize) -> Decoded {
-        let is_part = |c: char| c.is_ascii_alphanumeric() || c == '#';
-        let (name, ends) = self.word(at, layers, LONGEST_ENTITY, is_part);
-        let (c, end) = (2..=name.len())
-            .rev()
-            .find_map(|most| Some((entity(&name[..most])?, ends[most - 1])))?;
-        let semicolon = self.decoded(end, layers).filter(|(c, _)| *c == ';');
-        Some((c, semicolon.map_or(end, |(_, after)| after)))
-    }
-
-    /// At most so many ASCII characters of a kind, and where the spelling of each ends.
-    fn word(
-        &mut self,
-        at: usize,
-        layers: usize,
-        most: usize,
-        is_part: fn(char) -> bool,
-    ) -> (String, Vec<usize>) {
-        let (mut word, mut ends) = (String::new(), Vec::new());
-        while word.len() < most
-            && let Some((c, end)) = self.decoded(ends.last().copied().unwrap_or(at), layers)
-            && is_part(c)
-        {
-            word.push(c);
-            ends.push(end);
-        }
-        (word, ends)
-    }
-}
-
-/// Whether an encoding may start with the character.
-const fn is_mark(c: char) -> bool {
-    matches!(c, '%' | '&' | '\\')
-}
-
-/// The letters of the longest entity that matters, zeros before a number included.
-const LONGEST_ENTITY: usize = 10;
-
-/// The character of an entity of HTML that a key may contain.
-fn entity(name: &str) -> Option<char> {
-    if let Some(digits) = name.strip_prefix('#') {
-        return match digits.strip_prefix(['x', 'X']) {
-            Some(digits) => number(digits, 16),
-            None => number(digits, 10),
-        };
-    }
-    let known = [
-        ("amp", '&'),
-        ("quot", '"'),
-        ("apos", '\''),
-        ("lt", '<'),
-        ("gt", '>'),
-        ("plus", '+'),
-        ("sol", '/'),
-        ("equals", '='),
-        ("lowbar", '_'),
-        ("period", '.'),
-        ("colon", ':'),
-        ("percnt", '%'),
-        ("num", '#'),
-        ("bsol", '\\'),
-        ("excl", '!'),
-        ("commat", '@'),
-        ("dollar", '$'),
-        ("ast", '*'),
-        ("comma", ','),
-        ("semi", ';'),
-        ("quest", '?'),
-        ("lpar", '('),
-        ("rpar", ')'),
-        ("lsqb", '['),
-        ("rsqb", ']'),
-        ("lcub", '{'),
-        ("rcub", '}'),
-        ("verbar", '|'),
-        ("Hat", '^'),
-        ("grave", '`'),
-        ("nbsp", ' '),
-    ];
-    known
-        .iter()
-        .find(|(known, _)| *known == name)
-        .map(|(_, c)| *c)
-}
-
-fn number(digits: &str, radix: u32) -> Option<char> {
-    u32::from_str_radix(digits, radix)
-        .ok()
-        .and_then(char::from_u32)
 }
 
 impl fmt::Debug for ApiKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
+}
+
+/// A text, and what its parts stand for.
+struct Decoded<'text> {
+    text: &'text str,
+    /// For each layer and each position, the character that is spelled there and where its spelling ends; none if
+    /// the layer decodes nothing there.
+    layers: Vec<Vec<Option<(char, usize)>>>,
+}
+
+impl<'text> Decoded<'text> {
+    fn of(text: &'text str) -> Self {
+        let layers = Vec::new();
+        let mut decoded = Self { text, layers };
+        if text.contains(MARKS) {
+            for _ in 0..LAYERS {
+                let layer = (0..text.len()).map(|at| decoded.decode(at)).collect();
+                decoded.layers.push(layer);
+            }
+        }
+        decoded
+    }
+
+    /// The characters that may be meant at a position, the longest spelling first.
+    fn characters(&self, at: usize) -> impl Iterator<Item = (char, usize)> {
+        let layers = self.layers.iter().rev();
+        let encoded = layers.filter_map(move |layer| layer.get(at).copied().flatten());
+        let plain = self.text[at..].chars().next();
+        encoded.chain(plain.map(|c| (c, at + c.len_utf8())))
+    }
+
+    /// The character behind all layers that are decoded yet.
+    fn character(&self, at: usize) -> Option<(char, usize)> {
+        self.characters(at).next()
+    }
+
+    /// The end of the key if it starts here. The longest spelling counts, so that nothing of it is left.
+    fn end_of(&self, key: &str, at: usize) -> Option<usize> {
+        let Some(next) = key.chars().next() else {
+            return Some(at);
+        };
+        self.characters(at)
+            .filter(|(c, _)| c.eq_ignore_ascii_case(&next))
+            .find_map(|(_, end)| self.end_of(&key[next.len_utf8()..], end))
+    }
+
+    /// Decodes one layer more than before at a position.
+    fn decode(&self, at: usize) -> Option<(char, usize)> {
+        let (mark, start) = self
+            .text
+            .get(at..)?
+            .starts_with(MARKS)
+            .then(|| self.character(at))??;
+        let code: Vec<(char, usize)> =
+            successors(self.character(start), |(_, end)| self.character(*end))
+                .take_while(|(c, _)| c.is_ascii_alphanumeric() || "#;\\/'\"".contains(*c))
+                .take(LONGEST_CODE)
+                .collect();
+        let letters: String = code.iter().map(|(c, _)| c).collect();
+        let (c, length) = spelled(mark, &letters)?;
+        Some((c, code[length - 1].1))
+    }
+}
+
+/// The character that a mark and the beginning of what follows it spell, and the length of that beginning.
+fn spelled(mark: char, code: &str) -> Option<(char, usize)> {
+    match (mark, code.chars().next()?) {
+        ('%', _) => Some((number(code.get(..2)?, 16)?, 2)),
+        ('\\', 'u') => Some((number(code.get(1..5)?, 16)?, 5)),
+        ('\\', 'x') => Some((number(code.get(1..3)?, 16)?, 3)),
+        ('\\', c @ ('"' | '\\' | '/' | '\'')) => Some((c, 1)),
+        ('&', _) => entity(code),
+        _ => None,
+    }
+}
+
+/// The character of an entity of HTML, and its length. The semicolon may be missing.
+fn entity(code: &str) -> Option<(char, usize)> {
+    let (c, length) = if code.starts_with('#') {
+        let is_hex = code[1..].starts_with(['x', 'X']);
+        let (radix, start) = (if is_hex { 16 } else { 10 }, 1 + usize::from(is_hex));
+        let digits = code[start..].chars().take_while(|c| c.is_digit(radix));
+        let end = start + digits.count();
+        (number(&code[start..end], radix)?, end)
+    } else {
+        let mut entities = ENTITIES
+            .split(' ')
+            .map(|entity| entity.split_at(entity.len() - 1));
+        let (name, c) = entities.find(|(name, _)| code.starts_with(name))?;
+        (c.chars().next()?, name.len())
+    };
+    Some((c, length + usize::from(code[length..].starts_with(';'))))
+}
+
+fn number(digits: &str, radix: u32) -> Option<char> {
+    char::from_u32(u32::from_str_radix(digits, radix).ok()?)
 }
 
 #[cfg(test)]
