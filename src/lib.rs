@@ -33,16 +33,15 @@ pub use tests::bench;
 pub use tests::fuzz;
 
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use tokio::sync::watch::Receiver;
 
 use gate::Api;
 use gate::abort::{self, AbortOutcome, Unfinished};
-use github::log::{self, Style};
-use github::privileges::{self, Writes};
-use github::{Runner, command, signal};
+use github::privileges::{Writes, give_up_root};
+use github::{Runner, command, log, signal};
 use inputs::Inputs;
 use model::report::{Paths, Report};
 use model::verdict::{Conclusion, Verdict};
@@ -51,11 +50,8 @@ use report::Publication;
 use report::annotations::Severity;
 use report::upload::UploadReport;
 use retry::Jitter;
-use sofy::{ApiError, ErrorKind};
+use sofy::ApiError;
 use upload::{NotReady, Upload};
-
-/// The environment. What is not UTF-8 has replacement characters, which no input takes.
-type Env = Vec<(String, String)>;
 
 const HELP: &str = concat!(
     "Triggers a Sofy schedule, waits for it, reports every test run, and fails unless the tests passed.\n\n",
@@ -70,63 +66,45 @@ const VERSION: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSI
 
 /// Runs the entry that name and arguments select; the exit status is the step's.
 pub fn main() -> ExitCode {
-    let command = Command::of(std::env::args_os());
-    if let Command::Print(text) = command {
-        log::print(text);
-        return ExitCode::SUCCESS;
-    }
-    let env: Env = std::env::vars_os()
-        .map(|(name, value)| {
-            let text = |text: OsString| text.to_string_lossy().into_owned();
-            (text(name), text(value))
-        })
+    let (entry, unknown_argument) = match Command::of(std::env::args_os()) {
+        Command::Run(entry, unknown_argument) => (entry, unknown_argument),
+        Command::Print(text) => {
+            log::print(text);
+            return ExitCode::SUCCESS;
+        }
+    };
+    // What is not UTF-8 gets replacement characters, which no input takes.
+    let env: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, value)| (lossy(&name), lossy(&value)))
         .collect();
+    let mut runner = Runner::open(&env);
+    let key = inputs::api_key(&env);
     // Elsewhere the command that hides the key would be what shows it.
-    if env.contains(&("GITHUB_ACTIONS".to_owned(), "true".to_owned()))
-        && let Some(key) = inputs::api_key(&env)
-    {
+    if let (true, Some(key)) = (runner.is_github(), &key) {
         log::print(&command::mask(key.expose()));
     }
-    log::start(Style::of(&env));
-    let mut runner = Runner::open(&env);
-    let entry = match command {
-        Command::Run(entry) => entry,
-        Command::Unknown(entry, argument) => {
-            // It may be a key that was meant for an input.
-            let argument = match inputs::api_key(&env) {
-                Some(key) => key.redact(argument),
-                None => argument,
-            };
-            return ExitCode::from(refuse(entry, unknown(&argument), &mut runner));
-        }
-        Command::Print(_) => return ExitCode::SUCCESS,
-    };
+    runner.start_log();
+    if let Some(argument) = unknown_argument {
+        // It may be a key that was meant for an input.
+        let argument = key.map_or(argument.clone(), |key| key.redact(argument));
+        return ExitCode::from(refuse(entry, unknown(&argument), &[], &mut runner));
+    }
     if entry != Entry::AbortUnfinished {
-        tracing::info!("{} {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
+        tracing::info!("{VERSION}");
     }
     let status = with_runtime(async |signal| {
         step(entry, &env, &mut runner, signal, jitter, give_up_root).await
     });
     ExitCode::from(
-        status.unwrap_or_else(|problem| refuse(entry, cannot_start(&problem), &mut runner)),
+        status.unwrap_or_else(|problem| refuse(entry, cannot_start(&problem), &[], &mut runner)),
     )
-}
-
-/// Gives up root; nothing may have started a thread before, which would keep it.
-fn give_up_root(workspace: &Path, writes: Writes) -> Result<(), String> {
-    let user = privileges::give_up_root(workspace, writes)?;
-    tracing::debug!("runs as {user}");
-    if let Some(warning) = user.warning {
-        tracing::warn!("{warning}");
-    }
-    Ok(())
 }
 
 /// What a step has once its inputs are understood, and all is open that only root may open.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Ready {
-    Gate(Result<Inputs, Vec<String>>, Result<Api, ApiError>),
-    Upload(Result<Upload, NotReady>),
+    Gate(Inputs, Result<Api, ApiError>),
+    Upload(Upload),
     AbortUnfinished(Result<Unfinished, AbortOutcome>),
 }
 
@@ -145,93 +123,51 @@ pub(crate) async fn step(
         Entry::Gate => {
             // Before anything else, so that the variable is always the runner's.
             runner.save_state(abort::STATE, "");
-            let inputs = inputs::parse(env, resolved);
-            let api = match &inputs {
-                Ok(inputs) => Api::new(inputs),
-                Err(problems) => Err(ApiError::new(ErrorKind::Rejected, problems.join(" "))),
-            };
-            Ready::Gate(inputs, api)
+            inputs::parse(env)
+                .map(|inputs| {
+                    let api = Api::new(&inputs);
+                    Ready::Gate(inputs, api)
+                })
+                .map_err(NotReady::BadInputs)
         }
-        Entry::Upload => {
-            Ready::Upload(Upload::prepare(env, runner.workspace(), signal.clone()).await)
-        }
-        Entry::AbortUnfinished => Ready::AbortUnfinished(Unfinished::of(env)),
+        Entry::Upload => Upload::prepare(env, runner.workspace(), signal.clone())
+            .await
+            .map(Ready::Upload),
+        Entry::AbortUnfinished => Ok(Ready::AbortUnfinished(Unfinished::of(env))),
     };
-    if let Err(problem) = give_up_root(runner.workspace(), entry.writes(env)) {
-        return refuse(entry, still_privileged(&problem), runner);
+    let writes = match entry {
+        Entry::Gate if inputs::ask_for_reports(env) => Writes::Reports,
+        Entry::Gate | Entry::Upload | Entry::AbortUnfinished => Writes::Nothing,
+    };
+    if let Err(problem) = give_up_root(runner.workspace(), writes) {
+        return refuse(entry, still_privileged(&problem), &[], runner);
     }
     match ready {
-        Ready::Gate(inputs, api) => {
-            let run = async |inputs: &Inputs, runner: &mut Runner| {
-                gate::run(api, inputs, runner, signal, jitter).await
-            };
-            gate_step(inputs, runner, run).await
+        Ok(Ready::Gate(inputs, api)) => {
+            let report = gate::run(api, &inputs, runner, signal, jitter).await;
+            publish(&Publication::of(&report, &inputs.paths), runner)
         }
-        Ready::Upload(ready) => {
-            let (report, problems) = match ready {
-                Ok(upload) => (upload.run(jitter).await, Vec::new()),
-                Err(NotReady::Ended(report)) => (report, Vec::new()),
-                Err(NotReady::BadInputs(problems)) => {
-                    (UploadReport::of(bad_inputs(&problems, runner)), problems)
-                }
-            };
-            let mut publication = Publication::of_upload(&report);
-            if !problems.is_empty() {
-                publication = publication.with_problems("Sofy upload", &problems);
-            }
-            publish(&publication, runner);
-            report.verdict.conclusion.exit_status()
+        Ok(Ready::Upload(upload)) => {
+            publish(&Publication::of_upload(&upload.run(jitter).await), runner)
         }
-        Ready::AbortUnfinished(unfinished) => {
-            match abort::post_step(unfinished, signal).await {
-                AbortOutcome::NotNeeded(why) => tracing::debug!("nothing to abort: {why}"),
-                AbortOutcome::Failed(problem) => {
-                    publish(
-                        &Publication::line(Some(Severity::Warning), &problem),
-                        runner,
-                    );
+        Ok(Ready::AbortUnfinished(unfinished)) => {
+            let (severity, message) = match abort::post_step(unfinished, signal).await {
+                AbortOutcome::NotNeeded(why) => {
+                    tracing::debug!("nothing to abort: {why}");
+                    return 0;
                 }
+                AbortOutcome::Failed(problem) => (Some(Severity::Warning), problem),
                 AbortOutcome::Aborted(message) | AbortOutcome::LeftRunning(message) => {
-                    publish(&Publication::line(None, &message), runner);
+                    (None, message)
                 }
-            }
-            // The post step never fails the job, whatever it finds.
-            0
+            };
+            publish(&Publication::line(severity, &message), runner)
+        }
+        Err(NotReady::Ended(report)) => publish(&Publication::of_upload(&report), runner),
+        Err(NotReady::BadInputs(problems)) => {
+            refuse(entry, bad_inputs(&problems, runner), &problems, runner)
         }
     }
-}
-
-/// Runs a gate whose story the caller gives, so that tests can put a script in Sofy's place.
-pub(crate) async fn gate_step(
-    inputs: Result<Inputs, Vec<String>>,
-    runner: &mut Runner,
-    run: impl AsyncFnOnce(&Inputs, &mut Runner) -> Report,
-) -> u8 {
-    let inputs = match inputs {
-        Ok(inputs) => inputs,
-        Err(problems) => {
-            let report = Report::of(bad_inputs(&problems, runner));
-            let paths = Paths::default();
-            let publication = Publication::of(&report, &paths);
-            publish(
-                &publication.with_problems(&report.subject(), &problems),
-                runner,
-            );
-            return report.verdict.conclusion.exit_status();
-        }
-    };
-    let report = run(&inputs, runner).await;
-    publish(&Publication::of(&report, &inputs.paths), runner);
-    report.verdict.conclusion.exit_status()
-}
-
-/// Follows the symbolic links of a path, as far as it exists.
-fn resolved(path: &Path) -> PathBuf {
-    let existing = path.ancestors().find_map(|above| {
-        let rest = path.strip_prefix(above).ok()?;
-        Some(above.canonicalize().ok()?.join(rest))
-    });
-    existing.unwrap_or_else(|| path.to_owned())
 }
 
 /// What the binary is started for.
@@ -247,10 +183,9 @@ pub(crate) enum Entry {
 
 /// What the command line asks for.
 enum Command {
-    Run(Entry),
     Print(&'static str),
-    /// An argument of this entry that nobody knows.
-    Unknown(Entry, String),
+    /// An entry, with an argument that nobody knows.
+    Run(Entry, Option<String>),
 }
 
 impl Command {
@@ -258,54 +193,45 @@ impl Command {
     fn of(mut words: impl Iterator<Item = OsString>) -> Self {
         let name = words.next().unwrap_or_default();
         if Path::new(&name).file_name() == Some(OsStr::new("abort-unfinished")) {
-            return Self::Run(Entry::AbortUnfinished);
+            return Self::Run(Entry::AbortUnfinished, None);
         }
-        let words: Vec<OsString> = words.collect();
-        let words: Vec<Option<&str>> = words.iter().map(|word| word.to_str()).collect();
-        let (entry, rest) = match words.split_first() {
-            Some((Some("upload"), rest)) => (Entry::Upload, rest),
-            Some((Some("gate"), rest)) => (Entry::Gate, rest),
-            Some(_) | None => (Entry::Gate, &words[..]),
+        let words: Vec<String> = words.map(|word| lossy(&word)).collect();
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let (entry, rest) = match &words[..] {
+            ["upload", rest @ ..] => (Entry::Upload, rest),
+            ["gate", rest @ ..] | rest => (Entry::Gate, rest),
         };
         match rest {
-            [] => Self::Run(entry),
-            [Some("--help")] => Self::Print(HELP),
-            [Some("--version")] => Self::Print(VERSION),
-            [argument, ..] => {
-                let argument = argument.unwrap_or("(not UTF-8)");
-                Self::Unknown(entry, argument.to_owned())
-            }
+            [] => Self::Run(entry, None),
+            ["--help"] => Self::Print(HELP),
+            ["--version"] => Self::Print(VERSION),
+            [argument, ..] => Self::Run(entry, Some((*argument).to_owned())),
         }
     }
 }
 
-impl Entry {
-    fn writes(&self, env: &[(String, String)]) -> Writes {
-        match self {
-            Self::Gate if inputs::ask_for_reports(env) => Writes::Reports,
-            Self::Gate | Self::Upload | Self::AbortUnfinished => Writes::Nothing,
-        }
-    }
+fn lossy(text: &OsStr) -> String {
+    text.to_string_lossy().into_owned()
 }
 
-/// Ends before anything is sent.
-fn refuse(entry: Entry, verdict: Verdict, runner: &mut Runner) -> u8 {
-    let status = verdict.conclusion.exit_status();
-    match entry {
-        Entry::Gate => {
-            let (report, paths) = (Report::of(verdict), Paths::default());
-            publish(&Publication::of(&report, &paths), runner);
+/// Ends before anything is sent, because of the verdict's reason or the problems of the inputs.
+fn refuse(entry: Entry, verdict: Verdict, problems: &[String], runner: &mut Runner) -> u8 {
+    let (report, paths) = (Report::of(verdict.clone()), Paths::default());
+    let (publication, subject) = match entry {
+        Entry::Gate => (Publication::of(&report, &paths), "Sofy gate"),
+        Entry::Upload => {
+            let report = UploadReport::of(verdict);
+            (Publication::of_upload(&report), "Sofy upload")
         }
-        Entry::Upload => publish(&Publication::of_upload(&UploadReport::of(verdict)), runner),
         Entry::AbortUnfinished => {
-            publish(
-                &Publication::line(Some(Severity::Warning), &verdict.reason),
-                runner,
-            );
-            return 0;
+            let warning = Publication::line(Some(Severity::Warning), &verdict.reason);
+            (warning, "Sofy post step")
         }
+    };
+    if problems.is_empty() {
+        return publish(&publication, runner);
     }
-    status
+    publish(&publication.with_problems(subject, problems), runner)
 }
 
 fn unknown(argument: &str) -> Verdict {
@@ -349,15 +275,14 @@ fn jitter() -> f64 {
 fn with_runtime<T>(
     story: impl AsyncFnOnce(Receiver<Option<&'static str>>) -> T,
 ) -> Result<T, String> {
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| "TLS could not start: a provider is installed already".to_owned())?;
+    // It fails only if there is one already.
+    _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("The runtime could not start: {error}"))?;
-    let told = runtime.block_on(async { story(signal::listen()).await });
+    let result = runtime.block_on(async { story(signal::listen()).await });
     // Name resolution blocks a thread, perhaps for longer than the runner waits for us.
     runtime.shutdown_background();
-    Ok(told)
+    Ok(result)
 }

@@ -10,19 +10,18 @@ use crate::report::annotations::{Annotation, Severity};
 use crate::report::{Publication, junit, outputs};
 use crate::text::count;
 
-/// Publishes how a step ended. The log comes last, since its reader may be slow or gone.
-pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) {
+/// Publishes how a step ended, and gives its exit status. The log comes last, since its reader may be slow or gone.
+pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) -> u8 {
     runner.set_outputs(&it.outputs);
-    runner.add_summary(&it.summary);
     let mut places = Vec::new();
-    if runner.has_summary() {
+    if runner.add_summary(&it.summary) {
         places.push("the job summary".to_owned());
     }
     if let Some((report, paths)) = it.report {
         places.extend(write_files(report, paths, runner));
     }
     it.annotations.iter().for_each(annotate);
-    if let Some((report, _)) = it.report {
+    if let Some((report, _)) = it.report.filter(|(report, _)| !report.test_runs.is_empty()) {
         print_test_runs(report, runner);
     }
     if let Some(line) = &it.last_line {
@@ -31,6 +30,7 @@ pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) {
     if it.report.is_some() && !places.is_empty() {
         tracing::info!("the report is in {}", places.join(", "));
     }
+    it.exit_status
 }
 
 /// Writes the files that were asked for, and gives those that are there.
@@ -70,33 +70,22 @@ fn annotate(annotation: &Annotation) {
 
 /// Prints every test run in a fold of the log, the failed ones first.
 fn print_test_runs(report: &Report, runner: &Runner) {
-    if report.test_runs.is_empty() {
-        return;
-    }
     let mut runs: Vec<(Outcome, &TestRun)> = report
         .test_runs
         .iter()
         .map(|run| (report.outcome(run), run))
         .collect();
     runs.sort_by_key(|(outcome, _)| *outcome);
-    runner.open_fold(&count(runs.len(), "test run"));
-    for (outcome, run) in runs {
-        let TestRun {
-            scenario,
-            device,
-            build,
-            status,
-            scheduled_at: _,
-            late: _,
-        } = run;
-        let status = status.to_string();
+    let lines = runs.iter().map(|(outcome, run)| {
         let remark = match outcome {
             Outcome::Tolerated => " | tolerated",
             Outcome::Failing | Outcome::Unfinished | Outcome::Passed => "",
         };
-        tracing::info!("{status:<12} {scenario} | {device} | {build}{remark}");
-    }
-    runner.close_fold();
+        let (scenario, device, build) = (&run.scenario, &run.device, &run.build);
+        let status = run.status.to_string();
+        format!("{status:<12} {scenario} | {device} | {build}{remark}")
+    });
+    runner.print_fold(&count(runs.len(), "test run"), lines);
 }
 
 #[cfg(test)]

@@ -53,24 +53,21 @@ impl Stop {
 
     /// Waits for a signal; for ever, if there is none.
     pub(crate) async fn signal(&mut self) -> &'static str {
-        let name = self
+        match self
             .signal
             .wait_for(Option::is_some)
             .await
-            .ok()
-            .and_then(|name| *name);
-        match name {
-            Some(name) => name,
-            None => pending().await,
+            .map(|name| *name)
+        {
+            Ok(Some(name)) => name,
+            Ok(None) | Err(_) => pending().await,
         }
     }
 
     /// Waits for a limit.
     pub(crate) async fn reached(&mut self) -> StopReason {
-        match self.run_until_stopped(pending::<Infallible>()).await {
-            Ok(never) => match never {},
-            Err(reason) => reason,
-        }
+        let Err(reason) = self.run_until_stopped(pending::<Infallible>()).await;
+        reason
     }
 
     /// Lets a call run to its end, or to a limit.
@@ -87,11 +84,10 @@ impl Stop {
         at: Instant,
         call: impl Future<Output = T>,
     ) -> Result<T, StopReason> {
-        let timeout = self.timeout;
         tokio::select! {
             biased;
             name = self.signal() => Err(StopReason::Signal(name)),
-            () = sleep_until(at) => Err(StopReason::Deadline(timeout)),
+            () = sleep_until(at) => Err(StopReason::Deadline(self.timeout)),
             value = call => Ok(value),
         }
     }

@@ -1,4 +1,6 @@
 //! How are counts, durations and sizes formatted for people, and which characters are invisible?
+//!
+//! Also finds a value among named texts, as the environment is.
 
 use std::time::Duration;
 
@@ -38,23 +40,25 @@ pub(crate) fn span(duration: Duration) -> String {
 
 /// Says a number of bytes, such as `12.3 MiB`.
 pub(crate) fn bytes(n: u64) -> String {
-    let mut value = n as f64;
-    let mut unit = "B";
-    for next in ["KiB", "MiB", "GiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        value /= 1024.0;
-        unit = next;
+    const MIB: f64 = 1_048_576.0;
+    match n as f64 {
+        n if n < 1024.0 => format!("{n} B"),
+        n if n < MIB => format!("{:.1} KiB", n / 1024.0),
+        n if n < 1024.0 * MIB => format!("{:.1} MiB", n / MIB),
+        n => format!("{:.1} GiB", n / (1024.0 * MIB)),
     }
-    let digits = if n < 1024 { 0 } else { 1 };
-    format!("{value:.digits$} {unit}")
 }
 
 /// Tells whether a character is invisible but breaks, hides or reorders what people see.
 pub(crate) fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+/// Finds the value of a name; empty if it is not there.
+pub(crate) fn value_of<'env>(pairs: &'env [(String, String)], name: &str) -> &'env str {
+    let mut values = pairs.iter().filter(|(key, _)| key == name);
+    values.next().map_or("", |(_, value)| value)
 }
 
 /// Gives a text unless it is missing or blank.

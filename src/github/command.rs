@@ -8,57 +8,44 @@ use crate::text::is_invisible;
 pub(crate) fn plain(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for c in text.chars() {
-        match c {
-            '\u{1b}' => line.push('␛'),
-            c if is_invisible(c) => line.push(' '),
-            c => {
-                // A space in between suffices, and people can still read it.
-                if (c == '[' && line.ends_with("##")) || (c == ':' && line.ends_with(':')) {
-                    line.push(' ');
-                }
-                line.push(c);
-            }
+        // A space in between suffices, and people can still read it.
+        if (c == '[' && line.ends_with("##")) || (c == ':' && line.ends_with(':')) {
+            line.push(' ');
         }
+        line.push(match c {
+            '\u{1b}' => '␛',
+            c if is_invisible(c) => ' ',
+            c => c,
+        });
     }
     line
-}
-
-/// An annotation's severity, as the runner names it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Level {
-    Error,
-    Warning,
-    Debug,
 }
 
 /// The runner cuts a message here anyway, perhaps inside an escape.
 const LONGEST_MESSAGE: usize = 4_000;
 
-/// Writes an annotation, or a debug line; the message may hold line breaks of ours.
-pub(crate) fn message(level: Level, title: &str, message: &str) -> String {
-    let name = match level {
-        Level::Error => "error",
-        Level::Warning => "warning",
-        Level::Debug => "debug",
-    };
+/// Writes an annotation of a severity, or a debug line; the message may hold line breaks of ours.
+pub(crate) fn message(severity: &str, title: &str, message: &str) -> String {
     let lines: Vec<String> = message.split('\n').map(plain).collect();
     let text: String = lines.join("\n").chars().take(LONGEST_MESSAGE).collect();
     let data = escape(&text);
     if title.is_empty() {
-        return format!("::{name}::{data}");
+        return format!("::{severity}::{data}");
     }
     let title: String = plain(title).chars().take(200).collect();
     // Not the equals sign: the runner splits at the first one, and would show the escape of another.
-    let title = title
-        .replace('%', "%25")
-        .replace(':', "%3A")
-        .replace(',', "%2C");
-    format!("::{name} title={title}::{data}")
+    let title = escape(&title).replace(':', "%3A").replace(',', "%2C");
+    format!("::{severity} title={title}::{data}")
 }
 
 /// Hides a value from the log from now on.
 pub(crate) fn mask(secret: &str) -> String {
     format!("::add-mask::{}", escape(secret))
+}
+
+/// Opens a fold of the log, which `::endgroup::` closes.
+pub(crate) fn group(title: &str) -> String {
+    format!("::group::{}", escape(&plain(title)))
 }
 
 /// Escapes the data of a command as the runner unescapes it.
@@ -67,14 +54,6 @@ fn escape(data: &str) -> String {
         .replace('\r', "%0D")
         .replace('\n', "%0A")
 }
-
-/// Opens a fold of the log.
-pub(crate) fn group(title: &str) -> String {
-    format!("::group::{}", plain(title).replace('%', "%25"))
-}
-
-/// Closes the fold.
-pub(crate) const END_GROUP: &str = "::endgroup::";
 
 #[cfg(test)]
 mod tests {
@@ -116,11 +95,11 @@ mod tests {
     #[test]
     fn a_title_is_escaped_as_the_runner_reads_it() {
         assert_eq!(
-            message(Level::Error, "a=b, c: 5%", "x"),
+            message("error", "a=b, c: 5%", "x"),
             "::error title=a=b%2C c%3A 5%25::x"
         );
         assert_eq!(
-            message(Level::Error, "", "5%0A\nb"),
+            message("error", "", "5%0A\nb"),
             "::error::5%250A%0Ab",
             "the runner resolves what we escape, and nothing else"
         );
@@ -129,7 +108,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_message_is_exactly_one_command(title in any::<String>(), text in any::<String>()) {
-            let line = message(Level::Error, &title, &text);
+            let line = message("error", &title, &text);
 
             prop_assert_eq!(commands(&line), 1);
             prop_assert!(!line.contains(['\r', '\n']));

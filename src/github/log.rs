@@ -7,12 +7,11 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tracing::field::{Field, Visit};
-use tracing::{Event, Level as Severity, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use tracing_subscriber::util::SubscriberInitExt as _;
 
-use super::command::{self, Level, plain};
+use super::command::{self, plain};
 
 /// The runner shows ten warnings of a step. These may come while it runs; the others are left to its report.
 const WARNINGS_ON_THE_WAY: usize = 5;
@@ -23,25 +22,6 @@ pub(crate) struct Style {
     pub(crate) debug: bool,
     /// Whether the reader is a runner that understands workflow commands.
     pub(crate) commands: bool,
-}
-
-impl Style {
-    /// Reads the runner's wishes from the environment.
-    pub(crate) fn of(env: &[(String, String)]) -> Self {
-        let is = |name: &str, wanted: &str| {
-            env.iter()
-                .any(|(key, value)| key == name && value == wanted)
-        };
-        Self {
-            debug: is("RUNNER_DEBUG", "1"),
-            commands: is("GITHUB_ACTIONS", "true"),
-        }
-    }
-}
-
-/// Starts the log.
-pub(crate) fn start(style: Style) {
-    subscriber(style).init();
 }
 
 /// Takes in the events and prints them.
@@ -76,69 +56,46 @@ struct Lines {
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        let metadata = event.metadata();
         // The crates below us say nothing that a user could act on, and might say more than they should.
-        if !event
-            .metadata()
-            .target()
-            .starts_with(env!("CARGO_CRATE_NAME"))
-        {
+        if !metadata.target().starts_with(env!("CARGO_CRATE_NAME")) {
             return;
         }
-        let mut said = Said::default();
-        event.record(&mut said);
-        let level = *event.metadata().level();
-        match self.command(level, &said) {
-            Some(command) => print(&command),
-            None => said.lines(level).iter().for_each(|line| print(line)),
-        }
-    }
-}
-
-impl Lines {
-    /// Writes what the runner shows as more than a line.
-    fn command(&self, level: Severity, said: &Said) -> Option<String> {
-        let level = match level {
-            Severity::ERROR => Level::Error,
-            Severity::WARN => Level::Warning,
-            Severity::INFO => return None,
-            Severity::DEBUG | Severity::TRACE => Level::Debug,
+        let mut message = Message::default();
+        event.record(&mut message);
+        let Message { title, text } = message;
+        let severity = match *metadata.level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => return print(&format!("sofy | {}", plain(&text))),
+            Level::DEBUG | Level::TRACE => "debug",
         };
-        let is_one_too_many = matches!(level, Level::Warning)
-            && said.title.is_empty()
+        let is_one_too_many = severity == "warning"
+            && title.is_empty()
             && self.warnings.fetch_add(1, Ordering::Relaxed) >= WARNINGS_ON_THE_WAY;
-        (self.commands && !is_one_too_many)
-            .then(|| command::message(level, &said.title, &said.text))
+        if self.commands && !is_one_too_many {
+            return print(&command::message(severity, &title, &text));
+        }
+        // Only a text of the report has a title, and lines of its own.
+        let text = match title.as_str() {
+            "" => text.replace('\n', " "),
+            title => format!("{title}: {text}"),
+        };
+        // Our prefix keeps what follows from ever starting a line.
+        for line in format!("{severity}: {text}").split('\n') {
+            print(&format!("sofy | {}", plain(line)));
+        }
     }
 }
 
 /// What an event says: its message, and the field `title`.
 #[derive(Default)]
-struct Said {
+struct Message {
     title: String,
     text: String,
 }
 
-impl Said {
-    /// Writes plain lines. Our prefix keeps what follows from ever starting a line.
-    fn lines(&self, level: Severity) -> Vec<String> {
-        let word = match level {
-            Severity::ERROR => "error: ",
-            Severity::WARN => "warning: ",
-            Severity::INFO => "",
-            Severity::DEBUG | Severity::TRACE => "debug: ",
-        };
-        if self.title.is_empty() {
-            return vec![format!("sofy | {word}{}", plain(&self.text))];
-        }
-        // Only a text of the report has a title, and lines of its own.
-        let text = format!("{word}{}: {}", self.title, self.text);
-        text.split('\n')
-            .map(|line| format!("sofy | {}", plain(line)))
-            .collect()
-    }
-}
-
-impl Visit for Said {
+impl Visit for Message {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "title" {
             self.title = value.to_owned();

@@ -11,7 +11,11 @@ use std::path::{Path, PathBuf};
 
 use cap_std::ambient_authority;
 use cap_std::fs::Dir;
+use tracing_subscriber::util::SubscriberInitExt as _;
 use uuid::Uuid;
+
+use crate::text::value_of;
+use log::Style;
 
 /// The runner's files, opened while that is still allowed.
 #[derive(Debug)]
@@ -20,20 +24,17 @@ pub(crate) struct Runner {
     summary: Result<File, String>,
     state: Result<File, String>,
     workspace: PathBuf,
-    /// Elsewhere nobody waits for outputs and a summary.
-    is_github: bool,
+    style: Style,
 }
 
 impl Runner {
     /// Opens the files that the environment names. None of them is worth failing for.
     pub(crate) fn open(env: &[(String, String)]) -> Self {
-        let value = |name: &str| {
-            env.iter().find_map(|(key, value)| {
-                (key == name && !value.is_empty()).then_some(value.as_str())
-            })
-        };
         let file = |name: &str| {
-            let path = value(name).ok_or_else(|| format!("{name} is not set"))?;
+            let path = value_of(env, name);
+            if path.is_empty() {
+                return Err(format!("{name} is not set"));
+            }
             let mut options = OpenOptions::new();
             options.append(true).create(true);
             // Only a file that can be read shows whether its last line has an end.
@@ -41,13 +42,19 @@ impl Runner {
             file.or_else(|_| options.open(path))
                 .map_err(|error| format!("{name} cannot be opened ({error})"))
         };
-        let workspace = PathBuf::from(value("GITHUB_WORKSPACE").unwrap_or("."));
+        let workspace = match value_of(env, "GITHUB_WORKSPACE") {
+            "" => ".",
+            workspace => workspace,
+        };
         Self {
-            workspace,
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
             state: file("GITHUB_STATE"),
-            is_github: value("GITHUB_ACTIONS") == Some("true"),
+            workspace: workspace.into(),
+            style: Style {
+                debug: value_of(env, "RUNNER_DEBUG") == "1",
+                commands: value_of(env, "GITHUB_ACTIONS") == "true",
+            },
         }
     }
 
@@ -56,16 +63,22 @@ impl Runner {
         &self.workspace
     }
 
+    /// Tells whether the step runs in a workflow.
+    pub(crate) const fn is_github(&self) -> bool {
+        self.style.commands
+    }
+
+    /// Starts the log, in the style that the runner wants.
+    pub(crate) fn start_log(&self) {
+        log::subscriber(self.style).init();
+    }
+
     /// Sets step outputs.
     pub(crate) fn set_outputs(&mut self, pairs: &[(&str, String)]) {
-        if pairs.is_empty() {
-            return;
-        }
-        let text: String = pairs
-            .iter()
-            .map(|(name, value)| heredoc(name, value))
-            .collect();
-        if let Err(problem) = append(&mut self.output, &text) {
+        let lines = pairs.iter().map(|(name, value)| heredoc(name, value));
+        if !pairs.is_empty()
+            && let Err(problem) = append(&mut self.output, &lines.collect::<String>())
+        {
             self.miss(&format!("the step outputs were not written: {problem}"));
         }
     }
@@ -77,48 +90,37 @@ impl Runner {
         }
     }
 
-    /// Adds to the job summary.
-    pub(crate) fn add_summary(&mut self, markdown: &str) {
-        if let Err(problem) = append(&mut self.summary, markdown) {
+    /// Adds to the job summary, and tells whether it was written.
+    pub(crate) fn add_summary(&mut self, markdown: &str) -> bool {
+        let written = append(&mut self.summary, markdown);
+        if let Err(problem) = &written {
             self.miss(&format!(
                 "the job summary was not written: {problem}. The log has every test run"
             ));
-            self.summary = Err(problem);
         }
+        written.is_ok()
     }
 
+    /// Warns on GitHub. Elsewhere nobody waits for outputs and a summary.
     fn miss(&self, problem: &str) {
-        if self.is_github {
+        if self.is_github() {
             tracing::warn!("{problem}");
         } else {
             tracing::debug!("{problem}");
         }
     }
 
-    /// Opens a fold of the log, or says what follows.
-    pub(crate) fn open_fold(&self, title: &str) {
-        if self.is_github {
+    /// Prints lines in a fold of the log, or below its title.
+    pub(crate) fn print_fold(&self, title: &str, lines: impl IntoIterator<Item = String>) {
+        let prints = |line| tracing::info!("{line}");
+        if self.is_github() {
             log::print(&command::group(title));
+            lines.into_iter().for_each(prints);
+            log::print("::endgroup::");
         } else {
             tracing::info!("{title}:");
+            lines.into_iter().for_each(prints);
         }
-    }
-
-    /// Closes the fold.
-    pub(crate) fn close_fold(&self) {
-        if self.is_github {
-            log::print(command::END_GROUP);
-        }
-    }
-
-    /// Tells whether the step runs in a workflow.
-    pub(crate) const fn is_github(&self) -> bool {
-        self.is_github
-    }
-
-    /// Tells whether there is a job summary to look at.
-    pub(crate) const fn has_summary(&self) -> bool {
-        self.summary.is_ok()
     }
 
     /// Writes a report below the workspace, whole or not at all.
@@ -131,9 +133,7 @@ impl Runner {
     ) -> io::Result<()> {
         let workspace = Dir::open_ambient_dir(&self.workspace, ambient_authority())?;
         let parent = path.parent().unwrap_or(Path::new(""));
-        if !parent.as_os_str().is_empty() {
-            workspace.create_dir_all(parent)?;
-        }
+        workspace.create_dir_all(parent)?;
         let unfinished = parent.join(format!(".{}.unfinished", Uuid::new_v4()));
         let written = workspace.create(&unfinished).and_then(|file| {
             let mut out = BufWriter::new(file);
@@ -152,21 +152,17 @@ impl Runner {
 fn append(file: &mut Result<File, String>, text: &str) -> Result<(), String> {
     let file = file.as_mut().map_err(|problem| problem.clone())?;
     let before = file.metadata().map(|data| data.len());
-    let end = if is_in_a_line(file) { "\n" } else { "" };
+    // Another tool may have left the last line without its end.
+    let mut last = [b'\n'];
+    _ = file
+        .seek(SeekFrom::End(-1))
+        .and_then(|_| file.read_exact(&mut last));
+    let end = if last == [b'\n'] { "" } else { "\n" };
     file.write_all(format!("{end}{text}").as_bytes())
         .map_err(|error| {
             _ = before.and_then(|length| file.set_len(length));
             error.to_string()
         })
-}
-
-/// Tells whether another tool left the last line without its end.
-fn is_in_a_line(file: &mut File) -> bool {
-    let mut last = [b'\n'];
-    let read = file
-        .seek(SeekFrom::End(-1))
-        .and_then(|_| file.read_exact(&mut last));
-    read.is_ok() && last != [b'\n']
 }
 
 /// Writes an output with a delimiter that nobody can guess, so that no value can end early.
@@ -268,14 +264,10 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_that_cannot_be_written_is_none_to_look_at() {
+    fn a_summary_that_cannot_be_written_is_not_named_as_one() {
         let mut runner =
             Runner::open(&[("GITHUB_STEP_SUMMARY".to_owned(), "/dev/full".to_owned())]);
-        assert!(runner.has_summary());
-
-        runner.add_summary("# SeenFailure");
-
-        assert!(!runner.has_summary());
+        assert!(!runner.add_summary("# SeenFailure"));
     }
 
     #[test]

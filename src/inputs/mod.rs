@@ -1,6 +1,6 @@
 //! What does the user want? `INPUT_*` pairs become [`Inputs`], or every problem at once.
 //!
-//! Pure: takes the environment as pairs, and must not know Sofy's API nor the file system.
+//! Takes the environment as pairs, reads the file system only to follow links, and must not know Sofy's API.
 
 mod reader;
 pub(crate) mod upload;
@@ -22,6 +22,7 @@ use crate::model::test_run::TestStatus;
 use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
 use crate::text::span;
+pub(crate) use crate::text::value_of;
 use reader::{Reader, quoted};
 
 /// Long enough for a morning's queue; a forgotten run does not hold a runner for the six hours of a job.
@@ -90,15 +91,10 @@ pub(crate) fn ask_for_reports(env: &[(String, String)]) -> bool {
 }
 
 /// Understands the inputs, or lists every problem, each naming its input.
-///
-/// `resolve` follows the symbolic links of a path, as far as it exists.
-pub(crate) fn parse(
-    env: &[(String, String)],
-    resolve: impl Fn(&Path) -> PathBuf,
-) -> Result<Inputs, Vec<String>> {
+pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
     let mut input = Reader::new(env);
     let workspace = Path::new(value_of(env, "GITHUB_WORKSPACE"));
-    let report_path = |text: &str| below_workspace(text, workspace, &resolve);
+    let report_path = |text: &str| below_workspace(text, workspace, resolved);
 
     let api_key = key(&mut input, env);
     let schedule = input.required("schedule-id", SCHEDULES, schedule);
@@ -224,12 +220,6 @@ pub(crate) fn for_post_step(env: &[(String, String)]) -> Result<PostInputs, Vec<
         api_url,
     });
     input.finish(understood)
-}
-
-pub(crate) fn value_of<'env>(env: &'env [(String, String)], name: &str) -> &'env str {
-    env.iter()
-        .find_map(|(key, value)| (key == name).then_some(value.as_str()))
-        .unwrap_or_default()
 }
 
 /// Reads the key; if it is missing, GitHub's rules for secrets are the likely reason.
@@ -440,6 +430,15 @@ fn below_workspace(
     Ok(inside)
 }
 
+/// Follows the symbolic links of a path, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let existing = path.ancestors().find_map(|above| {
+        let rest = path.strip_prefix(above).ok()?;
+        Some(above.canonicalize().ok()?.join(rest))
+    });
+    existing.unwrap_or_else(|| path.to_owned())
+}
+
 fn api_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text)
         .map_err(|_| "is not a URL such as https://sofy.example.com.".to_owned())?;
@@ -489,7 +488,7 @@ mod tests {
             env.retain(|(known, _)| known != name);
             env.push(((*name).to_owned(), (*value).to_owned()));
         }
-        parse(&env, Path::to_owned)
+        parse(&env)
     }
 
     #[test]

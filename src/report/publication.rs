@@ -14,6 +14,7 @@ pub(crate) struct Publication<'a> {
     pub(crate) advice: Option<String>,
     /// What the log lists, and what the report files are written from.
     pub(crate) report: Option<(&'a Report, &'a Paths)>,
+    pub(crate) exit_status: u8,
     /// What the log ends with, unless an annotation says it.
     pub(crate) last_line: Option<String>,
 }
@@ -28,6 +29,8 @@ impl<'a> Publication<'a> {
             summary: summary::line(text),
             advice: None,
             report: None,
+            // A post step never fails the job.
+            exit_status: 0,
             last_line: severity.is_none().then(|| text.to_owned()),
         }
     }
@@ -41,6 +44,7 @@ impl<'a> Publication<'a> {
             summary: summary::render(report),
             advice: verdict.advice.clone(),
             report: Some((report, paths)),
+            exit_status: verdict.conclusion.exit_status(),
             last_line: Some(format!(
                 "{}: {}",
                 verdict.conclusion.as_str(),

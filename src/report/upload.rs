@@ -78,6 +78,7 @@ impl Publication<'_> {
             summary: summary(report),
             advice: verdict.advice.clone(),
             report: None,
+            exit_status: verdict.conclusion.exit_status(),
             last_line: Some(last_line(report)),
         }
     }

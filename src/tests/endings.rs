@@ -715,7 +715,7 @@ fn input_problems(text: &mut String) {
         &[("api-url", "https://user:pw@sofy.example")],
         &[("api-url", "no address")],
     ] {
-        let problems = inputs::parse(&environment(pairs), Path::to_owned).expect_err("bad inputs");
+        let problems = inputs::parse(&environment(pairs)).expect_err("bad inputs");
         for problem in problems {
             _ = writeln!(text, "{problem}");
         }
@@ -726,7 +726,7 @@ fn input_problems(text: &mut String) {
     ] {
         let mut env = environment(&[("api-key", "")]);
         env.push((name.to_owned(), value.to_owned()));
-        for problem in inputs::parse(&env, Path::to_owned).expect_err("no key") {
+        for problem in inputs::parse(&env).expect_err("no key") {
             _ = writeln!(text, "{problem}");
         }
     }

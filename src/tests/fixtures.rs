@@ -7,11 +7,12 @@ use tokio::sync::watch::{Sender, channel};
 use tokio::time::sleep;
 
 use crate::gate::run_gate;
-use crate::gate_step;
 use crate::github::Runner;
-use crate::inputs::{self, Inputs};
+use crate::inputs;
 use crate::model::report::Report;
 use crate::model::test_run::{ScheduledAt, TestRun, TestStatus};
+use crate::publish::publish;
+use crate::report::Publication;
 use crate::sofy::SofyApi;
 use crate::stop::Stop;
 
@@ -49,26 +50,18 @@ pub(crate) async fn gate<A: SofyApi>(
     cancelled_after: Option<Duration>,
 ) -> (Report, u8) {
     let (sender, receiver) = channel(None);
-    let mut told = None;
-    let run = async |inputs: &Inputs, runner: &mut Runner| {
-        let stop = Stop::new(inputs.timeout, receiver);
-        let report = run_gate(api, inputs, runner, stop, || 0.5).await;
-        told = Some(report.clone());
-        report
+    let Ok(inputs) = inputs::parse(env) else {
+        unreachable!("the inputs can be read");
     };
+    let stop = Stop::new(inputs.timeout, receiver);
     let signal = async {
         if let Some(after) = cancelled_after {
             sleep(after).await;
             _ = sender.send(Some("SIGINT"));
         }
     };
-    let (exit, ()) = tokio::join!(
-        gate_step(inputs::parse(env, std::path::Path::to_owned), runner, run),
-        signal
-    );
-    let Some(report) = told else {
-        unreachable!("the inputs can be read");
-    };
+    let (report, ()) = tokio::join!(run_gate(api, &inputs, runner, stop, || 0.5), signal);
+    let exit = publish(&Publication::of(&report, &inputs.paths), runner);
     assert_eq!(exit, report.verdict.conclusion.exit_status());
     (report, exit)
 }

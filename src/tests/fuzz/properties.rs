@@ -27,7 +27,7 @@ use crate::gate::attribution::{Attribution, previous_execution};
 use crate::gate::build_check;
 use crate::gate::verdict::{Ending, Observation, judge};
 use crate::github::Runner;
-use crate::github::command::{self, Level};
+use crate::github::command;
 use crate::inputs::{self};
 use crate::model::previous::PreviousRun;
 use crate::model::report::Report;
@@ -207,10 +207,10 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
         assert!(!problems.is_empty());
         for problem in problems {
             assert!(!shows(problem, KEY), "{problem}");
-            assert_line(&command::message(Level::Error, "", problem), KEY);
+            assert_line(&command::message("error", "", problem), KEY);
         }
     };
-    match inputs::parse(&env, Path::to_owned) {
+    match inputs::parse(&env) {
         Ok(inputs) => {
             assert!((1..=600).contains(&inputs.poll_interval.as_secs()));
             assert!(!inputs.timeout.is_zero());
@@ -692,8 +692,8 @@ fn as_read(page: &str) -> String {
 
 fn assert_annotation(annotation: &Annotation, key: &str) {
     let level = match annotation.severity {
-        Severity::Error => Level::Error,
-        Severity::Warning => Level::Warning,
+        Severity::Error => "error",
+        Severity::Warning => "warning",
     };
     let line = command::message(level, &annotation.title, &annotation.text);
     assert!(
