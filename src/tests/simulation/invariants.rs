@@ -428,6 +428,8 @@ impl Facts<'_> {
         if world.asked.public {
             // Our trigger did not happen, its answer was lost, and theirs began meanwhile.
             let slack = 2 * SECOND + world.habits.date_skew.abs() + 1;
+            // The list gives the time of a group in whole seconds, so up to one too early.
+            let slack_at_end = slack + SECOND;
             let theirs_began = |one: &Triggered| {
                 // Without a hash that proves the build, 30 s are all.
                 let until = if world.asked.app_hash {
@@ -436,7 +438,7 @@ impl Facts<'_> {
                     one.until.min(one.at + 30 * SECOND)
                 };
                 state.executions.iter().any(|live| {
-                    !live.is_ours && (one.at - slack..=until + slack).contains(&live.began)
+                    !live.is_ours && (one.at - slack..=until + slack_at_end).contains(&live.began)
                 })
             };
             let too_late = |ours: &Live| {
@@ -575,7 +577,9 @@ impl Facts<'_> {
         [
             (named.is_none(), "the answer to the trigger was lost"),
             (
-                shown + world.asked.poll_interval + 30 * SECOND + 20 * world.habits.latency
+                // A group that is not listed yet is polled at most 30 s apart, and an empty list has 20 s.
+                shown + world.asked.poll_interval.max(30 * SECOND) + 30 * SECOND
+                    + 20 * world.habits.latency
                     > deadline,
                 "no time is left before the deadline",
             ),

@@ -248,7 +248,6 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
             .any(|(_, call, fault)| *call == Call::Upload && is(*fault))
     };
     let is_refused = upload.refuses.is_some() && (upload.had == Had::ThisFile || state.uploads > 1);
-    let reason = step.output("reason");
     [
         (
             step.began + upload.needs() + 30 * SECOND > deadline,
@@ -286,7 +285,11 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
             "upload: an answer without a hash",
         ),
         (
-            reason.contains("cannot be reached"),
+            // No call made a connection, which is given only a short time.
+            !struck.is_empty()
+                && struck
+                    .iter()
+                    .all(|(_, _, fault)| matches!(fault, Fault::Refused | Fault::ConnectionHangs)),
             "upload: Sofy was out of reach",
         ),
     ]

@@ -1048,10 +1048,10 @@ impl Run {
         }
     }
 
-    /// Tells whether it had ended, and waits for Sofy to run it again.
+    /// Tells whether it had ended, as far as the lagging list can show, and waits for Sofy to run it again.
     pub(super) fn was_over_once(&self, at: Ms) -> bool {
-        !matches!(self.truth(at), Status::Running | Status::Queued)
-            && self.truth(at) != self.waiting
+        let shown = self.truth(at - self.lag);
+        !matches!(shown, Status::Running | Status::Queued) && shown != self.waiting
     }
 
     pub(super) fn is_shown_twice(&self, at: Ms) -> bool {
