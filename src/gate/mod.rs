@@ -167,7 +167,7 @@ async fn start<A: SofyApi>(
             )
         }
         Start::Trigger(request) | Start::Detach(request) => {
-            if inputs.asks_for_latest_build() {
+            if request.app_hash.is_none() {
                 tracing::info!(
                     "no app-hash given: Sofy tests the latest build, whoever uploaded it"
                 );
@@ -251,7 +251,7 @@ async fn check_the_build<A: SofyApi>(
     if let (Ending::Settled, Some(app_hash), Some(snapshot)) =
         (&seen.ending, &inputs.app_hash, &seen.snapshot)
     {
-        match check_build(api, app_hash, &snapshot.test_runs, stop).await {
+        match check_build(api, app_hash.as_str(), &snapshot.test_runs, stop).await {
             Ok(check) => seen.build_check = Some(check),
             Err(reason) => seen.ending = Ending::Stopped(reason),
         }
@@ -273,7 +273,7 @@ fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
     Report {
         title: inputs.title.clone(),
         schedule_id: Some(inputs.schedule.to_string()),
-        app_hash: inputs.app_hash.clone(),
+        app_hash: inputs.app_hash.as_ref().map(ToString::to_string),
         policy: inputs.policy.clone(),
         ..Report::of(verdict)
     }

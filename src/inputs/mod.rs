@@ -16,19 +16,22 @@ use reqwest::Url;
 
 use crate::model::group_id::GroupId;
 use crate::model::report::Paths;
-use crate::model::schedule::{AppHash, ResultsAfter};
-use crate::model::schedule::{ScheduleId, TriggerRequest};
+use crate::model::schedule::{AppHash, ResultsAfter, ScheduleId, TriggerRequest};
 use crate::model::test_run::TestStatus;
 use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
 use crate::text::span;
 pub(crate) use crate::text::value_of;
-use reader::{Reader, quoted};
+use reader::{Reader, or_wrong, quoted, wrong};
 
 /// Long enough for a morning's queue; a forgotten run does not hold a runner for the six hours of a job.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// A developer does not notice fifteen seconds; Sofy does notice a poll every second from every pull request.
 const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(15);
+/// GitHub ends every job on a self-hosted runner after five days; no wait is longer.
+const LONGEST_TIMEOUT: Duration = Duration::from_secs(5 * 24 * 60 * 60);
+/// More does not fit into the title of an annotation.
+const LONGEST_TITLE: usize = 100;
 
 /// What `fail-on` may list, and its default. It is that of action.yml, which tests/contract.rs compares: were one more
 /// word here than there, it would be tolerated unasked.
@@ -42,7 +45,7 @@ pub(crate) struct Inputs {
     pub(crate) api_url: Option<Url>,
     pub(crate) start: Start,
     /// The build to test, or with a group that an earlier step started, the one that it must have tested.
-    pub(crate) app_hash: Option<String>,
+    pub(crate) app_hash: Option<AppHash>,
     pub(crate) timeout: Duration,
     pub(crate) poll_interval: Duration,
     pub(crate) policy: Policy,
@@ -52,16 +55,6 @@ pub(crate) struct Inputs {
     /// The number of this attempt of the workflow run; none outside GitHub.
     pub(crate) attempt: Option<u32>,
     pub(crate) paths: Paths,
-}
-
-impl Inputs {
-    /// Tells whether Sofy is left to take the latest build, whoever uploaded it.
-    pub(crate) fn asks_for_latest_build(&self) -> bool {
-        match self.start {
-            Start::Trigger(_) | Start::Detach(_) => self.app_hash.is_none(),
-            Start::Attach { .. } => false,
-        }
-    }
 }
 
 /// Where the run comes from and whether it is waited for.
@@ -81,7 +74,7 @@ pub(crate) enum Start {
 
 /// Finds the key alone, so that it can be masked before anything else is said.
 pub(crate) fn api_key(env: &[(String, String)]) -> Option<ApiKey> {
-    Reader::new(env).key().cloned()
+    Reader::new(env).key
 }
 
 /// Tells whether a report file is asked for, before anything is checked.
@@ -92,18 +85,24 @@ pub(crate) fn ask_for_reports(env: &[(String, String)]) -> bool {
 
 /// Understands the inputs, or lists every problem, each naming its input.
 pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
-    let mut input = Reader::new(env);
-    let workspace = Path::new(value_of(env, "GITHUB_WORKSPACE"));
+    understood(Reader::new(env))
+}
+
+/// Understands only what the post step needs: the others may have changed meanwhile, and must not keep the run going.
+pub(crate) fn for_post_step(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
+    understood(Reader::new(env).only(&["api-key", "schedule-id", "api-url"]))
+}
+
+fn understood(mut input: Reader<'_>) -> Result<Inputs, Vec<String>> {
+    let workspace = Path::new(input.variable("GITHUB_WORKSPACE"));
     let report_path = |text: &str| below_workspace(text, workspace, resolved);
 
-    let api_key = key(&mut input, env);
+    let api_key = key(&mut input);
     let schedule = input.required("schedule-id", SCHEDULES, schedule);
     let app_hash = input.optional("app-hash", app_hash);
-    let require_app_hash = input.or("require-app-hash", false, boolean);
-    let device_serials = input.or("device-serials", Vec::new(), device_serials);
-    let group_id = input.optional("test-run-group-id", group_id);
-    let results_after = input.optional("results-after", results_after);
-    let wait = input.or("wait", true, boolean);
+    let needs_hash = input.or("require-app-hash", false, boolean) && !input.is_given("app-hash");
+    input.conflict(needs_hash, "app-hash", NO_HASH);
+    let start = start(&mut input, schedule.as_ref(), app_hash.as_ref());
     let timeout = input.or("timeout", DEFAULT_TIMEOUT, duration);
     let poll_interval = input.or("poll-interval", DEFAULT_POLL_INTERVAL, poll_interval);
     let tolerated = input.or("fail-on", BTreeSet::new(), tolerated);
@@ -113,77 +112,12 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
         junit: input.optional("junit-path", report_path),
         json: input.optional("json-path", report_path),
     };
+    let is_one_file = paths.junit.is_some() && paths.junit == paths.json;
+    input.conflict(is_one_file, "json-path", ONE_FILE);
     let api_url = input.optional("api-url", api_url);
 
-    let (classic, public) = match &schedule {
-        Some(ScheduleId::Classic(_)) => (true, false),
-        Some(ScheduleId::Public(_)) => (false, true),
-        None => (false, false),
-    };
-    let attach = group_id.is_some();
-    let serials = !device_serials.is_empty();
-    let no_group = !input.is_given("test-run-group-id");
-    for (is_one, name, problem) in [
-        (
-            classic && serials,
-            "device-serials",
-            "is for the public API only: a `schedule-id` that is a number means the classic API, which cannot \
-             choose devices. Remove it, or take the schedule's GUID.",
-        ),
-        (
-            attach && !classic && serials,
-            "device-serials",
-            "cannot be combined with `test-run-group-id`, whose devices are already chosen. Remove one of the two.",
-        ),
-        (
-            attach && !wait,
-            "wait",
-            "is false, which cannot be combined with `test-run-group-id`. Remove one of the two.",
-        ),
-        (
-            no_group && results_after.is_some(),
-            "results-after",
-            "is only valid together with `test-run-group-id`. Remove it, or name the group to wait for.",
-        ),
-        (
-            attach && public && results_after.is_some(),
-            "results-after",
-            "is for the classic API only. Remove it.",
-        ),
-        (
-            attach && classic && !input.is_given("results-after"),
-            "results-after",
-            "is required with `test-run-group-id` on the classic API. Use the output of the same name of the step \
-             that triggered.",
-        ),
-        (
-            require_app_hash && !input.is_given("app-hash"),
-            "app-hash",
-            "is blank, but `require-app-hash` is true. Pass the upload step's `app-hash`, and check the expression \
-             for typos.",
-        ),
-        (
-            paths.junit.is_some() && paths.junit == paths.json,
-            "json-path",
-            "is the same file as `junit-path`. Give each report its own path.",
-        ),
-    ] {
-        input.conflict(is_one, name, problem);
-    }
-
-    let request = TriggerRequest {
-        app_hash: app_hash.clone(),
-        device_serials,
-    };
-    let start = match (group_id, wait) {
-        (Some(group_id), _) => Start::Attach {
-            group_id,
-            results_after,
-        },
-        (None, true) => Start::Trigger(request),
-        (None, false) => Start::Detach(request),
-    };
-    let understood = api_key.zip(schedule).map(|(api_key, schedule)| Inputs {
+    let attempt = input.variable("GITHUB_RUN_ATTEMPT").parse().ok();
+    let inputs = api_key.zip(schedule).map(|(api_key, schedule)| Inputs {
         api_key,
         schedule,
         api_url,
@@ -194,39 +128,77 @@ pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
         policy: Policy { tolerated },
         abort_unfinished,
         title,
-        attempt: value_of(env, "GITHUB_RUN_ATTEMPT").parse().ok(),
+        attempt,
         paths,
     });
-    input.finish(understood)
+    input.finish(inputs)
 }
 
-/// What the post step needs besides its state.
-#[derive(Debug)]
-pub(crate) struct PostInputs {
-    pub(crate) api_key: ApiKey,
-    pub(crate) schedule: ScheduleId,
-    pub(crate) api_url: Option<Url>,
-}
+const NO_HASH: &str = "is blank, but `require-app-hash` is true. Pass the upload step's `app-hash`, and check the \
+    expression for typos.";
+const ONE_FILE: &str = "is the same file as `junit-path`. Give each report its own path.";
+const CLASSIC_SERIALS: &str = "is for the public API only: a `schedule-id` that is a number means the classic API, \
+    which cannot choose devices. Remove it, or take the schedule's GUID.";
+const ATTACHED_SERIALS: &str = "cannot be combined with `test-run-group-id`, whose devices are already chosen. \
+    Remove one of the two.";
+const ATTACHED_WAIT: &str =
+    "is false, which cannot be combined with `test-run-group-id`. Remove one of the two.";
+const NO_GROUP: &str =
+    "is only valid together with `test-run-group-id`. Remove it, or name the group to wait for.";
+const PUBLIC_AFTER: &str = "is for the classic API only. Remove it.";
+const NO_AFTER: &str = "is required with `test-run-group-id` on the classic API. Use the output of the same name of \
+    the step that triggered.";
 
-/// Understands only what the post step needs.
-pub(crate) fn for_post_step(env: &[(String, String)]) -> Result<PostInputs, Vec<String>> {
-    let mut input = Reader::new(env);
-    let api_key = key(&mut input, env);
-    let schedule = input.required("schedule-id", SCHEDULES, schedule);
-    let api_url = input.optional("api-url", api_url);
-    let understood = api_key.zip(schedule).map(|(api_key, schedule)| PostInputs {
-        api_key,
-        schedule,
-        api_url,
-    });
-    input.finish(understood)
+/// Reads where the run comes from; what contradicts the schedule's API or each other is a problem.
+fn start(
+    input: &mut Reader<'_>,
+    schedule: Option<&ScheduleId>,
+    app_hash: Option<&AppHash>,
+) -> Start {
+    let device_serials = input.or("device-serials", Vec::new(), device_serials);
+    let group_id = input.optional("test-run-group-id", or_wrong(GroupId::parse, A_GROUP));
+    let results_after = input.optional("results-after", or_wrong(ResultsAfter::parse, AN_AFTER));
+    let wait = input.or("wait", true, boolean);
+
+    let classic = matches!(schedule, Some(ScheduleId::Classic(_)));
+    let public = matches!(schedule, Some(ScheduleId::Public(_)));
+    let (attach, serials) = (group_id.is_some(), !device_serials.is_empty());
+    let no_group = !input.is_given("test-run-group-id");
+    let (after, no_after) = (results_after.is_some(), !input.is_given("results-after"));
+    for (is_one, name, problem) in [
+        (classic && serials, "device-serials", CLASSIC_SERIALS),
+        (
+            attach && !classic && serials,
+            "device-serials",
+            ATTACHED_SERIALS,
+        ),
+        (attach && !wait, "wait", ATTACHED_WAIT),
+        (no_group && after, "results-after", NO_GROUP),
+        (attach && public && after, "results-after", PUBLIC_AFTER),
+        (attach && classic && no_after, "results-after", NO_AFTER),
+    ] {
+        input.conflict(is_one, name, problem);
+    }
+
+    let request = TriggerRequest {
+        app_hash: app_hash.map(ToString::to_string),
+        device_serials,
+    };
+    match (group_id, wait) {
+        (Some(group_id), _) => Start::Attach {
+            group_id,
+            results_after,
+        },
+        (None, true) => Start::Trigger(request),
+        (None, false) => Start::Detach(request),
+    }
 }
 
 /// Reads the key; if it is missing, GitHub's rules for secrets are the likely reason.
-fn key(input: &mut Reader, env: &[(String, String)]) -> Option<ApiKey> {
-    let hint = if value_of(env, "GITHUB_ACTOR") == "dependabot[bot]" {
+fn key(input: &mut Reader<'_>) -> Option<ApiKey> {
+    let hint = if input.variable("GITHUB_ACTOR") == "dependabot[bot]" {
         " Workflows that Dependabot starts get Dependabot secrets only, so save the key there too."
-    } else if value_of(env, "GITHUB_EVENT_NAME") == "pull_request" {
+    } else if input.variable("GITHUB_EVENT_NAME") == "pull_request" {
         " Pull requests from forks get no secrets."
     } else {
         ""
@@ -235,149 +207,115 @@ fn key(input: &mut Reader, env: &[(String, String)]) -> Option<ApiKey> {
         "Copy the key from Account > API Key in Sofy, save it as a secret, and pass that.{hint}"
     );
     input.required("api-key", &advice, |text| {
-        if text.chars().all(|c| matches!(c, ' '..='~')) {
-            return Ok(ApiKey::new(text.to_owned()));
-        }
-        Err("contains a character that a key cannot have (a line break or a non-ASCII character). Copy it again \
-             from Account > API Key in Sofy."
-            .to_owned())
+        let is_one = text.chars().all(|c| matches!(c, ' '..='~'));
+        is_one
+            .then(|| ApiKey::new(text.to_owned()))
+            .ok_or_else(|| NO_KEY.to_owned())
     })
 }
 
+const NO_KEY: &str = "contains a character that a key cannot have (a line break or a non-ASCII character). Copy it \
+    again from Account > API Key in Sofy.";
 const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such as \
     3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API).";
+const A_GROUP: &str = "is not the ID of a test run group. Use the output `test-run-group-id` of the step that \
+    triggered, in quotes.";
+const AN_AFTER: &str = "is not a value that this action writes. Use the output `results-after` of the step that \
+    triggered.";
 
 fn schedule(text: &str) -> Result<ScheduleId, String> {
-    ScheduleId::parse(text).ok_or_else(|| {
-        let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);
-        let advice = if is_rounded {
-            " YAML read it as a number, so put it in quotes: schedule-id: \"…\""
-        } else {
-            ""
-        };
-        format!(
-            "is {}, which is neither a number nor a GUID. {SCHEDULES}{advice}",
-            quoted(text)
-        )
-    })
+    let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);
+    let advice = if is_rounded {
+        " YAML read it as a number, so put it in quotes: schedule-id: \"…\""
+    } else {
+        ""
+    };
+    let what = format!("is neither a number nor a GUID. {SCHEDULES}{advice}");
+    or_wrong(ScheduleId::parse, &what)(text)
 }
 
-fn app_hash(text: &str) -> Result<String, String> {
-    match AppHash::parse(text) {
-        Ok(hash) => Ok(hash.as_str().to_owned()),
-        Err(meant) => Err(format!(
-            "is {}, which is not a build hash: {meant}.",
-            quoted(text)
-        )),
-    }
+fn app_hash(text: &str) -> Result<AppHash, String> {
+    AppHash::parse(text).map_err(|meant| wrong(text, &format!("is not a build hash: {meant}.")))
 }
 
 /// Reads the serial numbers of devices: what is no serial would be another device, or none.
 fn device_serials(text: &str) -> Result<Vec<String>, String> {
-    let serials: Vec<String> = words(text).map(str::to_owned).collect();
-    let is_serial = |serial: &String| {
+    let is_serial = |serial: &str| {
         let nothing = ["null", "undefined", "nan", "infinity"];
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | ':' | '-');
         serial.chars().all(allowed) && !nothing.contains(&serial.to_lowercase().as_str())
     };
-    if serials.is_empty() {
-        return Err("lists no device. Remove it to use the schedule's own devices.".to_owned());
-    }
-    match serials.iter().find(|serial| !is_serial(serial)) {
-        None => Ok(serials),
+    let serials: Vec<String> = words(text).map(str::to_owned).collect();
+    match words(text).find(|serial| !is_serial(serial)) {
         Some(serial) => Err(format!(
             "contains {}, which is not the serial number of a device. Separate serial numbers by commas or newlines, \
              without quotes or brackets, and put the whole value in quotes.",
             quoted(serial)
         )),
+        None if serials.is_empty() => {
+            Err("lists no device. Remove it to use the schedule's own devices.".to_owned())
+        }
+        None => Ok(serials),
     }
-}
-
-fn group_id(text: &str) -> Result<GroupId, String> {
-    GroupId::parse(text).ok_or_else(|| {
-        format!(
-            "is {}, which is not the ID of a test run group. Use the output `test-run-group-id` of the step that \
-             triggered, in quotes.",
-            quoted(text)
-        )
-    })
-}
-
-fn results_after(text: &str) -> Result<ResultsAfter, String> {
-    ResultsAfter::parse(text).ok_or_else(|| {
-        format!(
-            "is {}, which is not a value that this action writes. Use the output `results-after` of the step that \
-             triggered.",
-            quoted(text)
-        )
-    })
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
     match text {
         "true" | "True" | "TRUE" => Ok(true),
         "false" | "False" | "FALSE" => Ok(false),
-        _ => Err(format!(
-            "is {}, which is neither true nor false.",
-            quoted(text)
-        )),
+        _ => Err(wrong(text, "is neither true nor false.")),
     }
 }
-
-/// GitHub ends every job on a self-hosted runner after five days; no wait is longer.
-const LONGEST: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
 fn duration(text: &str) -> Result<Duration, String> {
     const SHAPES: &str = "Write it with units, such as 90s, 45m or 1h30m.";
     if text.parse::<f64>().is_ok() {
-        return Err(format!("is {}, which has no unit. {SHAPES}", quoted(text)));
+        return Err(wrong(text, &format!("has no unit. {SHAPES}")));
     }
-    match SignedDuration::from_str(text).ok().map(Duration::try_from) {
-        Some(Ok(duration)) if duration.is_zero() => {
-            Err(format!("must be longer than zero. {SHAPES}"))
-        }
-        Some(Ok(duration)) if duration <= LONGEST => Ok(duration),
-        Some(Ok(_)) => Err(format!("must not be longer than {}.", span(LONGEST))),
-        Some(Err(_)) | None => Err(format!(
-            "is {}, which is not a duration. {SHAPES}",
-            quoted(text)
+    let parsed = SignedDuration::from_str(text).ok();
+    match parsed.and_then(|duration| Duration::try_from(duration).ok()) {
+        Some(Duration::ZERO) => Err(format!("must be longer than zero. {SHAPES}")),
+        Some(duration) if duration <= LONGEST_TIMEOUT => Ok(duration),
+        Some(_) => Err(format!(
+            "must not be longer than {}.",
+            span(LONGEST_TIMEOUT)
         )),
+        None => Err(wrong(text, &format!("is not a duration. {SHAPES}"))),
     }
 }
 
 fn poll_interval(text: &str) -> Result<Duration, String> {
     let limits = Duration::from_secs(1)..=Duration::from_mins(10);
-    duration(text).and_then(|interval| {
-        let is_in = limits.contains(&interval).then_some(interval);
-        is_in.ok_or_else(|| "must be from 1s to 10m.".to_owned())
-    })
+    match duration(text)? {
+        interval if limits.contains(&interval) => Ok(interval),
+        _ => Err("must be from 1s to 10m.".to_owned()),
+    }
 }
 
 /// Reads which statuses fail the step, and gives those that do not.
 fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
-    let all: BTreeSet<TestStatus> = words(FAIL_ON_WORDS).map(TestStatus::parse).collect();
-    let given: BTreeSet<TestStatus> = words(text).map(TestStatus::parse).collect();
-    if given.is_disjoint(&all) {
-        return Err(format!(
+    let statuses = |text| -> BTreeSet<TestStatus> { words(text).map(TestStatus::parse).collect() };
+    let (all, given) = (statuses(FAIL_ON_WORDS), statuses(text));
+    match words(text).find(|word| !all.contains(&TestStatus::parse(word))) {
+        _ if given.is_disjoint(&all) => Err(format!(
             "lists no status. Use one or more of {FAIL_ON_WORDS}. For a report that never fails the job, set \
              `continue-on-error: true` on the step instead."
-        ));
-    }
-    match words(text).find(|word| !all.contains(&TestStatus::parse(word))) {
-        None => Ok(&all - &given),
+        )),
         Some(word) => Err(format!(
             "contains {}, which is not one of {FAIL_ON_WORDS}.",
             quoted(word)
         )),
+        None => Ok(&all - &given),
     }
 }
 
 /// Reads what tells this run's summary and annotations from others'.
 fn title(text: &str) -> Result<String, String> {
-    const LONGEST: usize = 100;
     match text.chars().count() {
-        0..=LONGEST => one_line(text),
-        length => Err(format!("has {length} characters. Use at most {LONGEST}.")),
+        0..=LONGEST_TITLE => one_line(text),
+        length => Err(format!(
+            "has {length} characters. Use at most {LONGEST_TITLE}."
+        )),
     }
 }
 
@@ -392,24 +330,20 @@ fn one_line(text: &str) -> Result<String, String> {
 }
 
 /// Makes a path relative to the workspace; `${{ github.workspace }}/…` is what many people write.
+///
+/// `resolve` follows links: perhaps only a link makes the path and the workspace begin differently.
 fn below_workspace(
     text: &str,
     workspace: &Path,
     resolve: impl Fn(&Path) -> PathBuf,
 ) -> Result<PathBuf, String> {
     let path = Path::new(text);
-    let relative = if workspace.as_os_str().is_empty() {
-        path.to_owned()
-    } else if let Ok(relative) = path.strip_prefix(workspace) {
-        relative.to_owned()
-    } else if path.is_absolute() {
-        // Perhaps it is only behind a symbolic link that one of the two is another.
-        let resolved = resolve(path);
-        let relative = resolved.strip_prefix(resolve(workspace));
-        relative.map_or_else(|_| path.to_owned(), Path::to_owned)
-    } else {
-        path.to_owned()
-    };
+    let absolute = path.is_absolute().then(|| resolve(path));
+    let relative = path
+        .strip_prefix(workspace)
+        .ok()
+        .or_else(|| absolute.as_ref()?.strip_prefix(resolve(workspace)).ok())
+        .unwrap_or(path);
     let mut inside = PathBuf::new();
     for part in relative.components() {
         match part {
@@ -417,15 +351,15 @@ fn below_workspace(
             Component::Normal(part) => inside.push(part),
             Component::ParentDir if inside.pop() => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(format!(
-                    "is {}, which is outside the workspace. Give a path relative to it.",
-                    quoted(text)
+                return Err(wrong(
+                    text,
+                    "is outside the workspace. Give a path relative to it.",
                 ));
             }
         }
     }
-    if inside.as_os_str().is_empty() || text.ends_with('/') || text.contains('\0') {
-        return Err(format!("is {}, which does not name a file.", quoted(text)));
+    if inside.as_os_str().is_empty() || text.ends_with('/') {
+        return Err(wrong(text, "does not name a file."));
     }
     Ok(inside)
 }
@@ -470,9 +404,8 @@ fn is_local(host: &str) -> bool {
 }
 
 fn words(text: &str) -> impl Iterator<Item = &str> {
-    text.split([',', '\n', '\r'])
-        .map(str::trim)
-        .filter(|word| !word.is_empty())
+    let words = text.split([',', '\n', '\r']).map(str::trim);
+    words.filter(|word| !word.is_empty())
 }
 
 #[cfg(test)]
@@ -902,24 +835,6 @@ mod tests {
     }
 
     #[test]
-    fn the_latest_build_is_asked_for_only_by_a_trigger_without_a_hash() {
-        let attach = [
-            ("INPUT_TEST-RUN-GROUP-ID", "77"),
-            ("INPUT_RESULTS-AFTER", "none"),
-        ];
-        for (pairs, latest, why) in [
-            (&[][..], true, "a trigger"),
-            (&[("INPUT_WAIT", "false")], true, "one that is left alone"),
-            (&[("INPUT_APP-HASH", "4dde0684")], false, "a hash"),
-            (&attach, false, "the run is there already"),
-        ] {
-            let inputs = parsed(pairs).expect(why);
-
-            assert_eq!(inputs.asks_for_latest_build(), latest, "{why}");
-        }
-    }
-
-    #[test]
     fn a_report_is_asked_for_by_either_input_unless_it_is_blank() {
         for (input, value, asked) in [
             ("INPUT_JUNIT-PATH", "a.xml", true),
@@ -965,7 +880,7 @@ mod tests {
                 panic!("an attach")
             };
             assert_eq!(results_after.expect("a time").to_string(), after);
-            assert_eq!(inputs.app_hash.unwrap_or_default(), app_hash);
+            assert_eq!(inputs.app_hash, AppHash::parse(app_hash).ok());
             assert_eq!(inputs.attempt, Some(3));
         }
     }

@@ -5,55 +5,56 @@
 use std::collections::BTreeMap;
 
 use crate::secret::ApiKey;
+use crate::text::value_of;
 
 /// Stands in a text for bytes that are not UTF-8.
 const NOT_UTF_8: char = char::REPLACEMENT_CHARACTER;
 
 /// Reads inputs, and notes each problem with the name of its input.
-pub(crate) struct Reader {
+pub(crate) struct Reader<'env> {
+    env: &'env [(String, String)],
     values: BTreeMap<String, String>,
-    key: Option<ApiKey>,
-    /// A name with an underscore that is not read, because others have hyphens.
-    ignored: Vec<String>,
-    problems: Vec<(&'static str, String)>,
+    /// Alone, so that it can be masked before anything else is said.
+    pub(super) key: Option<ApiKey>,
+    problems: Vec<String>,
 }
 
-impl Reader {
+impl<'env> Reader<'env> {
     /// Takes the inputs from the environment; blank ones are absent.
     ///
     /// The runner keeps hyphens (`INPUT_SCHEDULE-ID`) and sets every input of action.yml, blank ones included.
     /// Shells cannot set such a name, so underscores are read too, but only if there is no hyphen: a variable
     /// that an earlier step wrote must not become an input.
-    pub(crate) fn new(env: &[(String, String)]) -> Self {
+    pub(crate) fn new(env: &'env [(String, String)]) -> Self {
         let is_input = |name: &str| name.starts_with("INPUT_") && name == name.to_uppercase();
         let inputs = || env.iter().filter(|(name, _)| is_input(name));
         let hyphens = inputs().any(|(name, _)| name.contains('-'));
-        let (ignored, read): (Vec<_>, Vec<_>) = inputs()
-            .cloned()
-            .partition(|(name, _)| hyphens && name[6..].contains('_'));
-        let read: BTreeMap<String, String> =
-            envy::prefixed("INPUT_").from_iter(read).unwrap_or_default();
+        let read = inputs().filter(|(name, _)| !hyphens || !name[6..].contains('_'));
+        let read: BTreeMap<String, String> = envy::prefixed("INPUT_")
+            .from_iter(read.cloned())
+            .unwrap_or_default();
         let values: BTreeMap<String, String> = read
             .into_iter()
             .map(|(name, value)| (name.replace('_', "-"), value.trim().to_owned()))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        let is_given = |(_, value): &(String, String)| !value.trim().is_empty();
         Self {
+            env,
             key: values.get("api-key").cloned().map(ApiKey::new),
             values,
-            ignored: ignored
-                .into_iter()
-                .filter(is_given)
-                .map(|(name, _)| name)
-                .collect(),
             problems: Vec::new(),
         }
     }
 
-    /// The key alone, so that it can be masked before anything else is said.
-    pub(crate) const fn key(&self) -> Option<&ApiKey> {
-        self.key.as_ref()
+    /// Forgets every input but these.
+    pub(crate) fn only(mut self, names: &[&str]) -> Self {
+        self.values.retain(|name, _| names.contains(&name.as_str()));
+        self
+    }
+
+    /// Gives a variable that is not an input; empty if it is not set.
+    pub(crate) fn variable(&self, name: &str) -> &'env str {
+        value_of(self.env, name)
     }
 
     /// Tells whether an input is given, whatever it is.
@@ -101,13 +102,12 @@ impl Reader {
     ) -> Option<T> {
         if !self.is_given(name) {
             let variable = format!("INPUT_{}", name.to_uppercase().replace('-', "_"));
-            let ignored = if self.ignored.contains(&variable) {
-                format!(
+            let ignored = match self.variable(&variable).trim() {
+                "" => String::new(),
+                _ => format!(
                     " {variable} is set, but not read: another INPUT_ variable has a name with a hyphen, as the \
                      runner writes them, so perhaps an earlier step set one of them."
-                )
-            } else {
-                String::new()
+                ),
             };
             self.problem(name, format!("is missing or blank. {advice}{ignored}"));
         }
@@ -115,8 +115,8 @@ impl Reader {
     }
 
     /// Notes a problem of one input.
-    pub(crate) fn problem(&mut self, name: &'static str, problem: impl Into<String>) {
-        self.problems.push((name, problem.into()));
+    pub(crate) fn problem(&mut self, name: &'static str, problem: impl AsRef<str>) {
+        self.problems.push(format!("`{name}` {}", problem.as_ref()));
     }
 
     /// Notes a problem if it is one.
@@ -128,16 +128,23 @@ impl Reader {
 
     /// Gives what was understood if nothing is wrong, or every problem.
     pub(crate) fn finish<T>(self, understood: Option<T>) -> Result<T, Vec<String>> {
-        match understood {
-            Some(understood) if self.problems.is_empty() => Ok(understood),
-            Some(_) | None => {
-                let problems = self.problems.into_iter();
-                Err(problems
-                    .map(|(name, problem)| format!("`{name}` {problem}"))
-                    .collect())
-            }
-        }
+        understood
+            .filter(|_| self.problems.is_empty())
+            .ok_or(self.problems)
     }
+}
+
+/// Makes a parser that names the value which another one does not take, and says what is wrong with it.
+pub(crate) fn or_wrong<T>(
+    parse: impl FnOnce(&str) -> Option<T>,
+    what: &str,
+) -> impl FnOnce(&str) -> Result<T, String> {
+    move |text| parse(text).ok_or_else(|| wrong(text, what))
+}
+
+/// Names a value, and says what is wrong with it.
+pub(crate) fn wrong(text: &str, what: &str) -> String {
+    format!("is {}, which {what}", quoted(text))
 }
 
 /// A value in quotes. A long one is only counted: it may be a novel, or begin with a secret.
@@ -152,9 +159,9 @@ pub(crate) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn reader(pairs: &[(&str, &str)]) -> Reader {
+    fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        Reader::new(&pairs.iter().map(pair).collect::<Vec<_>>())
+        pairs.iter().map(pair).collect()
     }
 
     #[test]
@@ -185,7 +192,8 @@ mod tests {
                 "not as the runner writes it",
             ),
         ] {
-            let value = reader(pairs).optional("api-url", |text| Ok(text.to_owned()));
+            let env = environment(pairs);
+            let value = Reader::new(&env).optional("api-url", |text| Ok(text.to_owned()));
 
             assert_eq!(value.as_deref(), expected, "{why}");
         }
@@ -193,8 +201,8 @@ mod tests {
 
     #[test]
     fn a_variable_that_is_not_read_is_named_where_its_input_is_missing() {
-        let pairs = [("INPUT_API_KEY", "a-key"), ("INPUT_API-URL", "")];
-        let mut reader = reader(&pairs);
+        let env = environment(&[("INPUT_API_KEY", "a-key"), ("INPUT_API-URL", "")]);
+        let mut reader = Reader::new(&env);
 
         let key = reader.required("api-key", "Copy it.", |text| Ok(text.to_owned()));
 
@@ -211,7 +219,8 @@ mod tests {
             ("x-A-KEY-OF-SOFY", "contains the API key"),
             ("a%2Dkey%2dof&#45;sofy", "contains the API key"),
         ] {
-            let mut reader = reader(&[("INPUT_API-KEY", "a-key-of-sofy"), ("INPUT_TITLE", value)]);
+            let env = environment(&[("INPUT_API-KEY", "a-key-of-sofy"), ("INPUT_TITLE", value)]);
+            let mut reader = Reader::new(&env);
 
             let title = reader.optional("title", |text| Ok(text.to_owned()));
 

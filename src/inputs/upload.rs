@@ -44,7 +44,7 @@ pub(crate) fn parse<App>(
         "Give the path of the .apk or .ipa, or a glob such as app/build/outputs/apk/release/*.apk.";
     let mut input = Reader::new(env);
 
-    let api_key = key(&mut input, env);
+    let api_key = key(&mut input);
     input.required("app-path", PATH, |_| Ok(()));
     let details = Details {
         application_guid: input.optional("application-guid", application_guid),
