@@ -562,6 +562,13 @@ impl Facts<'_> {
             let mut calls = [Call::Groups, Call::Rows].into_iter();
             calls.any(|call| world.is_hindered(call, from, until, least))
         };
+        // An unknown word has 75 s to become a known one, an empty list 20 s.
+        let is_unknown = plan.truth().contains(&Status::New)
+            || plan
+                .group
+                .last()
+                .is_none_or(|(_, status)| *status == Status::New);
+        let patience = if is_unknown { 85 * SECOND } else { 30 * SECOND };
         let mut struck = state
             .struck
             .iter()
@@ -577,8 +584,8 @@ impl Facts<'_> {
         [
             (named.is_none(), "the answer to the trigger was lost"),
             (
-                // A group that is not listed yet is polled at most 30 s apart, and an empty list has 20 s.
-                shown + world.asked.poll_interval.max(30 * SECOND) + 30 * SECOND
+                // A group that is not listed yet is polled at most 30 s apart.
+                shown + world.asked.poll_interval.max(30 * SECOND) + patience
                     + 20 * world.habits.latency
                     > deadline,
                 "no time is left before the deadline",
