@@ -71,7 +71,7 @@ pub(crate) async fn check_build<A: SofyApi>(
 }
 
 fn is(build: &Build, app_hash: &str) -> bool {
-    build.app_hash.eq_ignore_ascii_case(app_hash)
+    build.has_hash(app_hash)
 }
 
 /// Compares the builds of the test runs with those that the list gives to the hash.
@@ -86,7 +86,7 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
 
     let wrong = tested.iter().find(|name| {
         let of_another_hash = |build: &&Build| {
-            !build.app_hash.is_empty() && applications.contains(build.application.as_str())
+            build.app_hash.is_some() && applications.contains(build.application.as_str())
         };
         !is_ours(name) && called(name).any(of_another_hash)
     });
@@ -155,7 +155,7 @@ mod tests {
 
     fn build(app_hash: &str, application: &str, id: &str) -> Build {
         Build {
-            app_hash: app_hash.into(),
+            app_hash: Some(app_hash.to_owned()).filter(|hash| !hash.is_empty()),
             application: application.into(),
             id: id.into(),
             friendly_name: String::new(),
@@ -251,6 +251,13 @@ mod tests {
                 &["2.0(2)"],
                 "another build is called 2.0(2) too",
                 "a build without a hash",
+            ),
+            (
+                &hash_of_none,
+                OURS,
+                &["2.0(2)"],
+                "verified",
+                "a build without a hash, and with another name",
             ),
             (
                 &hash_of_none,
@@ -432,8 +439,8 @@ mod tests {
             if check("a", &listed(&builds), &runs(&tested)).is_verified() {
                 prop_assert!(!tested.is_empty());
                 for name in tested {
-                    prop_assert!(builds.iter().any(|one| one.app_hash == "a" && one.id == name));
-                    prop_assert!(builds.iter().all(|one| one.app_hash == "a" || one.id != name));
+                    prop_assert!(builds.iter().any(|one| is(one, "a") && one.id == name));
+                    prop_assert!(builds.iter().all(|one| is(one, "a") || one.id != name));
                 }
             }
         }

@@ -594,7 +594,7 @@ mod tests {
                 deadline,
                 None,
                 Conclusion::Error,
-                "so nothing was triggered",
+                "Nothing was triggered: ",
                 "no attempt can meet the deadline",
             ),
             (
@@ -648,7 +648,7 @@ mod tests {
                 no_timeout,
                 None,
                 Conclusion::Error,
-                "so nothing was triggered",
+                "Nothing was triggered: ",
                 "Sofy said no",
             ),
         ] {
@@ -673,7 +673,7 @@ mod tests {
 
     fn listed(builds: &[(&str, &str)]) -> Result<Vec<Build>, ApiError> {
         let build = |(hash, id): &(&str, &str)| Build {
-            app_hash: (*hash).into(),
+            app_hash: Some((*hash).into()),
             application: "app".into(),
             id: (*id).into(),
             friendly_name: String::new(),

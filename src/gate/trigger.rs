@@ -71,31 +71,17 @@ impl TriggerError {
                 timeout,
             } => error(
                 format!(
-                    "Nothing was triggered: Sofy asked to retry in {}, which is past the {} timeout. Details: {}",
+                    "Nothing was triggered: Sofy asked to retry in {}, which is past the {} timeout ({})",
                     span(busy.retry_after.unwrap_or_default()),
                     span(timeout),
                     busy.message
                 ),
                 "Raise `timeout`, or run the job again when Sofy answers.",
             ),
-            Self::Failed(failed) if failed.is_permanent => error(
+            Self::Failed(failed) => error(
                 format!("Nothing was triggered: {}", failed.message),
-                &failed.advice,
+                &failed.with_details(&failed.advice),
             ),
-            Self::Failed(failed) => {
-                let what = match failed.kind {
-                    ErrorKind::Rejected => "Sofy rejected the request",
-                    ErrorKind::NotSent => "Sofy could not be reached",
-                    ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
-                        "Sofy returned an unexpected response"
-                    }
-                };
-                let reason = format!(
-                    "{what}, so nothing was triggered. Details: {}",
-                    failed.message
-                );
-                error(reason, &failed.advice)
-            }
             Self::OutcomeUnknown { what, details } => error(
                 format!(
                     "{what}, so a run may have started. It is not triggered again, because a second run would be \
@@ -296,12 +282,12 @@ async fn search<A: SofyApi>(
     stop: &mut Stop,
 ) -> Result<(GroupId, Origin), TriggerError> {
     const LOST: &str = "Sofy's answer to the trigger was lost or is unclear";
-    let unknown = |why: &str| TriggerError::OutcomeUnknown {
-        what: LOST.to_owned(),
-        details: format!(". {why}Details: {}", error.message),
+    let unknown = |details: String| TriggerError::OutcomeUnknown {
+        what: format!("{LOST} ({})", error.message),
+        details,
     };
     let Baseline::Groups(before) = before else {
-        return Err(unknown(""));
+        return Err(unknown(String::new()));
     };
     let mut lists = Vec::new();
     for pause in SEARCH {
@@ -318,13 +304,13 @@ async fn search<A: SofyApi>(
     match adopt(before, &lists, flight) {
         Ok(id) => {
             tracing::warn!(
-                "{LOST}, but Sofy lists a new test run group, {id}. It is taken as this step's run; nothing is \
-                 triggered again. Details: {}",
+                "{LOST} ({}), but Sofy lists a new test run group, {id}. It is taken as this step's run; nothing is \
+                 triggered again",
                 error.message
             );
             Ok((id, Origin::Adopted))
         }
-        Err(why) => Err(unknown(&format!("{why}. "))),
+        Err(why) => Err(unknown(format!(". {why}"))),
     }
 }
 

@@ -77,16 +77,15 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
             let reason = match (error.kind, &seen.snapshot) {
                 (ErrorKind::NotFound, None) => error.message.clone(),
                 _ => format!(
-                    "Sofy denies access to the run{}. Details: {}",
+                    "Sofy denies access to the run{}: {}",
                     so_far(seen),
                     error.message
                 ),
             };
-            cut_short(
-                seen,
-                Verdict::new(Conclusion::Error, reason),
-                Some(&error.advice),
-            )
+            let verdict = Verdict::new(Conclusion::Error, reason);
+            let mut verdict = cut_short(seen, verdict, Some(&error.advice));
+            verdict.advice = verdict.advice.map(|advice| error.with_details(&advice));
+            verdict
         }
     }
 }
@@ -901,13 +900,13 @@ mod tests {
             (
                 Ending::Refused(ApiError::new(ErrorKind::NotFound, "no such group")),
                 Some(&["Passed", "Passed"]),
-                "Sofy denies access to the run with 2 of 2 test runs done (group status \"Running\"). Details: no such \
+                "Sofy denies access to the run with 2 of 2 test runs done (group status \"Running\"): no such \
                  group",
             ),
             (
                 Ending::Refused(ApiError::new(ErrorKind::Rejected, "403")),
                 None,
-                "Sofy denies access to the run, before any result was seen. Details: 403",
+                "Sofy denies access to the run, before any result was seen: 403",
             ),
         ] {
             let mut seen = seen("Running", statuses.unwrap_or_default(), ending);

@@ -82,7 +82,8 @@ pub(crate) struct Details {
 /// One build that Sofy lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Build {
-    pub(crate) app_hash: String,
+    /// None if Sofy does not give it.
+    pub(crate) app_hash: Option<String>,
     /// Sofy's ID of the application; builds of different ones are never compared.
     pub(crate) application: String,
     /// Such as `2.3.6(203060)`, which is what test runs show.
@@ -92,6 +93,12 @@ pub(crate) struct Build {
 }
 
 impl Build {
+    /// Tells whether it has this hash. Case does not count.
+    pub(crate) fn has_hash(&self, app_hash: &str) -> bool {
+        let hash = self.app_hash.as_deref();
+        hash.is_some_and(|hash| hash.eq_ignore_ascii_case(app_hash))
+    }
+
     /// What people know the build by.
     pub(crate) fn name(&self) -> &str {
         if self.id.is_empty() {

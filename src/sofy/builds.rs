@@ -1,29 +1,22 @@
 //! How does Sofy list the builds that were uploaded? The same for both generations of keys.
 
-use reqwest::header::HeaderValue;
-use reqwest::{Method, RequestBuilder};
+use reqwest::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::api::BuildList;
-use super::error::{ApiError, ErrorKind};
+use super::error::ApiError;
 use super::http::Http;
 use super::json::{self, Text};
 use crate::model::schedule::Build;
 
 const APPLICATIONS: &str = "/application-microservice/public/applications";
 
-/// The list of builds of one account.
-#[derive(Clone, Debug)]
-pub(crate) struct Builds {
-    http: Http,
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct WireApplication {
     application_guid: Text,
-    /// Read one application after the other, so that together they are no more than a list may hold.
+    /// Read one application after the other, so that together they are no more than a list may contain.
     application_builds: Option<Box<RawValue>>,
 }
 
@@ -35,80 +28,49 @@ struct WireBuild {
     build_friendly_name: Text,
 }
 
-impl Builds {
-    /// Shares a client.
-    pub(super) const fn over(http: Http) -> Self {
-        Self { http }
+/// Lists every build of an account, and counts what cannot be read.
+pub(super) async fn list(http: &Http) -> Result<BuildList, ApiError> {
+    let answer = http
+        .send(http.request(Method::GET, APPLICATIONS, &[]))
+        .await?;
+    let applications = answer.list::<WireApplication>("the list of builds")?;
+    let mut all = BuildList {
+        completeness: applications.completeness,
+        ..BuildList::default()
+    };
+    if answer.clock.has_age {
+        let sign = "its header Age says that a cache kept it, perhaps since before the run";
+        all.completeness.not_whole = Some(sign.to_owned());
     }
-
-    /// Lists every build, and counts what cannot be read.
-    pub(crate) async fn list(&self) -> Result<BuildList, ApiError> {
-        let request = with_key(&self.http, Method::GET, APPLICATIONS, &[])?;
-        let call = format!("GET {APPLICATIONS}");
-        let answer = self.http.send(&call, request).await?;
-        let applications = answer.list::<WireApplication>("the list of builds")?;
-        let mut all = BuildList {
-            completeness: applications.completeness,
-            ..BuildList::default()
+    for application in applications.entries {
+        let Ok(application) = application else {
+            all.unreadable += 1;
+            continue;
         };
-        for application in applications.entries {
-            let Ok(WireApplication {
-                application_guid,
-                application_builds,
-            }) = application
-            else {
-                all.unreadable += 1;
-                continue;
-            };
-            let Some(raw) = application_builds else {
-                continue;
-            };
-            let guid = answer.text(application_guid);
-            let Ok(builds) = json::entries::<WireBuild>(raw.get()) else {
-                all.unreadable += 1;
-                continue;
-            };
-            for build in builds {
-                match build {
-                    Ok(build) if !build.app_hash.is_empty() => all.list.push(Build {
-                        app_hash: answer.text(build.app_hash),
-                        application: guid.clone(),
-                        id: answer.text(build.build_id),
-                        friendly_name: answer.text(build.build_friendly_name),
-                    }),
-                    Ok(_) | Err(_) => all.unreadable += 1,
+        let builds = match &application.application_builds {
+            Some(raw) => json::entries::<WireBuild>(raw.get()),
+            None => Ok(Vec::new()),
+        };
+        let guid = answer.text(application.application_guid);
+        for build in builds.unwrap_or_else(|error| vec![Err(error)]) {
+            let build = build.ok().map(|build| Build {
+                app_hash: Some(answer.text(build.app_hash)).filter(|hash| !hash.is_empty()),
+                application: guid.clone(),
+                id: answer.text(build.build_id),
+                friendly_name: answer.text(build.build_friendly_name),
+            });
+            match build {
+                Some(build) if build.app_hash.is_some() || !build.name().is_empty() => {
+                    all.list.push(build)
                 }
-            }
-            if all.list.len() + all.unreadable > json::MOST_ENTRIES {
-                return Err(answer.unreadable("it lists too many builds"));
+                Some(_) | None => all.unreadable += 1,
             }
         }
-        Ok(all)
+        if all.list.len() + all.unreadable > json::MOST_ENTRIES {
+            return Err(answer.unreadable("it lists too many builds"));
+        }
     }
-}
-
-/// Begins a request of the public API, with the key in its header.
-pub(super) fn with_key(
-    http: &Http,
-    method: Method,
-    path: &str,
-    query: &[(&str, &str)],
-) -> Result<RequestBuilder, ApiError> {
-    Ok(http
-        .request(method, path, query)
-        .header("x-sofy-auth-key", key_as_header(http)?))
-}
-
-/// The key as a header's value, which no debug text shows.
-pub(super) fn key_as_header(http: &Http) -> Result<HeaderValue, ApiError> {
-    let mut key = HeaderValue::from_str(http.key().expose()).map_err(|_| {
-        ApiError::new(
-            ErrorKind::Rejected,
-            "the input api-key cannot be sent as a header",
-        )
-    })?;
-    key.set_sensitive(true);
-    Ok(key)
+    Ok(all)
 }
 
 #[cfg(test)]
@@ -118,11 +80,12 @@ mod tests {
     use mockito::Server;
     use reqwest::Url;
 
-    fn builds_of(server: &Server) -> Builds {
+    async fn listed_by(server: &Server) -> Result<BuildList, ApiError> {
         _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(&server.url()).expect("a URL");
         let key = ApiKey::new("k3y-of-builds".into());
-        Builds::over(Http::new(Some(&url), "", key).expect("a client"))
+        let http = Http::new(Some(&url), "", Some("x-sofy-auth-key"), key);
+        list(&http.expect("a client")).await
     }
 
     #[tokio::test]
@@ -137,10 +100,10 @@ mod tests {
             .create_async()
             .await;
 
-        let listed = builds_of(&server).list().await.expect("a list");
+        let listed = listed_by(&server).await.expect("a list");
 
         let build = Build {
-            app_hash: "***".into(),
+            app_hash: Some("***".into()),
             application: "***".into(),
             id: "***".into(),
             friendly_name: "***".into(),
@@ -157,9 +120,14 @@ mod tests {
                 "as documented",
             ),
             (
-                r#"{"data":[{"application_guid":"g","application_builds":[null,{"app_hash":7},{"build_id":"1"},"x"]}]}"#,
-                Some((1, 3)),
+                r#"{"data":[{"application_guid":"g","application_builds":[null,{"app_hash":7},{},{"build_id":""},"x"]}]}"#,
+                Some((1, 4)),
                 "one that can be read",
+            ),
+            (
+                r#"[{"application_builds":[{"build_id":"1"},{"app_hash":null,"build_friendly_name":"Beta"},{"app_hash":"","build_id":2}]}]"#,
+                Some((3, 0)),
+                "builds whose hash is not known",
             ),
             (
                 r#"[7,{"application_builds":"x"},{"application_builds":[{"app_hash":"4dde"}]}]"#,
@@ -187,12 +155,33 @@ mod tests {
                 .create_async()
                 .await;
 
-            let listed = builds_of(&server).list().await.ok();
+            let listed = listed_by(&server).await.ok();
 
             let found = listed.map(|all| (all.list.len(), all.unreadable));
 
             assert_eq!(found, expected, "{why}");
             list.assert_async().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_list_from_a_cache_proves_nothing() {
+        for (header, proves, why) in [
+            ("age", false, "older than the run"),
+            ("x-age", true, "fresh"),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", APPLICATIONS)
+                .with_header(header, "0")
+                .with_body(r#"[{"application_builds":[{"app_hash":"4dde","build_id":"1"}]}]"#)
+                .create_async()
+                .await;
+
+            let listed = listed_by(&server).await.expect("a list");
+
+            assert_eq!(listed.completeness.not_whole.is_none(), proves, "{why}");
+            assert_eq!(listed.list[0].app_hash.as_deref(), Some("4dde"), "{why}");
         }
     }
 
@@ -209,7 +198,7 @@ mod tests {
                 .create_async()
                 .await;
 
-            let listed = builds_of(&server).list().await;
+            let listed = listed_by(&server).await;
 
             assert_eq!(listed.is_ok(), is_read, "{of_each} of each");
         }

@@ -1,15 +1,15 @@
-//! How does the classic API (`api.sofy.ai`) trigger, list and tell a status?
+//! How does the classic API (`api.sofy.ai`) trigger, list and give a status?
 //!
-//! It lists rows by schedule, knows no abort, and carries the key in the body.
+//! It lists rows by schedule, has no abort, and carries the key in the body.
 
-use std::time::Duration;
-
-use reqwest::{Method, Url};
-use serde::{Deserialize, Serialize};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, RequestBuilder, Url};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::api::{Baseline, BuildList, Rows, SofyApi};
 use super::error::{ApiError, ErrorKind};
-use super::http::{Answer, Http, REQUEST_TIMEOUT, TRIGGER_TIMEOUT};
+use super::http::{Answer, Http, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;
@@ -27,28 +27,17 @@ pub(crate) struct Classic {
     schedule: u64,
 }
 
-/// What every call carries.
-#[derive(Serialize)]
-struct Body<'run> {
-    #[serde(rename = "APIKey")]
-    api_key: &'run str,
-    #[serde(rename = "ScheduledID")]
-    schedule: u64,
-    #[serde(rename = "AppHash", skip_serializing_if = "Option::is_none")]
-    app_hash: Option<&'run str>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct WireGroup {
-    #[serde(rename = "ScheduleTestRunsGroupID", default)]
+    #[serde(rename = "ScheduleTestRunsGroupID")]
     id: Text,
-    #[serde(rename = "ScheduleTestRunsGroupStatus", default)]
+    #[serde(rename = "ScheduleTestRunsGroupStatus")]
     status: Text,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
-#[derive(Default)]
 struct WireTestRun {
     #[serde(rename = "Scheduled_Name")]
     schedule_name: Text,
@@ -68,42 +57,24 @@ impl Classic {
     /// Prepares the client; sends nothing.
     pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: u64) -> Result<Self, ApiError> {
         Ok(Self {
-            http: Http::new(base, BASE_URL, key)?,
+            http: Http::new(base, BASE_URL, None, key)?,
             schedule,
         })
     }
 
-    async fn post(
-        &self,
-        call: &str,
-        path: &str,
-        query: &[(&str, &str)],
-        app_hash: Option<&str>,
-        limit: Duration,
-    ) -> Result<Answer, ApiError> {
-        let body = serde_json::to_string(&Body {
-            api_key: self.http.key().expose(),
-            schedule: self.schedule,
-            app_hash,
-        })
-        .map_err(|error| {
-            ApiError::new(
-                ErrorKind::Rejected,
-                format!("the request cannot be written: {error}"),
-            )
-        })?;
-        let request = self
-            .http
-            .request(Method::POST, path, query)
-            .header("content-type", "application/json")
-            .timeout(limit)
-            .body(body);
-        self.http.send(call, request).await
+    fn post(&self, path: &str, query: &[(&str, &str)], app_hash: Option<&str>) -> RequestBuilder {
+        let mut body = json!({"APIKey": self.http.key().expose(), "ScheduledID": self.schedule});
+        if let Some(app_hash) = app_hash {
+            body["AppHash"] = app_hash.into();
+        }
+        let request = self.http.request(Method::POST, path, query);
+        request
+            .header(CONTENT_TYPE, "application/json")
+            .body(body.to_string())
     }
 
     async fn list(&self) -> Result<Rows, ApiError> {
-        let call = format!("POST {STATUS} (test runs)");
-        let answer = self.post(&call, STATUS, &[], None, REQUEST_TIMEOUT).await?;
+        let answer = self.http.send(self.post(STATUS, &[], None)).await?;
         answer.rows(WireTestRun::into_row)
     }
 }
@@ -117,33 +88,24 @@ impl SofyApi for Classic {
     }
 
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
-        let call = format!("POST {TRIGGER}");
-        let app_hash = request.app_hash.as_deref();
-        let answer = self
-            .post(&call, TRIGGER, &[], app_hash, TRIGGER_TIMEOUT)
-            .await?;
+        let call = self.post(TRIGGER, &[], request.app_hash.as_deref());
+        let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
         answer.named_groups(|group: &WireGroup| &group.id)
     }
 
     async fn group(&self, id: &GroupId) -> Result<Group, ApiError> {
-        let call = format!("POST {STATUS} (group {id})");
         let query = [("ScheduleTestRunsGroupID", &**id)];
-        let answer = self
-            .post(&call, STATUS, &query, None, REQUEST_TIMEOUT)
-            .await?;
-        let listed = answer.list::<WireGroup>("the group's status")?;
-        let groups: Result<Vec<WireGroup>, _> = listed.entries.into_iter().collect();
-        let groups = groups.map_err(|error| {
-            answer.unreadable(&format!("the group's status cannot be read ({error})"))
-        })?;
-        let alone = groups.len() == 1;
-        let this = groups
-            .into_iter()
-            .filter(|group| {
-                answer.group_id(&group.id).as_ref() == Some(id) || (alone && group.id.is_empty())
-            })
-            .map(|group| Group::parse(&answer.text(group.status)));
-        answer.one_status(this)
+        let answer = self.http.send(self.post(STATUS, &query, None)).await?;
+        let what = "the group's status";
+        let listed = answer.list::<WireGroup>(what)?.entries.into_iter();
+        let groups: Result<Vec<WireGroup>, _> = listed.collect();
+        let mut groups = groups.map_err(|error| answer.cannot_be_read(what, &error))?;
+        let is_alone = groups.len() == 1;
+        groups.retain(|group| {
+            answer.group_id(&group.id).as_ref() == Some(id) || (is_alone && group.id.is_empty())
+        });
+        let statuses = groups.into_iter().map(|group| answer.text(group.status));
+        answer.one_status(statuses.map(|status| Group::parse(&status)))
     }
 
     async fn rows(&self, _group_id: &GroupId) -> Result<Rows, ApiError> {
@@ -151,29 +113,27 @@ impl SofyApi for Classic {
     }
 
     async fn builds(&self) -> Result<BuildList, ApiError> {
-        Err(ApiError::new(
-            ErrorKind::Rejected,
-            "the classic API has no list of builds",
-        ))
+        Err(no_call("the classic API has no list of builds"))
     }
 
     async fn abort(&self, _group_id: &GroupId) -> Result<String, ApiError> {
-        Err(ApiError::new(
-            ErrorKind::Rejected,
-            "the classic API has no call to abort a run",
-        ))
+        Err(no_call("the classic API has no call to abort a run"))
     }
+}
+
+fn no_call(why: &str) -> ApiError {
+    ApiError::new(ErrorKind::Rejected, why)
 }
 
 impl WireTestRun {
     fn into_row(self, answer: &Answer) -> (String, Row) {
-        let [version, number] = [self.version, self.build_number].map(|text| answer.text(text));
+        let text = |text| answer.text(text);
+        let [version, number] = [self.version, self.build_number].map(text);
         let build = match (version.trim(), number.trim()) {
-            (version, "") => version.to_owned(),
-            ("", number) => number.to_owned(),
+            (name, "") | ("", name) => name.to_owned(),
             (version, number) => format!("{version}({number})"),
         };
-        let [manufacturer, model] = [self.manufacturer, self.model].map(|text| answer.text(text));
+        let [manufacturer, model] = [self.manufacturer, self.model].map(text);
         let row = Row {
             group_id: GroupId::named(&answer.text(self.group_id)),
             test_run: TestRun {

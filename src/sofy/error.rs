@@ -6,10 +6,12 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {
     pub(crate) kind: ErrorKind,
-    /// One line that names the call and what happened, without the key.
+    /// What happened, in one line without the key.
     pub(crate) message: String,
     /// What the user does next.
     pub(crate) advice: String,
+    /// The call, such as `GET /path`; blank if there was none.
+    pub(crate) call: String,
     pub(crate) retry_after: Option<Duration>,
     /// Nothing but a change of this machine's setup helps: its certificates or its proxy.
     pub(crate) is_permanent: bool,
@@ -18,38 +20,38 @@ pub(crate) struct ApiError {
 /// The kinds of failure, by consequence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorKind {
-    /// Sofy said no: asking again changes nothing.
+    /// Sofy refused: asking again changes nothing.
     Rejected,
     /// The call certainly did not happen: even a trigger may be sent again.
     NotSent,
-    /// The call may have happened: worth another look, never another trigger.
+    /// The call may have happened: worth another poll, never another trigger.
     OutcomeUnknown,
-    /// Sofy's list does not hold the group; a list may lag.
+    /// Sofy's list does not contain the group; a list may lag.
     NotFound,
 }
 
 impl ApiError {
     /// A failure with the usual advice for its kind.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        let advice = match kind {
+            ErrorKind::Rejected => {
+                "Check the inputs api-key, schedule-id and app-hash against Sofy's portal."
+            }
+            ErrorKind::NotSent => {
+                "Check the network, the proxy and the input api-url, then run the job again."
+            }
+            ErrorKind::NotFound => {
+                "Use the output test-run-group-id of the step that triggered this same schedule."
+            }
+            ErrorKind::OutcomeUnknown => {
+                "Look at the schedule in Sofy's portal, then run the job again."
+            }
+        };
         Self {
             kind,
             message: message.into(),
-            advice: match kind {
-                ErrorKind::Rejected => {
-                    "Check the inputs api-key, schedule-id and app-hash against Sofy's portal."
-                }
-                ErrorKind::NotSent => {
-                    "Check the network, the proxy and the input api-url, then run the job again."
-                }
-                ErrorKind::NotFound => {
-                    "Use the output test-run-group-id of the step that triggered this same \
-                     schedule."
-                }
-                ErrorKind::OutcomeUnknown => {
-                    "Look at the schedule in Sofy's portal, then run the job again."
-                }
-            }
-            .to_owned(),
+            advice: advice.to_owned(),
+            call: String::new(),
             retry_after: None,
             is_permanent: false,
         }
@@ -61,19 +63,22 @@ impl ApiError {
         self
     }
 
-    /// Says that asking again changes nothing.
+    /// States that asking again changes nothing.
     pub(crate) const fn permanent(mut self) -> Self {
         self.is_permanent = true;
         self
     }
 
-    /// Tells whether asking again may help.
-    pub(crate) const fn is_transient(&self) -> bool {
-        match self.kind {
-            ErrorKind::Rejected => false,
-            ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
-                !self.is_permanent
-            }
+    /// Adds the raw call to what the user does next.
+    pub(crate) fn with_details(&self, advice: &str) -> String {
+        match self.call.as_str() {
+            "" => advice.to_owned(),
+            call => format!("{advice} Details: {call}"),
         }
+    }
+
+    /// Tells whether asking again may help.
+    pub(crate) fn is_transient(&self) -> bool {
+        self.kind != ErrorKind::Rejected && !self.is_permanent
     }
 }

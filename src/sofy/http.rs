@@ -8,19 +8,18 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, AGE, CONTENT_ENCODING, DATE, LINK, RETRY_AFTER};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url, redirect, retry};
-use serde::Deserialize;
+use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{redirect, retry};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::api::{ClockReading, Rows};
 use super::error::{ApiError, ErrorKind};
 use super::json::{self, List, Text};
-use super::transport::Transport;
+use super::transport;
 use crate::model::group_id::GroupId;
-use crate::model::test_run::{Group, Row, TestRun};
+use crate::model::test_run::{Group, Row};
 use crate::secret::ApiKey;
 #[cfg(any(test, fuzzing))]
 use crate::tests::network as simulated;
@@ -28,7 +27,7 @@ use crate::tests::network as simulated;
 /// A slow connection is as good as none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sofy lists thousands of rows at most; what takes longer is stuck.
-pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A poll can be repeated and a trigger cannot: giving up early may cost a run.
 pub(super) const TRIGGER_TIMEOUT: Duration = Duration::from_mins(5);
 /// As many as curl takes. Some gateways send more than a hundred.
@@ -41,8 +40,12 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 const SNIPPET: usize = 200;
 /// No name is longer; what is longer would swell every log line, output and page it stands in.
 const LONGEST_TEXT: usize = 2_000;
-/// Where the words of an answer are looked for: a page's styles and scripts come first, but not for longer.
+/// Where the words of an answer are searched for: a page's styles and scripts come first, but not for longer.
 const BEGINNING: usize = 64 * 1024;
+/// Longer than any input `timeout`, so that nobody waits less, and short enough to add to any instant.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24 * 30);
+/// The pause if the server names a moment that cannot be read.
+const A_MINUTE: Duration = Duration::from_secs(60);
 
 /// What to do about a certificate that is not trusted.
 const UNTRUSTED: &str = "The certificate of the server, or of a proxy that inspects TLS, is not trusted. If there \
@@ -53,55 +56,63 @@ const UNTRUSTED: &str = "The certificate of the server, or of a proxy that inspe
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
     client: Client,
-    transport: Transport,
     base: Url,
     key: ApiKey,
+    /// What every request carries.
+    headers: HeaderMap,
 }
 
 /// An answer of Sofy's, whatever its status.
 pub(crate) struct Answer {
     /// The call that it answers, for people.
-    pub(super) call: String,
+    call: String,
+    key: ApiKey,
     pub(super) status: StatusCode,
-    pub(super) retry_after: Option<Duration>,
     pub(super) clock: ClockReading,
-    body: String,
+    retry_after: Option<Duration>,
     /// Its headers name a next page.
     has_next_page: bool,
-    key: ApiKey,
+    pub(crate) body: String,
 }
 
 impl Http {
     /// Prepares the client; reads the CA certificates and the proxy variables, sends nothing.
-    pub(crate) fn new(base: Option<&Url>, default: &str, key: ApiKey) -> Result<Self, ApiError> {
-        let transport = Transport::open()?;
-        let base = base_url(base, default)?;
+    ///
+    /// `key_header` is the header that carries the key; none if the body does.
+    pub(super) fn new(
+        base: Option<&Url>,
+        default: &str,
+        key_header: Option<&'static str>,
+        key: ApiKey,
+    ) -> Result<Self, ApiError> {
+        let rejected = |why: String| ApiError::new(ErrorKind::Rejected, why);
+        let base = match base {
+            Some(base) => base.clone(),
+            None => Url::parse(default).map_err(|error| rejected(format!("{default}: {error}")))?,
+        };
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(name) = key_header {
+            let mut value = HeaderValue::from_str(key.expose())
+                .map_err(|_| rejected("The input api-key cannot be sent as a header".to_owned()))?;
+            value.set_sensitive(true);
+            headers.insert(name, value);
+        }
         Ok(Self {
-            client: client(&transport, &base)?,
-            transport,
+            client: client(&base)?,
             base,
             key,
+            headers,
         })
     }
 
-    /// A client for another base URL with the same certificates.
-    pub(crate) fn based_on(self, base: Option<&Url>, default: &str) -> Result<Self, ApiError> {
-        let base = base_url(base, default)?;
-        let client = client(&self.transport, &base)?;
-        Ok(Self {
-            client,
-            base,
-            ..self
-        })
-    }
-
-    /// The key, for the request that carries it.
-    pub(crate) const fn key(&self) -> &ApiKey {
+    /// The key, for the body that carries it.
+    pub(super) const fn key(&self) -> &ApiKey {
         &self.key
     }
 
     /// Begins a request to a path below the base URL, with its query percent-encoded.
-    pub(crate) fn request(
+    pub(super) fn request(
         &self,
         method: Method,
         path: &str,
@@ -112,16 +123,13 @@ impl Http {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.client.request(method, url)
+        let request = self.client.request(method, url);
+        request.headers(self.headers.clone())
     }
 
     /// Sends a request and gives a successful answer.
-    pub(crate) async fn send(
-        &self,
-        call: &str,
-        request: RequestBuilder,
-    ) -> Result<Answer, ApiError> {
-        let answer = self.ask(call, request).await?;
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, ApiError> {
+        let answer = self.ask(request).await?;
         if answer.status.is_success() {
             return Ok(answer);
         }
@@ -129,58 +137,79 @@ impl Http {
     }
 
     /// Sends a request and gives the answer, whatever its status.
-    pub(crate) async fn ask(
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Answer, ApiError> {
+        let request = request.build().map_err(|error| {
+            let why = format!("The request cannot be written ({})", cause(error));
+            ApiError::new(ErrorKind::Rejected, why)
+        })?;
+        let call = format!("{} {}", request.method(), request.url().path());
+        let sent_at = Instant::now();
+        let answer = self
+            .receive(&call, request, sent_at)
+            .await
+            .map_err(|mut error| {
+                error.message = self.key.redact(error.message);
+                error.call = self.key.redact(call.clone());
+                error
+            });
+        let (result, size) = match &answer {
+            Ok(answer) => (answer.status.as_str(), answer.body.len()),
+            Err(error) => (error.message.as_str(), 0),
+        };
+        let took = sent_at.elapsed().as_millis();
+        tracing::debug!("{call}: {result} after {took} ms, {size} bytes");
+        answer
+    }
+
+    async fn receive(
         &self,
         call: &str,
-        request: RequestBuilder,
+        request: Request,
+        sent_at: Instant,
     ) -> Result<Answer, ApiError> {
-        let failed = |kind, why| ApiError::new(kind, format!("{call}: {}", self.key.redact(why)));
-        let sent_at = Instant::now();
-        let response = exchange(request).await.map_err(|no_answer| {
-            let mut error = failed(no_answer.kind, no_answer.why);
-            if no_answer.is_untrusted {
-                error = error.advise(UNTRUSTED).permanent();
-            }
-            let took = sent_at.elapsed().as_millis();
-            tracing::debug!("{} after {took} ms", error.message);
-            error
-        })?;
+        let response = exchange(&self.client, request).await?;
+        let key = self.key.clone();
         let (status, headers) = (response.status(), response.headers());
-        let clock = ClockReading {
-            sent_at,
-            received_at: Instant::now(),
-            date: date(headers, DATE),
-            has_age: headers.contains_key(AGE),
-        };
-        let retry_after = retry_after(headers, clock.date);
-        let has_next_page = has_next_page(headers);
-        let body = body(response).await;
-        tracing::debug!(
-            "{call}: {} after {} ms, {} bytes",
-            status.as_u16(),
-            sent_at.elapsed().as_millis(),
-            body.as_ref().map_or(0, String::len)
-        );
-        let body = match body {
+        let mut answer = Answer::new(call.to_owned(), key, status, headers, sent_at);
+        match body(response).await {
+            Ok(body) => answer.body = body,
             Err(problem) if status.is_success() => {
-                return Err(failed(ErrorKind::OutcomeUnknown, problem));
+                let why = format!("Sofy answered {}, but {problem}", status.as_u16());
+                return Err(ApiError::new(ErrorKind::OutcomeUnknown, why));
             }
             // The status alone says enough.
-            body => body.unwrap_or_default(),
-        };
-        Ok(Answer {
-            call: call.to_owned(),
-            status,
-            retry_after,
-            clock,
-            body,
-            has_next_page,
-            key: self.key.clone(),
-        })
+            Err(_) => {}
+        }
+        Ok(answer)
     }
 }
 
 impl Answer {
+    /// An answer whose head has just come, without its body.
+    pub(crate) fn new(
+        call: String,
+        key: ApiKey,
+        status: StatusCode,
+        headers: &HeaderMap,
+        sent_at: Instant,
+    ) -> Self {
+        let date = date(headers, DATE);
+        Self {
+            call,
+            key,
+            status,
+            clock: ClockReading {
+                sent_at,
+                received_at: Instant::now(),
+                date,
+                has_age: headers.contains_key(AGE),
+            },
+            retry_after: retry_after(headers, date),
+            has_next_page: has_next_page(headers),
+            body: String::new(),
+        }
+    }
+
     /// Takes a text of Sofy's as ours: without the key, however it is spelled, and of a bounded length.
     ///
     /// In this order, for the rest of a key that is cut in two is a secret too.
@@ -195,8 +224,7 @@ impl Answer {
 
     /// Reads a list leniently; `what` names it for people.
     pub(super) fn list<T: DeserializeOwned>(&self, what: &str) -> Result<List<T>, ApiError> {
-        let mut list = json::list(&self.body)
-            .map_err(|error| self.unreadable(&format!("{what} cannot be read ({error})")))?;
+        let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
         let not_whole = &mut list.completeness.not_whole;
         *not_whole = not_whole.take().map(|sign| self.key.redact(sign));
         if self.has_next_page {
@@ -207,16 +235,9 @@ impl Answer {
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.
     pub(super) fn json(&self) -> Option<Value> {
-        let is_small = self.body.len() <= BEGINNING;
-        let json = is_small
-            .then(|| serde_json::from_str(&self.body).ok())
-            .flatten()?;
+        let body = Some(&self.body).filter(|body| body.len() <= BEGINNING)?;
+        let json = serde_json::from_str(body).ok()?;
         matches!(json, Value::Object(_) | Value::Array(_)).then_some(json)
-    }
-
-    /// Reads an object; nothing of it if it is none.
-    pub(super) fn object<T: DeserializeOwned + Default>(&self) -> T {
-        serde_json::from_str(&self.body).unwrap_or_default()
     }
 
     /// Reads the list of test runs; one that cannot be read may be the one that failed.
@@ -226,24 +247,17 @@ impl Answer {
         &self,
         row: impl Fn(T, &Self) -> (String, Row),
     ) -> Result<Rows, ApiError> {
-        let List {
-            entries,
-            completeness,
-        } = self.list("the list of test runs")?;
+        let what = "the list of test runs";
+        let list = self.list(what)?;
         let mut rows = Rows {
-            completeness,
-            list: Vec::with_capacity(entries.len()),
+            completeness: list.completeness,
+            list: Vec::with_capacity(list.entries.len()),
             ..Rows::default()
         };
-        for entry in entries {
-            let entry = entry.map_err(|error| {
-                self.unreadable(&format!("the list of test runs cannot be read ({error})"))
-            })?;
+        for entry in list.entries {
+            let entry = entry.map_err(|error| self.cannot_be_read(what, &error))?;
             let (schedule_name, row) = row(entry, self);
-            let TestRun {
-                scenario, status, ..
-            } = &row.test_run;
-            if scenario.is_empty() && status.to_string().is_empty() {
+            if row.test_run.scenario.is_empty() && row.test_run.status.to_string().is_empty() {
                 return Err(self.unreadable("the list contains something that is not a test run"));
             }
             if rows.list.is_empty() {
@@ -263,8 +277,8 @@ impl Answer {
         statuses.dedup();
         match (statuses.pop(), statuses.is_empty()) {
             (Some(group), true) if !group.verbatim.is_empty() => Ok(group),
-            (_, true) => Err(self.unreadable("the answer does not contain the group's status")),
-            (_, false) => Err(self.unreadable("the answer gives the group several statuses")),
+            (_, true) => Err(self.unreadable("it does not contain the group's status")),
+            (_, false) => Err(self.unreadable("it gives the group several statuses")),
         }
     }
 
@@ -273,144 +287,109 @@ impl Answer {
         &self,
         id: impl Fn(&T) -> &Text,
     ) -> Result<Vec<GroupId>, ApiError> {
-        let entries = json::list::<T>(&self.body).map_or_else(|_| Vec::new(), |list| list.entries);
-        let named = entries
-            .iter()
-            .flatten()
-            .filter_map(|entry| self.group_id(id(entry)));
-        let named: BTreeSet<GroupId> = named.collect();
+        let list = json::list::<T>(&self.body).ok();
+        let entries = list.into_iter().flat_map(|list| list.entries).flatten();
+        let named: BTreeSet<GroupId> = entries
+            .filter_map(|entry| self.group_id(id(&entry)))
+            .collect();
         if named.is_empty() {
-            return Err(self.unreadable("the answer names no test run group"));
+            return Err(self.unreadable("it names no test run group"));
         }
         Ok(named.into_iter().collect())
+    }
+
+    pub(super) fn cannot_be_read(&self, what: &str, error: &serde_json::Error) -> ApiError {
+        self.unreadable(&format!("{what} cannot be read ({error})"))
     }
 
     /// An answer that arrived but cannot be understood.
     pub(super) fn unreadable(&self, why: &str) -> ApiError {
         // The reason may quote what a parser decoded, of any length.
         let why = self.key.redact_and_cut(why, SNIPPET);
-        let (call, said) = (&self.call, self.said());
-        ApiError::new(
-            ErrorKind::OutcomeUnknown,
-            format!("{call}: {why}; Sofy answered {said}"),
-        )
+        let message = format!("Sofy answered {}, but {why}", self.said());
+        ApiError {
+            call: self.key.redact(self.call.clone()),
+            ..ApiError::new(ErrorKind::OutcomeUnknown, message)
+        }
     }
 
     /// Finds Sofy's own words, or the beginning of the answer, in quotes.
     pub(super) fn said(&self) -> String {
-        let words = words(&self.body).unwrap_or_else(|| {
+        let words = self.words().unwrap_or_else(|| {
             let beginning = self.key.redact_and_cut(&self.body, BEGINNING);
-            Text(without_tags(beginning.trim()))
+            without_tags(beginning.trim())
         });
-        match self.key.redact_and_cut(&words.0, SNIPPET) {
+        match self.key.redact_and_cut(&words, SNIPPET) {
             text if text.is_empty() => "with an empty body".to_owned(),
             text => format!("\"{text}\""),
         }
     }
 
-    /// One line that names the call and what was answered.
-    pub(super) fn message(&self) -> String {
-        let (call, status, said) = (&self.call, self.status.as_u16(), self.said());
-        format!("{call}: Sofy answered {status} {said}")
+    /// Finds what Sofy's errors say, each text once.
+    fn words(&self) -> Option<String> {
+        let json = self.json()?;
+        let mut words: Vec<&str> = Vec::new();
+        let places = [
+            "/message",
+            "/Message",
+            "/error",
+            "/error/message",
+            "/error/details",
+            "/details",
+        ];
+        for text in places
+            .iter()
+            .filter_map(|place| json.pointer(place)?.as_str())
+        {
+            let same = text.trim().trim_end_matches('.').to_lowercase();
+            let is_known = words
+                .iter()
+                .any(|known| known.to_lowercase().contains(&same));
+            if !is_known {
+                words.push(text.trim());
+            }
+        }
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
+    /// A failure that the status of the answer states.
+    pub(super) fn failure(&self, kind: ErrorKind) -> ApiError {
+        let message = format!("Sofy answered {} {}", self.status.as_u16(), self.said());
+        ApiError {
+            call: self.key.redact(self.call.clone()),
+            retry_after: self.retry_after,
+            ..ApiError::new(kind, message)
+        }
     }
 
     /// Classifies an answer that is not a success by what may have happened.
     fn refusal(&self) -> ApiError {
+        use ErrorKind::{NotSent, OutcomeUnknown, Rejected};
         const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
+        const ACCOUNT: &str =
+            "Check the input api-key, and that its account may run this schedule.";
         const REDIRECT: &str = "Check the input api-url: Sofy's answers redirect to another address, and no \
             redirect is followed, since the key would go there too.";
         let said = self.said();
-        let (kind, advice) = match self.status {
-            StatusCode::UNAUTHORIZED => (ErrorKind::Rejected, KEY),
-            StatusCode::FORBIDDEN => (
-                ErrorKind::Rejected,
-                "Check the input api-key, and that its account may run this schedule.",
-            ),
-            StatusCode::NOT_FOUND => (
-                ErrorKind::Rejected,
-                "Check the inputs schedule-id and api-url.",
-            ),
-            StatusCode::TOO_MANY_REQUESTS => (ErrorKind::NotSent, ""),
-            StatusCode::SERVICE_UNAVAILABLE if self.retry_after.is_some() => {
-                (ErrorKind::NotSent, "")
-            }
-            StatusCode::REQUEST_TIMEOUT => (ErrorKind::OutcomeUnknown, ""),
-            _ if said.contains("subscriptionAuth") => (ErrorKind::Rejected, KEY),
-            StatusCode::BAD_REQUEST if said.contains("expired") => {
-                (ErrorKind::Rejected, "Renew the subscription in Sofy.")
-            }
-            status if status.is_client_error() => (ErrorKind::Rejected, ""),
-            status if status.is_redirection() => (ErrorKind::OutcomeUnknown, REDIRECT),
-            // Perhaps a gateway that is not well for a minute.
-            _ => (ErrorKind::OutcomeUnknown, ""),
+        let (kind, advice) = match self.status.as_u16() {
+            401 => (Rejected, Some(KEY)),
+            403 => (Rejected, Some(ACCOUNT)),
+            404 => (Rejected, Some("Check the inputs schedule-id and api-url.")),
+            429 => (NotSent, None),
+            503 if self.retry_after.is_some() => (NotSent, None),
+            408 => (OutcomeUnknown, None),
+            _ if said.contains("subscriptionAuth") => (Rejected, Some(KEY)),
+            400 if said.contains("expired") => (Rejected, Some("Renew the subscription in Sofy.")),
+            400..500 => (Rejected, None),
+            300..400 => (OutcomeUnknown, Some(REDIRECT)),
+            // Perhaps a gateway that has trouble for a minute.
+            _ => (OutcomeUnknown, None),
         };
-        let mut error = ApiError::new(kind, self.message());
-        if !advice.is_empty() {
-            error = error.advise(advice);
+        let error = self.failure(kind);
+        match advice {
+            Some(advice) => error.advise(advice),
+            None => error,
         }
-        error.retry_after = self.retry_after;
-        error
-    }
-}
-
-#[cfg(any(test, feature = "bench"))]
-impl Answer {
-    /// An answer to `GET /x` with the key `secret-key`.
-    pub(crate) fn scripted(status: u16, body: &str) -> Self {
-        let now = Instant::now();
-        Self {
-            call: "GET /x".to_owned(),
-            status: StatusCode::from_u16(status).unwrap_or_default(),
-            retry_after: None,
-            clock: ClockReading {
-                sent_at: now,
-                received_at: now,
-                date: None,
-                has_age: false,
-            },
-            body: body.to_owned(),
-            has_next_page: false,
-            key: ApiKey::new("secret-key".to_owned()),
-        }
-    }
-}
-
-/// Finds what Sofy's errors say, each text once; nothing in what is not JSON or says nothing.
-fn words(body: &str) -> Option<Text> {
-    #[derive(Default, Deserialize)]
-    #[serde(default)]
-    struct Words {
-        #[serde(alias = "Message")]
-        message: Text,
-        details: Text,
-        error: Option<Box<RawValue>>,
-    }
-    let outer: Words = serde_json::from_str(body).ok()?;
-    let inner: Words = outer
-        .error
-        .as_ref()
-        .and_then(|error| serde_json::from_str(error.get()).ok())
-        .unwrap_or_default();
-    let mut words: Vec<&str> = Vec::new();
-    for Text(text) in [
-        &outer.message,
-        &inner.message,
-        &inner.details,
-        &outer.details,
-    ] {
-        let text = text.trim();
-        if !text.is_empty() && !words.contains(&text) {
-            words.push(text);
-        }
-    }
-    (!words.is_empty()).then(|| Text(words.join(" ")))
-}
-
-fn base_url(base: Option<&Url>, default: &str) -> Result<Url, ApiError> {
-    match base {
-        Some(base) => Ok(base.clone()),
-        None => Url::parse(default)
-            .map_err(|error| ApiError::new(ErrorKind::Rejected, format!("{default}: {error}"))),
     }
 }
 
@@ -431,8 +410,30 @@ impl From<reqwest::Error> for NoAnswer {
                 ErrorKind::OutcomeUnknown
             },
             is_untrusted: is_untrusted(&error),
-            why: explained(error),
+            why: cause(error),
         }
+    }
+}
+
+impl From<NoAnswer> for ApiError {
+    fn from(
+        NoAnswer {
+            kind,
+            why,
+            is_untrusted,
+        }: NoAnswer,
+    ) -> Self {
+        let what = match kind {
+            ErrorKind::NotSent => "Sofy could not be reached",
+            ErrorKind::Rejected | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+                "Sofy did not answer"
+            }
+        };
+        let error = Self::new(kind, format!("{what} ({why})"));
+        if is_untrusted {
+            return error.advise(UNTRUSTED).permanent();
+        }
+        error
     }
 }
 
@@ -448,28 +449,36 @@ fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
     }
 }
 
-/// Sends a request and takes the head of its answer: all of HTTP that a simulation replaces.
-async fn exchange(request: RequestBuilder) -> Result<Response, NoAnswer> {
-    #[cfg(any(test, fuzzing))]
-    if let Some(network) = simulated::network() {
-        return network(request.build()?).await;
+/// The innermost cause of an error: those around it only name the layers of the library.
+fn cause(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut cause: &dyn Error = &error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
     }
-    Ok(request.send().await?)
+    cause.to_string()
 }
 
-fn client(transport: &Transport, base: &Url) -> Result<Client, ApiError> {
+/// Sends a request and takes the head of its answer: all of HTTP that a simulation replaces.
+async fn exchange(client: &Client, request: Request) -> Result<Response, NoAnswer> {
+    #[cfg(any(test, fuzzing))]
+    if let Some(network) = simulated::network() {
+        return network(request).await;
+    }
+    Ok(client.execute(request).await?)
+}
+
+fn client(base: &Url) -> Result<Client, ApiError> {
     #[cfg(any(test, fuzzing))]
     if let Some(client) = simulated::client() {
         return Ok(client);
     }
-    let identity = (ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let client = Client::builder()
         .user_agent(concat!(
             env!("CARGO_PKG_NAME"),
             "/",
             env!("CARGO_PKG_VERSION")
         ))
-        .default_headers(HeaderMap::from_iter([identity]))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         // A kept connection that the server ends just as a call is on its way leaves the call's fate unclear.
@@ -482,10 +491,12 @@ fn client(transport: &Transport, base: &Url) -> Result<Client, ApiError> {
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
         .http1_max_headers(MOST_HEADERS);
-    transport.configure(client, base)?.build().map_err(|error| {
-        let message = format!("the HTTPS client cannot start: {}", explained(error));
-        ApiError::new(ErrorKind::NotSent, message).permanent()
-    })
+    transport::configure(client, base)?
+        .build()
+        .map_err(|error| {
+            let message = format!("the HTTPS client cannot start: {}", cause(error));
+            ApiError::new(ErrorKind::NotSent, message).permanent()
+        })
 }
 
 async fn body(mut response: Response) -> Result<String, String> {
@@ -495,69 +506,57 @@ async fn body(mut response: Response) -> Result<String, String> {
             "the answer is packed ({coding}), which was not asked for"
         ));
     }
-    let status = response.status();
-    let end = Instant::now()
-        + match status {
-            StatusCode::UNAUTHORIZED | StatusCode::PAYLOAD_TOO_LARGE => REST_OF_A_REFUSAL,
-            status if status.is_success() => TRIGGER_TIMEOUT,
-            _ => REQUEST_TIMEOUT,
-        };
+    let is_success = response.status().is_success();
+    let limit = match response.status().as_u16() {
+        401 | 413 => REST_OF_A_REFUSAL,
+        _ if is_success => TRIGGER_TIMEOUT,
+        _ => REQUEST_TIMEOUT,
+    };
+    let end = Instant::now() + limit;
     let mut bytes = Vec::new();
     loop {
-        let chunk = match timeout_at(end, response.chunk()).await {
-            Ok(Ok(Some(chunk))) => chunk,
-            Ok(Ok(None)) => break,
-            Ok(Err(error)) => {
-                return Err(format!("the answer was cut off: {}", explained(error)));
+        match timeout_at(end, response.chunk()).await {
+            Ok(Ok(Some(chunk))) if bytes.len() + chunk.len() > LARGEST_BODY => {
+                return Err(format!(
+                    "the answer is larger than {} MiB",
+                    LARGEST_BODY >> 20
+                ));
             }
-            Err(_) if status.is_success() => return Err("the answer did not end".to_owned()),
+            Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
+            Ok(Ok(None)) => break,
+            Ok(Err(error)) => return Err(format!("the answer was cut off ({})", cause(error))),
+            Err(_) if is_success => return Err("the answer did not end".to_owned()),
             // What came is enough to quote.
             Err(_) => break,
-        };
-        if bytes.len() + chunk.len() > LARGEST_BODY {
-            return Err(format!(
-                "the answer is larger than {} MiB",
-                LARGEST_BODY / 1024 / 1024
-            ));
         }
-        bytes.extend_from_slice(&chunk);
     }
-    let text = match String::from_utf8(bytes) {
+    let mut text = match String::from_utf8(bytes) {
         Ok(text) => text,
-        // Each byte that is no letter becomes three.
+        // Each byte that is not a letter becomes three.
         Err(error) if error.as_bytes().len() > LARGEST_BODY / 3 => {
             return Err("the answer is not text in UTF-8".to_owned());
         }
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     };
-    Ok(text
-        .strip_prefix('\u{feff}')
-        .map(str::to_owned)
-        .unwrap_or(text))
+    if text.starts_with('\u{feff}') {
+        text.remove(0);
+    }
+    Ok(text)
 }
 
 /// Reads the delay of `Retry-After`. A date is measured by the server's own clock, never by ours.
 fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = match (value.parse(), date(headers, RETRY_AFTER), now) {
-        (Ok(seconds), _, _) => Duration::from_secs(seconds),
-        // More seconds than a number can hold.
-        (Err(_), ..) if value.len() > 9 && value.bytes().all(|c| c.is_ascii_digit()) => {
-            LONGEST_PAUSE
-        }
-        (Err(_), Some(at), Some(now)) => {
-            Duration::try_from(at.duration_since(now)).unwrap_or_default()
-        }
-        (Err(_), Some(_) | None, Some(_) | None) => A_MINUTE,
+    let pause = if !value.is_empty() && value.bytes().all(|c| c.is_ascii_digit()) {
+        // More seconds than a number can hold are many.
+        value.parse().map_or(LONGEST_PAUSE, Duration::from_secs)
+    } else if let (Some(at), Some(now)) = (date(headers, RETRY_AFTER), now) {
+        Duration::try_from(at.duration_since(now)).unwrap_or_default()
+    } else {
+        A_MINUTE
     };
     Some(pause.min(LONGEST_PAUSE))
 }
-
-/// Longer than any input `timeout`, so that nobody waits less, and short enough to add to any instant.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24 * 30);
-
-/// What is waited where the server names a moment that cannot be read.
-const A_MINUTE: Duration = Duration::from_secs(60);
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
     let text = headers.get(name)?.to_str().ok()?;
@@ -566,10 +565,7 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
 
 /// Tells whether a header `Link` has `rel="next"`.
 fn has_next_page(headers: &HeaderMap) -> bool {
-    let links = headers
-        .get_all(LINK)
-        .iter()
-        .filter_map(|link| link.to_str().ok());
+    let links = headers.get_all(LINK).iter().flat_map(HeaderValue::to_str);
     links.flat_map(|links| links.split([';', ','])).any(|part| {
         let (name, value) = part.split_once('=').unwrap_or_default();
         let mut relations = value.trim().trim_matches(['"', '\'']).split_whitespace();
@@ -578,40 +574,19 @@ fn has_next_page(headers: &HeaderMap) -> bool {
     })
 }
 
-/// The coding in which an answer is packed. Servers write there what is none, such as `utf-8`.
+/// The coding in which an answer is packed. Some servers name there what is not a coding, such as `utf-8`.
 fn coding(headers: &HeaderMap) -> Option<String> {
-    let known = [
-        "gzip",
-        "x-gzip",
-        "compress",
-        "x-compress",
-        "deflate",
-        "br",
-        "zstd",
-        "dcb",
-        "dcz",
-    ];
-    let values = headers.get_all(CONTENT_ENCODING).iter();
-    let text = values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_lowercase());
-    let text: Vec<String> = text.collect();
-    let mut codings = text
+    let values = headers
+        .get_all(CONTENT_ENCODING)
         .iter()
-        .flat_map(|codings| codings.split(',').map(str::trim));
-    codings
-        .find(|coding| known.contains(coding))
-        .map(str::to_owned)
-}
-
-/// Says an error with all its causes, for the outermost alone rarely tells why.
-fn explained(error: reqwest::Error) -> String {
-    let error = error.without_url();
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
+        .flat_map(HeaderValue::to_str);
+    let mut codings = values
+        .flat_map(|value| value.split(','))
+        .map(|coding| coding.trim().to_lowercase());
+    codings.find(|coding| {
+        let known = "gzip x-gzip compress x-compress deflate br zstd dcb dcz";
+        known.split(' ').any(|known| known == coding)
+    })
 }
 
 /// Takes the tags out of a gateway's page, so that its words are what is quoted.
@@ -631,6 +606,20 @@ fn without_tags(body: &str) -> String {
 mod tests {
     use super::*;
     use mockito::Server;
+    use serde::Deserialize;
+
+    impl Answer {
+        /// An answer to `GET /x` with the key `secret-key`.
+        pub(in crate::sofy) fn scripted(status: u16, body: &str) -> Self {
+            let key = ApiKey::new("secret-key".to_owned());
+            let status = StatusCode::from_u16(status).unwrap_or_default();
+            let headers = HeaderMap::new();
+            Self {
+                body: body.to_owned(),
+                ..Self::new("GET /x".to_owned(), key, status, &headers, Instant::now())
+            }
+        }
+    }
 
     #[test]
     fn sofys_own_words_are_found() {
@@ -639,6 +628,16 @@ mod tests {
                 r#"{"error":{"message":"Invalid Auth Key.","details":"x","timestamp":"t"}}"#,
                 "\"Invalid Auth Key. x\"",
                 "the documented envelope",
+            ),
+            (
+                r#"{"error":{"message":"Invalid Auth Key.","details":" invalid auth key"}}"#,
+                "\"Invalid Auth Key.\"",
+                "the same twice",
+            ),
+            (
+                r#"{"error":"Corrupt."}"#,
+                "\"Corrupt.\"",
+                "an error that is a text",
             ),
             (
                 r#"{"Message":"An error has occurred."}"#,
@@ -851,7 +850,7 @@ mod tests {
 
             assert_eq!(error.kind, kind, "{status}: {why}");
             assert!(error.advice.contains(advice), "{status}: {why}: {error:?}");
-            let message = format!("GET /x: Sofy answered {status}");
+            let message = format!("Sofy answered {status}");
             assert!(error.message.starts_with(&message), "{}", error.message);
             assert!(error.message.contains(said), "{}", error.message);
         }
@@ -1004,21 +1003,22 @@ mod tests {
     }
 
     #[test]
-    fn the_same_client_goes_to_another_base_url() {
+    fn a_request_goes_to_the_given_base_url_or_the_default_one_with_the_key_hidden() {
         _ = rustls::crypto::ring::default_provider().install_default();
-        let http =
-            Http::new(None, "http://sofy", ApiKey::new("secret-key".into())).expect("a client");
         let gateway = Url::parse("http://gateway/sofy/").expect("a URL");
         for (base, expected) in [
             (None, "http://public/x"),
             (Some(&gateway), "http://gateway/sofy/x"),
         ] {
-            let other = http.clone().based_on(base, "http://public");
-            let request = other.expect("a client").request(Method::GET, "/x", &[]);
+            let key = ApiKey::new("secret-key".into());
+            let http = Http::new(base, "http://public", Some("x-key"), key).expect("a client");
+            let request = http.request(Method::GET, "/x", &[]).build();
 
-            let url = request.build().expect("a request").url().to_string();
+            let request = request.expect("a request");
 
-            assert_eq!(url, expected);
+            assert_eq!(request.url().as_str(), expected);
+            assert_eq!(request.headers()["x-key"], "secret-key");
+            assert!(!format!("{http:?} {request:?}").contains("secret"));
         }
     }
 
@@ -1040,9 +1040,9 @@ mod tests {
             _ = rustls::crypto::ring::default_provider().install_default();
             let url = Url::parse(&server.url()).expect("a URL");
             let key = ApiKey::new("secret-key".into());
-            let http = Http::new(Some(&url), "", key).expect("a client");
+            let http = Http::new(Some(&url), "", None, key).expect("a client");
 
-            let answer = http.send("GET /x", http.request(Method::GET, "/x", &[]));
+            let answer = http.send(http.request(Method::GET, "/x", &[]));
 
             assert_eq!(answer.await.is_ok(), is_read, "{why}");
         }

@@ -24,21 +24,20 @@ pub(crate) struct List<T> {
 pub(crate) fn list<T: DeserializeOwned>(body: &str) -> Result<List<T>, Error> {
     let Parts(members) = from_str(body)?;
     let mut data = members.iter().filter(|(name, _)| name == "data");
-    match (data.next(), data.next()) {
-        (Some((_, data)), None) => {
-            let entries = entries(data.get())?;
-            let completeness = completeness(&members, entries.len());
-            Ok(List {
-                entries,
-                completeness,
-            })
-        }
-        (Some(_), Some(_)) => Err(Error::custom("two members are called data")),
-        (None, _) => Ok(List {
+    let Some((_, list)) = data.next() else {
+        return Ok(List {
             entries: entries(body)?,
             completeness: Completeness::default(),
-        }),
+        });
+    };
+    if data.next().is_some() {
+        return Err(Error::custom("two members are called data"));
     }
+    let entries = entries(list.get())?;
+    Ok(List {
+        completeness: completeness(&members, entries.len()),
+        entries,
+    })
 }
 
 /// Reads a list without an envelope; an object is a list of one.
@@ -51,16 +50,12 @@ pub(crate) fn entries<T: DeserializeOwned>(text: &str) -> Result<Vec<Result<T, E
     Ok(read.collect())
 }
 
-/// Looks beside a list for signs that there is more of it.
+/// Searches next to a list for signs that there is more of it.
 fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness {
     let mut found = Completeness::default();
     for (name, raw) in members.iter().filter(|(name, _)| name != "data") {
         let value = from_str::<Text>(raw.get()).unwrap_or_default().0;
-        let above = |most: usize| {
-            value
-                .parse::<f64>()
-                .is_ok_and(|number| number > most as f64)
-        };
+        let above = |most: usize| value.parse().is_ok_and(|number: f64| number > most as f64);
         let is_sign = match name.replace(['_', '-'], "").to_lowercase().as_str() {
             "total" | "totalcount" | "totalrecords" | "totalelements" => above(listed),
             "totalpages" => above(1),
@@ -92,77 +87,80 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
 /// Tells whether a message says `N of M` with an M above its N.
 fn is_part(message: &str) -> bool {
     let words: Vec<&str> = message.split_whitespace().collect();
-    words.windows(3).any(|words| match words {
-        [n, of, m] if of.eq_ignore_ascii_case("of") => {
-            let n = numbers(n).last().copied();
-            n.zip(numbers(m).first().copied())
-                .is_some_and(|(n, m)| n < m)
-        }
-        _ => false,
+    words.windows(3).any(|words| {
+        let (n, m) = (numbers(words[0]).last(), numbers(words[2]).next());
+        words[1].eq_ignore_ascii_case("of") && n.zip(m).is_some_and(|(n, m)| n < m)
     })
 }
 
 /// Reads the number of a message such as `Fetched 2 record(s)`.
 fn fetched(message: &str) -> Option<usize> {
     let mut words = message.split_whitespace();
-    let fetched = words.next()?.eq_ignore_ascii_case("fetched");
-    numbers(words.next()?).first().copied().filter(|_| fetched)
+    let is_fetched = words.next()?.eq_ignore_ascii_case("fetched");
+    numbers(words.next()?).next().filter(|_| is_fetched)
 }
 
 /// The numbers in a word such as `(1-20` or `4,500.`.
-fn numbers(word: &str) -> Vec<usize> {
-    word.replace(',', "")
-        .split(|c: char| !c.is_ascii_digit())
-        .filter_map(|digits| digits.parse().ok())
-        .collect()
+fn numbers(word: &str) -> impl Iterator<Item = usize> {
+    let digits = word.replace(',', "");
+    let numbers = digits.split(|c: char| !c.is_ascii_digit());
+    let numbers: Vec<usize> = numbers.flat_map(str::parse).collect();
+    numbers.into_iter()
 }
 
 /// The entries of a list, or the members of an object, not yet read.
 #[derive(Default)]
 struct Parts<'body>(Vec<(String, &'body RawValue)>);
 
-impl<'de> Deserialize<'de> for Parts<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ToParts;
-        impl<'de> Visitor<'de> for ToParts {
-            type Value = Parts<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list or an object")
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<Parts<'de>, A::Error> {
-                let mut parts = Vec::new();
-                while let Some(entry) = entries.next_element()? {
-                    parts.push((String::new(), bounded(parts.len(), entry)?));
-                }
-                Ok(Parts(parts))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Parts<'de>, A::Error> {
-                let mut parts = Vec::new();
-                while let Some((name, value)) = members.next_entry()? {
-                    parts.push((name, bounded(parts.len(), value)?));
-                }
-                Ok(Parts(parts))
-            }
-            fn visit_unit<E>(self) -> Result<Parts<'de>, E> {
-                Ok(Parts::default())
-            }
+impl Parts<'_> {
+    fn bounded<E: serde::de::Error>(self) -> Result<Self, E> {
+        if self.0.len() <= MOST_ENTRIES {
+            return Ok(self);
         }
-        fn bounded<T, E: serde::de::Error>(count: usize, part: T) -> Result<T, E> {
-            if count < MOST_ENTRIES {
-                return Ok(part);
-            }
-            Err(E::custom(format_args!(
-                "it has more than {MOST_ENTRIES} entries"
-            )))
-        }
-        deserializer.deserialize_any(ToParts)
+        Err(E::custom(format_args!(
+            "it has more than {MOST_ENTRIES} entries"
+        )))
     }
 }
 
-/// A text of Sofy's. It becomes ours only through [`Answer::text`](super::http::Answer::text).
+impl<'de> Visitor<'de> for Parts<'de> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list or an object")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> Result<Self, A::Error> {
+        while let Some(entry) = entries.next_element()? {
+            self.0.push((String::new(), entry));
+            self = self.bounded()?;
+        }
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
+        while let Some(member) = members.next_entry()? {
+            self.0.push(member);
+            self = self.bounded()?;
+        }
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Parts<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self::default())
+    }
+}
+
+/// A text of Sofy's. It becomes the program's only through [`Answer::text`](super::http::Answer::text).
 ///
-/// Numbers and booleans are read as they are spelled, and nothing as empty. Escapes of lone surrogates, which
-/// no Rust string can hold, become replacement characters.
+/// Numbers and booleans are read as they are spelled, and nothing as empty. A text with the escape of a lone
+/// surrogate, which no Rust string can contain, keeps its escapes.
 #[derive(Default)]
 pub(crate) struct Text(pub(super) String);
 
@@ -174,31 +172,13 @@ impl Text {
 
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes(Vec<u8>);
-        impl<'de> Deserialize<'de> for Bytes {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                struct ToBytes;
-                impl Visitor<'_> for ToBytes {
-                    type Value = Bytes;
-                    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                        f.write_str("a string")
-                    }
-                    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Bytes, E> {
-                        Ok(Bytes(bytes.to_vec()))
-                    }
-                }
-                deserializer.deserialize_bytes(ToBytes)
-            }
-        }
         let raw = <&RawValue>::deserialize(deserializer)?.get();
-        match raw.as_bytes().first() {
-            Some(b'"') => from_str::<Bytes>(raw)
-                .map(|bytes| Self(String::from_utf8_lossy(&bytes.0).into_owned()))
-                .map_err(D::Error::custom),
-            Some(b'n') => Ok(Self::default()),
-            Some(b'{' | b'[') | None => Err(D::Error::custom("expected text or a number")),
-            Some(_) => Ok(Self(raw.to_owned())),
-        }
+        Ok(Self(match raw.as_bytes().first() {
+            Some(b'"') => from_str(raw).unwrap_or_else(|_| raw.trim_matches('"').to_owned()),
+            Some(b'n') => String::new(),
+            Some(b'{' | b'[') => return Err(D::Error::custom("expected text or a number")),
+            Some(_) | None => raw.to_owned(),
+        }))
     }
 }
 
@@ -244,7 +224,7 @@ mod tests {
             (r#"[{"id":null}]"#, Some(vec![""]), "nothing"),
             (
                 r#"[{"id":"\ud800x"}]"#,
-                Some(vec!["\u{fffd}\u{fffd}\u{fffd}x"]),
+                Some(vec![r"\ud800x"]),
                 "a lone surrogate",
             ),
             ("[]", Some(vec![]), "an empty list is a list"),

@@ -1,18 +1,15 @@
-//! How does the public API (`public.sofy.ai`) trigger, list and tell a status?
+//! How does the public API (`public.sofy.ai`) trigger, list and give a status?
 //!
 //! It lists rows by group, can abort one group, and carries the key in a header.
-
-use std::str::FromStr as _;
-use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::{Method, Url};
 use serde::Deserialize;
 
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
-use super::builds::{Builds, with_key};
+use super::builds;
 use super::error::{ApiError, ErrorKind};
-use super::http::{Answer, Http, REQUEST_TIMEOUT, TRIGGER_TIMEOUT};
+use super::http::{Answer, Http, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;
@@ -20,10 +17,11 @@ use crate::model::test_run::{Group, Row, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
 
 pub(super) const BASE_URL: &str = "https://public.sofy.ai";
+pub(super) const KEY_HEADER: &str = "x-sofy-auth-key";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
 const ABORT: &str = "/scheduler-microservice/public/test-run/abort";
-/// What Sofy's words hold where it has aborted a group. Whatever else it says with status 200 proves nothing:
-/// it answers so, too, where every test run is over and where none can be aborted yet.
+/// What Sofy's message contains if it has aborted a group. Whatever else it says with status 200 proves nothing: it
+/// also answers so if every test run has finished, and if none can be aborted yet.
 const ABORTED: [&str; 2] = ["aborted by", "successfully"];
 
 /// The public API, for one schedule.
@@ -45,19 +43,6 @@ struct WireGroup {
     executed_at: Text,
 }
 
-impl WireGroup {
-    fn id(&self) -> &Text {
-        [
-            &self.test_run_group_id,
-            &self.test_groups_run_id,
-            &self.schedule_test_runs_group_id,
-        ]
-        .into_iter()
-        .find(|id| !id.is_empty())
-        .unwrap_or(&self.test_run_group_id)
-    }
-}
-
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct WireTestRun {
@@ -70,36 +55,24 @@ struct WireTestRun {
     status: Text,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct WireMessage {
-    message: Text,
-}
-
 impl Public {
     /// Prepares the client; sends nothing.
     pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: String) -> Result<Self, ApiError> {
         Ok(Self {
-            http: Http::new(base, BASE_URL, key)?,
+            http: Http::new(base, BASE_URL, Some(KEY_HEADER), key)?,
             schedule,
         })
     }
 
-    async fn call(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        limit: Duration,
-    ) -> Result<Answer, ApiError> {
-        let call = format!("{method} {path}");
-        let request = with_key(&self.http, method, path, query)?;
-        self.http.send(&call, request.timeout(limit)).await
+    async fn get(&self, call: &str) -> Result<Answer, ApiError> {
+        let path = format!("{RUNS}/{}/{call}", self.schedule);
+        self.http
+            .send(self.http.request(Method::GET, &path, &[]))
+            .await
     }
 
     async fn groups(&self) -> Result<(Answer, Groups), ApiError> {
-        let path = format!("{RUNS}/{}/test-run-groups", self.schedule);
-        let answer = self.call(Method::GET, &path, &[], REQUEST_TIMEOUT).await?;
+        let answer = self.get("test-run-groups").await?;
         let listed = answer.list::<WireGroup>("the list of groups")?;
         let mut groups = Groups {
             completeness: listed.completeness,
@@ -107,15 +80,8 @@ impl Public {
             ..Groups::default()
         };
         for entry in listed.entries {
-            let named = entry
-                .ok()
-                .and_then(|entry| Some((answer.group_id(entry.id())?, entry)));
-            match named {
-                Some((id, entry)) => groups.list.push(ListedGroup {
-                    id,
-                    group: Group::parse(&answer.text(entry.status)),
-                    executed_at: Timestamp::from_str(&answer.text(entry.executed_at)).ok(),
-                }),
+            match entry.ok().and_then(|entry| entry.into_listed(&answer)) {
+                Some(group) => groups.list.push(group),
                 None => groups.unreadable += 1,
             }
         }
@@ -137,46 +103,36 @@ impl SofyApi for Public {
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
         let path = format!("{RUNS}/{}/execute", self.schedule);
         let serials = request.device_serials.join(",");
-        let query: Vec<(&str, &str)> = [
+        let mut query = vec![
             ("appHash", request.app_hash.as_deref().unwrap_or_default()),
             ("deviceSerials", &serials),
-        ]
-        .into_iter()
-        .filter(|(_, value)| !value.is_empty())
-        .collect();
-        let answer = self
-            .call(Method::POST, &path, &query, TRIGGER_TIMEOUT)
-            .await?;
+        ];
+        query.retain(|(_, value)| !value.is_empty());
+        let call = self.http.request(Method::POST, &path, &query);
+        let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
         answer.named_groups(WireGroup::id)
     }
 
     async fn group(&self, group_id: &GroupId) -> Result<Group, ApiError> {
         let (answer, groups) = self.groups().await?;
-        let mut this = groups
-            .list
-            .into_iter()
-            .filter(|group| group.id == *group_id)
-            .peekable();
+        let groups = groups.list.into_iter();
+        let mut this = groups.filter(|group| group.id == *group_id).peekable();
         if this.peek().is_none() {
-            return Err(ApiError::new(
-                ErrorKind::NotFound,
-                format!(
-                    "the schedule {} has no test run group {group_id} in Sofy's list",
-                    self.schedule
-                ),
-            ));
+            let why = format!(
+                "Schedule {} has no test run group {group_id} (or Sofy does not list it)",
+                self.schedule
+            );
+            return Err(ApiError::new(ErrorKind::NotFound, why));
         }
         answer.one_status(this.map(|group| group.group))
     }
 
     async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError> {
-        let path = format!("{RUNS}/{}/status/{group_id}", self.schedule);
-        let answer = self.call(Method::GET, &path, &[], REQUEST_TIMEOUT).await?;
-        rows(&answer)
+        rows(&self.get(&format!("status/{group_id}")).await?)
     }
 
     async fn builds(&self) -> Result<BuildList, ApiError> {
-        Builds::over(self.http.clone()).list().await
+        builds::list(&self.http).await
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.
@@ -184,20 +140,45 @@ impl SofyApi for Public {
         let path = format!("{ABORT}/{}", self.schedule);
         let query = [("testRunGroupId", &**group_id)];
         let answer = self
-            .call(Method::PUT, &path, &query, REQUEST_TIMEOUT)
+            .http
+            .send(self.http.request(Method::PUT, &path, &query))
             .await?;
-        let message = answer.text(answer.object::<WireMessage>().message);
+        let json = answer.json().unwrap_or_default();
+        let message = answer.text(Text(
+            json["message"].as_str().unwrap_or_default().to_owned(),
+        ));
         let lower = message.to_lowercase();
         if ABORTED.iter().all(|words| lower.contains(words)) {
             return Ok(message);
         }
-        Err(answer.unreadable("the answer does not say that anything was aborted"))
+        Err(answer.unreadable("it does not say that anything was aborted"))
     }
 }
 
 /// Reads the rows of one group.
 pub(crate) fn rows(answer: &Answer) -> Result<Rows, ApiError> {
     answer.rows(WireTestRun::into_row)
+}
+
+impl WireGroup {
+    fn id(&self) -> &Text {
+        let ids = [
+            &self.test_run_group_id,
+            &self.test_groups_run_id,
+            &self.schedule_test_runs_group_id,
+        ];
+        let id = ids.into_iter().find(|id| !id.is_empty());
+        id.unwrap_or(&self.test_run_group_id)
+    }
+
+    /// None if it has no ID.
+    fn into_listed(self, answer: &Answer) -> Option<ListedGroup> {
+        Some(ListedGroup {
+            id: answer.group_id(self.id())?,
+            group: Group::parse(&answer.text(self.status)),
+            executed_at: answer.text(self.executed_at).parse::<Timestamp>().ok(),
+        })
+    }
 }
 
 impl WireTestRun {

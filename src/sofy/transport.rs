@@ -7,55 +7,43 @@ use std::net::IpAddr;
 use reqwest::{ClientBuilder, Proxy, Url};
 #[cfg(not(target_os = "macos"))]
 use {
+    rustls::pki_types::{CertificateDer, pem::PemObject as _},
     rustls::{ClientConfig, RootCertStore, crypto::ring},
-    rustls_native_certs::load_certs_from_paths,
     std::path::{Path, PathBuf},
     std::sync::Arc,
+    std::{fs, io},
 };
 
 use super::error::{ApiError, ErrorKind};
-#[cfg(all(any(test, fuzzing), not(target_os = "macos")))]
-use crate::tests::network as simulated;
+
+/// Where Linux distributions keep the system's certificates, in the order in which Go looks for them.
+#[cfg(not(target_os = "macos"))]
+const SYSTEM: [&str; 7] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/pki/tls/cacert.pem",
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/ssl/certs",
+];
 
 /// Gives the value of a variable.
 type Variable = dyn Fn(&str) -> Option<OsString>;
 
-/// The certificates that are trusted.
-#[derive(Clone, Debug)]
-pub(super) struct Transport {
+/// Gives a client its certificates, which root alone may be allowed to read, and its proxy to a base URL.
+///
+/// On macOS the keychain decides about certificates.
+pub(super) fn configure(client: ClientBuilder, base: &Url) -> Result<ClientBuilder, ApiError> {
+    let variable = |name: &str| env::var_os(name);
     #[cfg(not(target_os = "macos"))]
-    tls: ClientConfig,
-}
-
-impl Transport {
-    /// Reads the certificates, which root alone may be allowed to. On macOS the keychain decides.
-    pub(super) fn open() -> Result<Self, ApiError> {
-        #[cfg(all(any(test, fuzzing), not(target_os = "macos")))]
-        if simulated::network().is_some() {
-            let tls = trusting(RootCertStore::empty())?;
-            return Ok(Self { tls });
-        }
-        Ok(Self {
-            #[cfg(not(target_os = "macos"))]
-            tls: trusting(roots(&|name| env::var_os(name))?)?,
-        })
-    }
-
-    /// Tells a client which certificates to trust, and by which proxy to reach a base URL.
-    pub(super) fn configure(
-        &self,
-        client: ClientBuilder,
-        base: &Url,
-    ) -> Result<ClientBuilder, ApiError> {
-        #[cfg(not(target_os = "macos"))]
-        let client = client.tls_backend_preconfigured(self.tls.clone());
-        let proxy = proxy(&|name| env::var_os(name), base)?;
-        // Else it would look for variables by rules of its own.
-        Ok(match proxy {
-            Some(proxy) => client.no_proxy().proxy(proxy),
-            None => client.no_proxy(),
-        })
-    }
+    let client = client.tls_backend_preconfigured(tls(roots(&variable)?)?);
+    // Otherwise it would look for variables by rules of its own.
+    let client = client.no_proxy();
+    Ok(match proxy(&variable, base)? {
+        Some(proxy) => client.proxy(proxy),
+        None => client,
+    })
 }
 
 /// An environment in which no call can be sent.
@@ -65,127 +53,109 @@ fn unusable(message: String, advice: &str) -> ApiError {
         .permanent()
 }
 
-fn named(variable: &Variable, names: &[&'static str]) -> Option<(&'static str, OsString)> {
-    let value = |name| Some((name, variable(name)?));
-    // A variable that a workflow sets to nothing is blank.
-    let is_given = |(_, value): &(_, OsString)| !value.to_string_lossy().trim().is_empty();
-    names.iter().filter_map(|name| value(*name)).find(is_given)
+/// The first of these variables that is not blank, as one is that a workflow sets to nothing.
+fn named(variable: &Variable, names: &[&'static str]) -> Option<(&'static str, String)> {
+    let value = |name| Some(variable(name)?.to_string_lossy().trim().to_owned());
+    let mut values = names.iter().filter_map(|name| Some((*name, value(name)?)));
+    values.find(|(_, value)| !value.is_empty())
 }
 
 /// The proxy for a base URL. None for plain http: a proxy would read the key.
 fn proxy(variable: &Variable, base: &Url) -> Result<Option<Proxy>, ApiError> {
-    const ADVICE: &str =
-        "Name an HTTP proxy, such as http://proxy.example.com:3128, or list the host in NO_PROXY.";
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
-    let exempt = named(variable, &["NO_PROXY", "no_proxy"])
-        .is_some_and(|(_, list)| is_exempt(&list.to_string_lossy(), base));
+    let exempt = named(variable, &["NO_PROXY", "no_proxy"]);
+    let is_exempt = exempt.is_some_and(|(_, list)| is_exempt(&list, base));
     let (name, value) = match named(variable, &names) {
-        Some(found) if base.scheme() == "https" && !exempt => found,
+        Some(found) if base.scheme() == "https" && !is_exempt => found,
         Some(_) | None => return Ok(None),
     };
-    let text = value.to_string_lossy().trim().to_owned();
-    let text = if text.contains("://") {
-        text
+    let text = if value.contains("://") {
+        value
     } else {
-        format!("http://{text}")
+        format!("http://{value}")
     };
-    // Neither message quotes the value, which may contain a password.
-    match Url::parse(&text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") => {
-            Proxy::https(url).map(Some).map_err(|_| ())
-        }
-        Ok(url) if url.scheme().starts_with("socks") => {
-            let message =
-                format!("the variable {name} names a SOCKS proxy, which is not supported");
-            return Err(unusable(message, ADVICE));
-        }
-        Ok(_) | Err(_) => Err(()),
+    let url = Url::parse(&text).ok();
+    let scheme = url.as_ref().map_or("", Url::scheme).to_owned();
+    let url = url.filter(|_| matches!(scheme.as_str(), "http" | "https"));
+    if let Some(proxy) = url.and_then(|url| Proxy::https(url).ok()) {
+        return Ok(Some(proxy));
     }
-    .map_err(|()| {
-        unusable(
-            format!("the variable {name} does not name an HTTP proxy"),
-            ADVICE,
-        )
-    })
+    // Neither message quotes the value, which may contain a password.
+    let problem = if scheme.starts_with("socks") {
+        "names a SOCKS proxy, which is not supported"
+    } else {
+        "does not name an HTTP proxy"
+    };
+    Err(unusable(
+        format!("the variable {name} {problem}"),
+        "Name an HTTP proxy, such as http://proxy.example.com:3128, or list the host in NO_PROXY.",
+    ))
 }
 
 /// Tells whether `NO_PROXY` lists a host: by its name, a name above it, its address or its network.
 fn is_exempt(list: &str, base: &Url) -> bool {
-    let host = base.host_str().unwrap_or_default().to_lowercase();
+    let host = base.host_str().unwrap_or_default();
     let host = host.trim_matches(['[', ']']).trim_end_matches('.');
-    let address: Option<IpAddr> = host.parse().ok();
-    let separators = |c: char| c == ',' || c.is_whitespace();
-    list.to_lowercase().split(separators).any(|entry| {
+    let base_port = base.port_or_known_default();
+    let list = list.to_lowercase();
+    let mut entries = list.split(|c: char| c == ',' || c.is_whitespace());
+    entries.any(|entry| {
         let (name, port) = match entry.rsplit_once(':') {
-            Some((name, port)) if name.ends_with(']') || !name.contains(':') => (name, Some(port)),
-            Some(_) | None => (entry, None),
-        };
-        if port.is_some_and(|port| port.parse().ok() != base.port_or_known_default()) {
-            return false;
-        }
-        let name = name.trim_matches(['[', ']']);
-        let above = name
-            .trim_start_matches('*')
-            .trim_start_matches('.')
-            .trim_end_matches('.');
-        match (name, address) {
-            ("*", _) => true,
-            (_, Some(address)) => name.parse() == Ok(address) || is_in_network(address, name),
-            (_, None) => {
-                let rest = host.strip_suffix(above).filter(|_| !above.is_empty());
-                rest.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            Some((name, port)) if name.ends_with(']') || !name.contains(':') => {
+                (name, port.parse().ok())
             }
-        }
+            Some(_) | None => (entry, base_port),
+        };
+        let name = name.trim_matches(['[', ']']);
+        let lists_host = match host.parse() {
+            Ok(address) => name.parse() == Ok(address) || is_in_network(address, name),
+            Err(_) => {
+                let above = name.trim_start_matches(['*', '.']).trim_end_matches('.');
+                let below = host.strip_suffix(above).filter(|_| !above.is_empty());
+                below.is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
+            }
+        };
+        port == base_port && (name == "*" || lists_host)
     })
 }
 
 /// Tells whether an address is in a network such as `10.0.0.0/8`.
 fn is_in_network(address: IpAddr, network: &str) -> bool {
-    let (network, bits) = network.split_once('/').unwrap_or_default();
-    let (Ok(network), Ok(bits)) = (network.parse::<IpAddr>(), bits.parse::<u32>()) else {
+    let (network, prefix) = network.split_once('/').unwrap_or_default();
+    let (Ok(network), Ok(prefix)) = (network.parse(), prefix.parse::<u32>()) else {
         return false;
     };
-    let is_same = |one: u128, other: u128, width: u32| {
-        let rest = width.checked_sub(bits);
-        rest.is_some_and(|rest| one.checked_shr(rest) == other.checked_shr(rest))
+    let bits = |address| match address {
+        IpAddr::V4(address) => (u128::from(address.to_bits()), 32_u32),
+        IpAddr::V6(address) => (address.to_bits(), 128),
     };
-    match (address, network) {
-        (IpAddr::V4(one), IpAddr::V4(other)) => {
-            is_same(one.to_bits().into(), other.to_bits().into(), 32)
-        }
-        (IpAddr::V6(one), IpAddr::V6(other)) => is_same(one.to_bits(), other.to_bits(), 128),
-        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-    }
+    let ((one, width), (other, other_width)) = (bits(address), bits(network));
+    let rest = width.checked_sub(prefix).filter(|_| width == other_width);
+    rest.is_some_and(|rest| one.checked_shr(rest) == other.checked_shr(rest))
 }
 
 /// The certificates that the environment names, else the system's. An odd one among others is skipped.
 #[cfg(not(target_os = "macos"))]
 fn roots(variable: &Variable) -> Result<RootCertStore, ApiError> {
     let mut roots = RootCertStore::empty();
-    let file = named(variable, &["SSL_CERT_FILE"]);
-    let folders = named(variable, &["SSL_CERT_DIR"]);
-    if file.is_none() && folders.is_none() {
-        let system = openssl_probe::probe();
-        let first = system.cert_dir.first().map(PathBuf::as_path);
-        let loaded = load_certs_from_paths(system.cert_file.as_deref(), first);
-        roots.add_parsable_certificates(loaded.certs);
+    let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| named(variable, &[name]));
+    if variables.iter().all(Option::is_none) {
+        let mut found = SYSTEM.iter().flat_map(|path| certificates(Path::new(path)));
+        let system = found.find(|certificates| !certificates.is_empty());
+        roots.add_parsable_certificates(system.unwrap_or_default());
         return Ok(roots);
     }
-    for (name, value) in [file, folders].into_iter().flatten() {
+    for (name, value) in variables.into_iter().flatten() {
         let paths: Vec<PathBuf> = match name {
             "SSL_CERT_DIR" => env::split_paths(&value).collect(),
             _ => vec![PathBuf::from(&value)],
         };
         let mut problem = "contains no certificate in PEM form".to_owned();
         let mut trusted = 0;
-        for path in paths.iter().map(PathBuf::as_path) {
-            let loaded = match name {
-                "SSL_CERT_DIR" => load_certs_from_paths(None, Some(path)),
-                _ => load_certs_from_paths(Some(path), None),
-            };
-            trusted += roots.add_parsable_certificates(loaded.certs).0;
-            if let Some(error) = readable(path).err() {
-                problem = format!("cannot be read ({error})");
+        for path in paths {
+            match certificates(&path) {
+                Ok(found) => trusted += roots.add_parsable_certificates(found).0,
+                Err(error) => problem = format!("cannot be read ({error})"),
             }
         }
         if trusted == 0 {
@@ -199,16 +169,24 @@ fn roots(variable: &Variable) -> Result<RootCertStore, ApiError> {
     Ok(roots)
 }
 
+/// The certificates in a file, or in the files of a folder.
 #[cfg(not(target_os = "macos"))]
-fn readable(path: &Path) -> std::io::Result<()> {
-    if path.is_dir() {
-        return path.read_dir().map(|_| ());
-    }
-    std::fs::File::open(path).map(|_| ())
+fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
+    let texts: Vec<Vec<u8>> = if path.is_dir() {
+        let files = path.read_dir()?.flatten().map(|entry| entry.path());
+        let files = files.filter(|file| file.is_file());
+        files.filter_map(|file| fs::read(file).ok()).collect()
+    } else {
+        vec![fs::read(path)?]
+    };
+    let all = texts
+        .iter()
+        .flat_map(|text| CertificateDer::pem_slice_iter(text));
+    Ok(all.flatten().collect())
 }
 
 #[cfg(not(target_os = "macos"))]
-fn trusting(roots: RootCertStore) -> Result<ClientConfig, ApiError> {
+fn tls(roots: RootCertStore) -> Result<ClientConfig, ApiError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(format!("TLS cannot start: {error}"), "Please report this."))?;
@@ -404,14 +382,14 @@ mod tests {
     fn certificates_are_read_from_where_a_variable_says() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |name: &str, text: &str| {
-            std::fs::write(folder.path().join(name), text).expect("a file");
+            fs::write(folder.path().join(name), text).expect("a file");
         };
         let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         write("good.pem", GOOD);
         write("mixed.pem", &format!("# a comment\n{odd}{GOOD}"));
         write("odd.pem", odd);
         for sub in ["good", "empty"] {
-            std::fs::create_dir(folder.path().join(sub)).expect("a folder");
+            fs::create_dir(folder.path().join(sub)).expect("a folder");
         }
         write("good/ca.crt", GOOD);
         let path = |name: &str| folder.path().join(name).into_os_string();

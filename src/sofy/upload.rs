@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::api::BuildList;
-use super::builds::{Builds, key_as_header, with_key};
+use super::builds;
 use super::error::{ApiError, ErrorKind};
 use super::http::{Answer, Http};
 use super::json::Text;
@@ -87,7 +87,8 @@ pub(crate) enum UploadAnswer {
 pub(crate) struct Sofy {
     http: Http,
     generation: Generation,
-    builds: Builds,
+    /// The public API: the classic one has no list of builds, and both take the same key.
+    public: Http,
 }
 
 #[derive(Default, Deserialize)]
@@ -104,40 +105,33 @@ impl Sofy {
         key: ApiKey,
         generation: Generation,
     ) -> Result<Self, ApiError> {
-        // Only the public API has a list of builds, and it takes the same key.
-        let http = Http::new(base, public::BASE_URL, key)?;
-        let builds = Builds::over(http.clone());
+        let public = Http::new(
+            base,
+            public::BASE_URL,
+            Some(public::KEY_HEADER),
+            key.clone(),
+        )?;
         let http = match generation {
-            Generation::Classic => http.based_on(base, classic::BASE_URL)?,
-            Generation::Public => http,
+            Generation::Classic => {
+                Http::new(base, classic::BASE_URL, Some("SubscriptionKey"), key)?
+            }
+            Generation::Public => public.clone(),
         };
         Ok(Self {
             http,
             generation,
-            builds,
+            public,
         })
     }
 
-    fn request(&self, details: &Details) -> Result<(String, RequestBuilder), ApiError> {
-        let (path, request) = match self.generation {
-            Generation::Public => {
-                let name = details.build_name.as_deref();
-                let query: Vec<(&str, &str)> = name
-                    .map(|name| ("userFriendlyBuildName", name))
-                    .into_iter()
-                    .collect();
-                let request = with_key(&self.http, Method::POST, PUBLIC, &query)?;
-                (PUBLIC, request)
-            }
-            Generation::Classic => {
-                let request = self
-                    .http
-                    .request(Method::POST, CLASSIC, &[])
-                    .header("SubscriptionKey", key_as_header(&self.http)?);
-                (CLASSIC, request)
-            }
+    fn request(&self, details: &Details) -> RequestBuilder {
+        let (path, name) = match self.generation {
+            Generation::Public => (PUBLIC, details.build_name.as_deref()),
+            Generation::Classic => (CLASSIC, None),
         };
-        Ok((format!("POST {path}"), request.timeout(NEVER)))
+        let query = name.map(|name| ("userFriendlyBuildName", name));
+        let request = self.http.request(Method::POST, path, query.as_slice());
+        request.timeout(NEVER)
     }
 
     fn form(&self, details: &Details, payload: Payload) -> Result<Form, reqwest::Error> {
@@ -166,16 +160,16 @@ impl Sofy {
 
 impl Uploads for Sofy {
     async fn upload(&self, details: &Details, payload: Payload) -> Result<UploadAnswer, ApiError> {
-        let (call, request) = self.request(details)?;
         let form = self
             .form(details, payload)
-            .map_err(|error| ApiError::new(ErrorKind::Rejected, format!("{call}: {error}")))?;
-        let answer = self.http.ask(&call, request.multipart(form)).await?;
+            .map_err(|error| ApiError::new(ErrorKind::Rejected, error.to_string()))?;
+        let request = self.request(details).multipart(form);
+        let answer = self.http.ask(request).await?;
         judge(&answer)
     }
 
     async fn builds(&self) -> Result<BuildList, ApiError> {
-        self.builds.list().await
+        builds::list(&self.public).await
     }
 }
 
@@ -183,8 +177,8 @@ impl Uploads for Sofy {
 fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
     const LARGE: &str =
         "The file is larger than Sofy, or a gateway before it, accepts. Make it smaller.";
-    let refused = |advice: &str| Err(failure(answer, ErrorKind::Rejected).advise(advice));
-    let unclear = Err(failure(answer, ErrorKind::OutcomeUnknown));
+    let refused = |advice: &str| Err(answer.failure(ErrorKind::Rejected).advise(advice));
+    let unclear = Err(answer.failure(ErrorKind::OutcomeUnknown));
     let status = answer.status;
     let json = answer.json();
     // Written again, so that no escape hides a word.
@@ -202,7 +196,8 @@ fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
         }
         (StatusCode::INTERNAL_SERVER_ERROR, None) => unclear,
         (_, None) => {
-            let mut error = failure(answer, ErrorKind::OutcomeUnknown)
+            let mut error = answer
+                .failure(ErrorKind::OutcomeUnknown)
                 .advise("Check the input api-url: perhaps it is not Sofy that answers there.");
             error
                 .message
@@ -231,7 +226,7 @@ fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer, ApiError> {
     {
         return Ok(UploadAnswer::Created(app_hash));
     }
-    let mut error = answer.unreadable("the answer is not a success with one hash of the build");
+    let mut error = answer.unreadable("that is not a success with one hash of the build");
     error.kind = ErrorKind::Rejected;
     Err(error.advise(
         "Check in Sofy's portal whether the build is there. Check the input api-url, then run the job again: a build \
@@ -258,12 +253,6 @@ fn reports_an_error(json: &Value) -> bool {
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
-}
-
-fn failure(answer: &Answer, kind: ErrorKind) -> ApiError {
-    let mut error = ApiError::new(kind, answer.message());
-    error.retry_after = answer.retry_after;
-    error
 }
 
 #[cfg(test)]

@@ -123,12 +123,10 @@ fn classic() -> Classic {
 }
 
 fn answered(kind: ErrorKind, answer: &str) -> ApiError {
-    ApiError::new(
-        kind,
-        format!(
-            "GET /scheduler-microservice/scheduled-runs/{GUID}/status/77: Sofy answered {answer}"
-        ),
-    )
+    ApiError {
+        call: format!("GET /scheduler-microservice/scheduled-runs/{GUID}/status/77"),
+        ..ApiError::new(kind, format!("Sofy answered {answer}"))
+    }
 }
 
 fn bad_gateway() -> ApiError {
@@ -137,7 +135,7 @@ fn bad_gateway() -> ApiError {
 
 fn builds(list: &[(&str, &str)]) -> Result<Vec<Build>, ApiError> {
     let build = |(hash, id): &(&str, &str)| Build {
-        app_hash: (*hash).into(),
+        app_hash: Some((*hash).into()),
         application: "app".into(),
         id: (*id).into(),
         friendly_name: String::new(),
@@ -431,7 +429,7 @@ async fn cut_short(all: &mut Endings) {
     .await;
     let not_listed = ApiError::new(
         ErrorKind::NotFound,
-        format!("the schedule {GUID} has no test run group 77 in Sofy's list"),
+        format!("Schedule {GUID} has no test run group 77 (or Sofy does not list it)"),
     );
     all.add(
         "not-listed",
@@ -451,11 +449,11 @@ async fn not_started(all: &mut Endings) {
         .advise("Check the input api-key: copy it again from Account > API Key in Sofy.");
     all.add("bad-key", Public::new().baseline(Err(no_key)), &[])
         .await;
-    let unsent = ApiError::new(
-        ErrorKind::NotSent,
-        "POST /api/CICD/ScheduleAutomatedTestRunStatus (test runs): error sending request: client \
-         error (Connect): dns error: failed to lookup address information",
-    );
+    let why = "Sofy could not be reached (failed to lookup address information)";
+    let unsent = ApiError {
+        call: "POST /api/CICD/ScheduleAutomatedTestRunStatus".to_owned(),
+        ..ApiError::new(ErrorKind::NotSent, why)
+    };
     all.add("unreachable", Public::new().baseline(Err(unsent)), &[])
         .await;
     all.add(

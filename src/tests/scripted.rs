@@ -325,7 +325,16 @@ fn named(list: Vec<Row>) -> Rows {
 }
 
 pub(crate) fn failure(kind: ErrorKind) -> ApiError {
-    ApiError::new(kind, "GET /x: Sofy answered 502 with an empty body")
+    let message = match kind {
+        ErrorKind::NotSent => "Sofy could not be reached (Connection refused)",
+        ErrorKind::Rejected | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+            "Sofy answered 502 with an empty body"
+        }
+    };
+    ApiError {
+        call: "GET /x".to_owned(),
+        ..ApiError::new(kind, message)
+    }
 }
 
 /// A run whose rows are listed by its group, 77.

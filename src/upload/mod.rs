@@ -11,7 +11,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use crate::inputs;
 use crate::inputs::upload::UploadInputs;
-use crate::model::schedule::{AppHash, Build};
+use crate::model::schedule::AppHash;
 use crate::model::verdict::{Conclusion, Verdict};
 use crate::report::upload::{Delivery, UploadReport};
 use crate::retry::{Jitter, Patience, backoff};
@@ -291,10 +291,10 @@ async fn find_existing<U: Uploads>(
         loop {
             let because = match sofy.builds().await {
                 Ok(builds) => {
-                    let ours = |build: &&Build| build.app_hash.eq_ignore_ascii_case(&md5);
-                    if let Some(build) = builds.list.iter().find(ours) {
+                    let ours = builds.list.iter().find(|build| build.has_hash(&md5));
+                    if let Some(build) = ours {
                         return Ok(UploadedBuild {
-                            app_hash: build.app_hash.clone(),
+                            app_hash: build.app_hash.clone().unwrap_or_default(),
                             build: build.name().to_owned(),
                             delivery: Delivery::AlreadyThere,
                             reason: "Sofy already has this very file: the listed hash is its MD5"
@@ -331,7 +331,7 @@ async fn build_name<U: Uploads>(sofy: &U, app_hash: &AppHash, stop: &mut Stop) -
     let build = builds
         .list
         .iter()
-        .find(|build| *app_hash == *build.app_hash);
+        .find(|build| build.has_hash(app_hash.as_str()));
     build
         .map(|build| build.name().to_owned())
         .unwrap_or_default()
@@ -399,15 +399,15 @@ impl Failure {
             )
             .advise(format!("Raise the input timeout. {AGAIN}")),
             Self::Api(error) => {
-                let what = match error.kind {
-                    ErrorKind::Rejected => "Sofy did not accept the build",
-                    ErrorKind::NotSent => "Sofy could not be reached",
-                    ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
-                        "Sofy returned an unexpected response"
+                let reason = match error.kind {
+                    ErrorKind::Rejected => {
+                        format!("Sofy did not accept the build: {}", error.message)
+                    }
+                    ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+                        error.message.clone()
                     }
                 };
-                Verdict::new(Conclusion::Error, format!("{what}: {}", error.message))
-                    .advise(error.advice)
+                Verdict::new(Conclusion::Error, reason).advise(error.with_details(&error.advice))
             }
             Self::Changed(why) => Verdict::new(
                 Conclusion::Error,
@@ -429,7 +429,7 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schedule::{Details, Generation};
+    use crate::model::schedule::{Build, Details, Generation};
     use crate::secret::ApiKey;
     use crate::sofy::BuildList;
     use crate::tests::fixtures::stop;
@@ -463,7 +463,7 @@ mod tests {
 
     fn builds(hashes: &[&str]) -> Result<Vec<Build>, ApiError> {
         let build = |hash: &&str| Build {
-            app_hash: (*hash).to_owned(),
+            app_hash: Some((*hash).to_owned()),
             application: "g".into(),
             id: "4.2.0(1187)".into(),
             friendly_name: String::new(),
