@@ -339,7 +339,7 @@ impl Facts<'_> {
         }
         let [over, ended] =
             [ours.began + ours.plan.over, step.ended].map(|at| at - state.gate_began);
-        let is_hindered = world.is_hindered(Call::Builds, over, ended, 0);
+        let is_hindered = world.is_hindered(Call::Builds, over, ended);
         let moments = self.moments_since(ours).into_iter();
         let told: Vec<bool> = moments.map(|at| self.tells_another(ours, at)).collect();
         match (told.contains(&true), told.contains(&false)) {
@@ -417,7 +417,7 @@ impl Facts<'_> {
                 let from = fails.max(run.listed).max(watched);
                 let [since, until] = [from, goes].map(|at| at + ours.began - state.gate_began);
                 let mut calls = [Call::Groups, Call::Rows].into_iter();
-                goes - from > pause && !calls.any(|call| world.is_hindered(call, since, until, 0))
+                goes - from > pause && !calls.any(|call| world.is_hindered(call, since, until))
             })
         };
         if !state.saw_forgotten
@@ -544,9 +544,7 @@ impl Facts<'_> {
         let Some(ours) = our_execution(state) else {
             let until = step.ended - state.gate_began;
             let calls = [Call::Rows, Call::Groups, Call::Trigger];
-            let is_hindered = calls
-                .iter()
-                .any(|call| world.is_hindered(*call, 0, until, 0));
+            let is_hindered = calls.iter().any(|call| world.is_hindered(*call, 0, until));
             let is_short = world.asked.timeout < 30 * SECOND + 20 * world.habits.latency;
             return (is_hindered || is_short).then_some("nothing was triggered");
         };
@@ -556,12 +554,14 @@ impl Facts<'_> {
         let shown = (step.began)
             .max(answered)
             .max(ours.began + plan.shown_whole());
-        // Something went wrong for so long on the way to what the lists show.
-        let is_hindered = |least: Ms| {
-            let [from, until] = [step.began, step.ended].map(|at| at - state.gate_began);
-            let mut calls = [Call::Groups, Call::Rows].into_iter();
-            calls.any(|call| world.is_hindered(call, from, until, least))
-        };
+        // Something went wrong for so long, in one period or several, on the way to what the lists show.
+        let [from, until] = [step.began, step.ended].map(|at| at - state.gate_began);
+        let hindered: Ms = (world.faults.iter())
+            .filter(|period| period.from <= until && period.until > from)
+            .filter(|period| (period.on).is_none_or(|on| matches!(on, Call::Groups | Call::Rows)))
+            .map(|period| period.until - period.from)
+            .sum();
+        let is_hindered = |least: Ms| hindered >= least;
         // An unknown word has 75 s to become a known one, an empty list 20 s.
         let is_unknown = plan.truth().contains(&Status::New)
             || plan

@@ -456,13 +456,10 @@ impl World {
         cut.is_some_and(|cut| cut.sign.is_some())
     }
 
-    /// Tells whether something goes wrong with a call at some time between two, for at least so long.
-    pub(super) fn is_hindered(&self, call: Call, from: Ms, until: Ms, least: Ms) -> bool {
+    /// Tells whether something goes wrong with a call at some time between two.
+    pub(super) fn is_hindered(&self, call: Call, from: Ms, until: Ms) -> bool {
         self.faults.iter().any(|period| {
-            period.on.is_none_or(|on| on == call)
-                && period.from <= until
-                && period.until > from
-                && period.until - period.from >= least
+            period.on.is_none_or(|on| on == call) && period.from <= until && period.until > from
         })
     }
 
