@@ -32,10 +32,11 @@ pub use tests::bench;
 #[cfg(any(test, fuzzing))]
 pub use tests::fuzz;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::ExitCode;
 
+use tokio::runtime::Builder;
 use tokio::sync::watch::Receiver;
 
 use gate::Api;
@@ -66,13 +67,16 @@ const VERSION: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSI
 
 /// Runs the entry that name and arguments select; the exit status is the step's.
 pub fn main() -> ExitCode {
-    let (entry, unknown_argument) = match Command::of(std::env::args_os()) {
-        Command::Run(entry, unknown_argument) => (entry, unknown_argument),
-        Command::Print(text) => {
-            log::print(text);
-            return ExitCode::SUCCESS;
-        }
+    let (entry, rest) = command();
+    let text = match rest.join(" ").as_str() {
+        "--help" => HELP,
+        "--version" => VERSION,
+        _ => "",
     };
+    if !text.is_empty() {
+        log::print(text);
+        return ExitCode::SUCCESS;
+    }
     // What is not UTF-8 gets replacement characters, which no input takes.
     let env: Vec<(String, String)> = std::env::vars_os()
         .map(|(name, value)| (lossy(&name), lossy(&value)))
@@ -84,26 +88,43 @@ pub fn main() -> ExitCode {
         log::print(&command::mask(key.expose()));
     }
     runner.start_log();
-    if let Some(argument) = unknown_argument {
+    if let Some(argument) = rest.into_iter().next() {
         // It may be a key that was meant for an input.
         let argument = key.map_or(argument.clone(), |key| key.redact(argument));
-        return ExitCode::from(refuse(entry, unknown(&argument), &[], &mut runner));
+        let argument: String = argument.chars().take(60).collect();
+        let verdict = refusal(
+            &format!("The argument {argument:?} is unknown"),
+            KNOWN_ARGUMENTS,
+        );
+        return ExitCode::from(refuse(entry, verdict, &mut runner));
     }
     if entry != Entry::AbortUnfinished {
         tracing::info!("{VERSION}");
     }
-    let status = with_runtime(async |signal| {
-        step(entry, &env, &mut runner, signal, jitter, give_up_root).await
-    });
-    ExitCode::from(
-        status.unwrap_or_else(|problem| refuse(entry, cannot_start(&problem), &[], &mut runner)),
-    )
+    // It fails only if there is one already.
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let runtime = Builder::new_current_thread().enable_all().build();
+    ExitCode::from(match runtime {
+        Ok(runtime) => {
+            let status = runtime.block_on(async {
+                let signal = signal::listen();
+                step(entry, &env, &mut runner, signal, jitter, give_up_root).await
+            });
+            // Name resolution blocks a thread, perhaps for longer than the runner waits for us.
+            runtime.shutdown_background();
+            status
+        }
+        Err(error) => {
+            let problem = format!("The runtime could not start: {error}");
+            refuse(entry, refusal(&problem, RUN_AGAIN), &mut runner)
+        }
+    })
 }
 
 /// What a step has once its inputs are understood, and all is open that only root may open.
 #[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Ready {
-    Gate(Inputs, Result<Api, ApiError>),
+    Gate(Result<Api, ApiError>, Inputs),
     Upload(Upload),
     AbortUnfinished(Result<Unfinished, AbortOutcome>),
 }
@@ -124,10 +145,7 @@ pub(crate) async fn step(
             // Before anything else, so that the variable is always the runner's.
             runner.save_state(abort::STATE, "");
             inputs::parse(env)
-                .map(|inputs| {
-                    let api = Api::new(&inputs);
-                    Ready::Gate(inputs, api)
-                })
+                .map(|inputs| Ready::Gate(Api::new(&inputs), inputs))
                 .map_err(NotReady::BadInputs)
         }
         Entry::Upload => Upload::prepare(env, runner.workspace(), signal.clone())
@@ -140,10 +158,10 @@ pub(crate) async fn step(
         Entry::Gate | Entry::Upload | Entry::AbortUnfinished => Writes::Nothing,
     };
     if let Err(problem) = give_up_root(runner.workspace(), writes) {
-        return refuse(entry, still_privileged(&problem), &[], runner);
+        return refuse(entry, refusal(&problem, ROOT_REMAINS), runner);
     }
     match ready {
-        Ok(Ready::Gate(inputs, api)) => {
+        Ok(Ready::Gate(api, inputs)) => {
             let report = gate::run(api, &inputs, runner, signal, jitter).await;
             publish(&Publication::of(&report, &inputs.paths), runner)
         }
@@ -164,9 +182,7 @@ pub(crate) async fn step(
             publish(&Publication::line(severity, &message), runner)
         }
         Err(NotReady::Ended(report)) => publish(&Publication::of_upload(&report), runner),
-        Err(NotReady::BadInputs(problems)) => {
-            refuse(entry, bad_inputs(&problems, runner), &problems, runner)
-        }
+        Err(NotReady::BadInputs(problems)) => refuse(entry, bad_inputs(problems, runner), runner),
     }
 }
 
@@ -181,108 +197,61 @@ pub(crate) enum Entry {
     AbortUnfinished,
 }
 
-/// What the command line asks for.
-enum Command {
-    Print(&'static str),
-    /// An entry, with an argument that nobody knows.
-    Run(Entry, Option<String>),
-}
-
-impl Command {
-    /// Reads the name that the binary was started by, which takes precedence, and the arguments.
-    fn of(mut words: impl Iterator<Item = OsString>) -> Self {
-        let name = words.next().unwrap_or_default();
-        if Path::new(&name).file_name() == Some(OsStr::new("abort-unfinished")) {
-            return Self::Run(Entry::AbortUnfinished, None);
+/// Reads the name that the binary was started by, which takes precedence, and the arguments; gives what is left of them.
+fn command() -> (Entry, Vec<String>) {
+    let mut words = std::env::args_os().map(|word| lossy(&word));
+    let name = words.next().unwrap_or_default();
+    let mut words: Vec<String> = words.collect();
+    let entry = match words.first().map(String::as_str) {
+        _ if Path::new(&name).ends_with("abort-unfinished") => {
+            return (Entry::AbortUnfinished, Vec::new());
         }
-        let words: Vec<String> = words.map(|word| lossy(&word)).collect();
-        let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let (entry, rest) = match &words[..] {
-            ["upload", rest @ ..] => (Entry::Upload, rest),
-            ["gate", rest @ ..] | rest => (Entry::Gate, rest),
-        };
-        match rest {
-            [] => Self::Run(entry, None),
-            ["--help"] => Self::Print(HELP),
-            ["--version"] => Self::Print(VERSION),
-            [argument, ..] => Self::Run(entry, Some((*argument).to_owned())),
-        }
-    }
+        Some("upload") => Entry::Upload,
+        Some("gate") => Entry::Gate,
+        Some(_) | None => return (Entry::Gate, words),
+    };
+    words.remove(0);
+    (entry, words)
 }
 
 fn lossy(text: &OsStr) -> String {
     text.to_string_lossy().into_owned()
 }
 
-/// Ends before anything is sent, because of the verdict's reason or the problems of the inputs.
-fn refuse(entry: Entry, verdict: Verdict, problems: &[String], runner: &mut Runner) -> u8 {
+/// Ends before anything is sent.
+fn refuse(entry: Entry, verdict: Verdict, runner: &mut Runner) -> u8 {
     let (report, paths) = (Report::of(verdict.clone()), Paths::default());
-    let (publication, subject) = match entry {
-        Entry::Gate => (Publication::of(&report, &paths), "Sofy gate"),
-        Entry::Upload => {
-            let report = UploadReport::of(verdict);
-            (Publication::of_upload(&report), "Sofy upload")
-        }
-        Entry::AbortUnfinished => {
-            let warning = Publication::line(Some(Severity::Warning), &verdict.reason);
-            (warning, "Sofy post step")
-        }
+    let publication = match entry {
+        Entry::Gate => Publication::of(&report, &paths),
+        Entry::Upload => Publication::of_upload(&UploadReport::of(verdict)),
+        Entry::AbortUnfinished => Publication::line(Some(Severity::Warning), &verdict.reason),
     };
-    if problems.is_empty() {
-        return publish(&publication, runner);
-    }
-    publish(&publication.with_problems(subject, problems), runner)
+    publish(&publication, runner)
 }
 
-fn unknown(argument: &str) -> Verdict {
-    let argument: String = argument.chars().take(60).collect();
-    let reason = format!("The argument {argument:?} is unknown");
-    Verdict::new(Conclusion::Error, reason).advise(
-        "Use none, gate, upload, --help or --version. Inputs are environment variables, such as INPUT_SCHEDULE_ID. \
-         Nothing was sent to Sofy.",
-    )
-}
+const KNOWN_ARGUMENTS: &str = "Use none, gate, upload, --help or --version. Inputs are environment variables, such as \
+    INPUT_SCHEDULE_ID. Nothing was sent to Sofy.";
+const RUN_AGAIN: &str = "Run the job again, and report it if it happens again.";
+const ROOT_REMAINS: &str = "Allow the container to drop capabilities (check its seccomp profile), or start it as a \
+    non-root user. Nothing was sent to Sofy.";
 
-fn bad_inputs(problems: &[String], runner: &Runner) -> Verdict {
+fn bad_inputs(problems: Vec<String>, runner: &Runner) -> Verdict {
     let place = if runner.is_github() {
         "under `with:` in the workflow"
     } else {
         "environment variables such as INPUT_SCHEDULE_ID"
     };
-    Verdict::new(Conclusion::Error, problems.join(" ")).advise(format!(
-        "Fix these inputs ({place}). Nothing was sent to Sofy."
-    ))
+    let advice = format!("Fix these inputs ({place}). Nothing was sent to Sofy.");
+    let mut verdict = refusal(&problems.join(" "), &advice);
+    verdict.problems = problems;
+    verdict
 }
 
-fn still_privileged(problem: &str) -> Verdict {
-    Verdict::new(Conclusion::Error, problem).advise(
-        "Allow the container to drop capabilities (check its seccomp profile), or start it as a \
-         non-root user. Nothing was sent to Sofy.",
-    )
-}
-
-fn cannot_start(problem: &str) -> Verdict {
-    Verdict::new(Conclusion::Error, problem)
-        .advise("Run the job again, and report it if it happens again.")
+fn refusal(reason: &str, advice: &str) -> Verdict {
+    Verdict::new(Conclusion::Error, reason).advise(advice)
 }
 
 /// A random share from 0 to 1.
 fn jitter() -> f64 {
     f64::from(uuid::Uuid::new_v4().as_fields().0) / f64::from(u32::MAX)
-}
-
-/// Runs a story on a runtime of its own, with the runner's signals.
-fn with_runtime<T>(
-    story: impl AsyncFnOnce(Receiver<Option<&'static str>>) -> T,
-) -> Result<T, String> {
-    // It fails only if there is one already.
-    _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("The runtime could not start: {error}"))?;
-    let result = runtime.block_on(async { story(signal::listen()).await });
-    // Name resolution blocks a thread, perhaps for longer than the runner waits for us.
-    runtime.shutdown_background();
-    Ok(result)
 }

@@ -1,6 +1,6 @@
 //! Who is told, and where? Outputs, job summary and report files first, then annotations and the log.
 
-use std::io::{self, Write};
+use std::io;
 
 use crate::github::Runner;
 use crate::model::report::{Paths, Report};
@@ -20,7 +20,17 @@ pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) -> u8 {
     if let Some((report, paths)) = it.report {
         places.extend(write_files(report, paths, runner));
     }
-    it.annotations.iter().for_each(annotate);
+    for Annotation {
+        severity,
+        title,
+        text,
+    } in &it.annotations
+    {
+        match severity {
+            Severity::Error => tracing::error!(title, "{text}"),
+            Severity::Warning => tracing::warn!(title, "{text}"),
+        }
+    }
     if let Some((report, _)) = it.report.filter(|(report, _)| !report.test_runs.is_empty()) {
         print_test_runs(report, runner);
     }
@@ -35,37 +45,20 @@ pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) -> u8 {
 
 /// Writes the files that were asked for, and gives those that are there.
 fn write_files(report: &Report, paths: &Paths, runner: &Runner) -> Vec<String> {
+    type Write = fn(&Report, &mut dyn io::Write) -> io::Result<()>;
     let mut written = Vec::new();
     for (input, path, write) in [
-        (
-            "json-path",
-            &paths.json,
-            outputs::write_json as fn(&Report, &mut dyn Write) -> io::Result<()>,
-        ),
+        ("json-path", &paths.json, outputs::write_json as Write),
         ("junit-path", &paths.junit, junit::write),
     ] {
-        let Some(path) = path else {
-            continue;
-        };
-        let path_name = path.display();
+        let Some(path) = path else { continue };
+        let name = path.display();
         match runner.write_report(path, |out| write(report, out)) {
-            Ok(()) => written.push(path_name.to_string()),
-            Err(error) => tracing::warn!("{path_name} (input {input}) was not written: {error}"),
+            Ok(()) => written.push(name.to_string()),
+            Err(error) => tracing::warn!("{name} (input {input}) was not written: {error}"),
         }
     }
     written
-}
-
-fn annotate(annotation: &Annotation) {
-    let Annotation {
-        severity,
-        title,
-        text,
-    } = annotation;
-    match severity {
-        Severity::Error => tracing::error!(title, "{text}"),
-        Severity::Warning => tracing::warn!(title, "{text}"),
-    }
 }
 
 /// Prints every test run in a fold of the log, the failed ones first.
@@ -156,12 +149,13 @@ mod tests {
 
     #[test]
     fn each_problem_is_one_annotation_and_the_log_ends_with_what_to_do() {
-        let report = Report::of(verdict());
+        let report = Report::of(Verdict {
+            problems: (0..12).map(|n| format!("`input-{n}` is wrong.")).collect(),
+            ..verdict()
+        });
         let paths = Paths::default();
-        let problems: Vec<String> = (0..12).map(|n| format!("`input-{n}` is wrong.")).collect();
 
         let publication = Publication::of(&report, &paths);
-        let publication = publication.with_problems("Sofy gate", &problems);
         let log = log_of(&publication, true);
 
         assert_eq!(

@@ -3,7 +3,7 @@
 //! Knows time only through tokio's clock, and must not know what is being waited for.
 
 use std::convert::Infallible;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;

@@ -16,19 +16,15 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
 
 /// Lists the first few of many: a sentence has an end, however long the list is.
 pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
-    let mut items = items.into_iter();
-    let mut named: Vec<String> = items
-        .by_ref()
-        .take(most)
-        .map(|item| item.to_string())
-        .collect();
-    match items.count() {
-        0 => {}
-        more => named.push(format!("{more} more")),
+    let mut items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
+    if items.len() > most {
+        let more = format!("{} more", items.len() - most);
+        items.truncate(most);
+        items.push(more);
     }
-    match named.split_last() {
-        Some((last, first)) if !first.is_empty() => format!("{} and {last}", first.join(", ")),
-        Some(_) | None => named.concat(),
+    match items.as_slice() {
+        [first @ .., last] if !first.is_empty() => format!("{} and {last}", first.join(", ")),
+        all => all.concat(),
     }
 }
 

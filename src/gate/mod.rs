@@ -156,16 +156,10 @@ async fn start<A: SofyApi>(
     jitter: Jitter,
 ) -> Result<Run, Box<Report>> {
     let (did, run) = match &inputs.start {
-        Start::Attach {
-            group_id,
-            results_after,
-        } => {
-            let after = results_after.clone();
-            (
-                "attached to",
-                Run::attached(group_id.clone(), after, inputs.attempt),
-            )
-        }
+        Start::Attach(group_id, after) => (
+            "attached to",
+            Run::attached(group_id.clone(), after.clone(), inputs.attempt),
+        ),
         Start::Trigger(request) | Start::Detach(request) => {
             if request.app_hash.is_none() {
                 tracing::info!(
@@ -190,7 +184,7 @@ async fn start<A: SofyApi>(
     };
     let wait = match inputs.start {
         Start::Detach(_) => "not waiting (wait: false)".to_owned(),
-        Start::Trigger(_) | Start::Attach { .. } => {
+        Start::Trigger(_) | Start::Attach(..) => {
             format!("waiting up to {}", span(inputs.timeout))
         }
     };

@@ -29,9 +29,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 /// A developer does not notice fifteen seconds; Sofy does notice a poll every second from every pull request.
 const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(15);
 /// GitHub ends every job on a self-hosted runner after five days; no wait is longer.
-const LONGEST_TIMEOUT: Duration = Duration::from_secs(5 * 24 * 60 * 60);
-/// More does not fit into the title of an annotation.
-const LONGEST_TITLE: usize = 100;
+const LONGEST: Duration = Duration::from_secs(5 * 24 * 60 * 60);
 
 /// What `fail-on` may list, and its default. It is that of action.yml, which tests/contract.rs compares: were one more
 /// word here than there, it would be tolerated unasked.
@@ -65,11 +63,9 @@ pub(crate) enum Start {
     /// Trigger a run and leave it alone.
     Detach(TriggerRequest),
     /// Wait for a run that an earlier step triggered.
-    Attach {
-        group_id: GroupId,
-        /// Classic API only.
-        results_after: Option<ResultsAfter>,
-    },
+    ///
+    /// What its rows come after is for the classic API only.
+    Attach(GroupId, Option<ResultsAfter>),
 }
 
 /// Finds the key alone, so that it can be masked before anything else is said.
@@ -95,7 +91,7 @@ pub(crate) fn for_post_step(env: &[(String, String)]) -> Result<Inputs, Vec<Stri
 
 fn understood(mut input: Reader<'_>) -> Result<Inputs, Vec<String>> {
     let workspace = Path::new(input.variable("GITHUB_WORKSPACE"));
-    let report_path = |text: &str| below_workspace(text, workspace, resolved);
+    let report_path = |text: &str| below_workspace(text, workspace);
 
     let api_key = key(&mut input);
     let schedule = input.required("schedule-id", SCHEDULES, schedule);
@@ -137,9 +133,9 @@ fn understood(mut input: Reader<'_>) -> Result<Inputs, Vec<String>> {
 const NO_HASH: &str = "is blank, but `require-app-hash` is true. Pass the upload step's `app-hash`, and check the \
     expression for typos.";
 const ONE_FILE: &str = "is the same file as `junit-path`. Give each report its own path.";
-const CLASSIC_SERIALS: &str = "is for the public API only: a `schedule-id` that is a number means the classic API, \
+const NO_CHOICE: &str = "is for the public API only: a `schedule-id` that is a number means the classic API, \
     which cannot choose devices. Remove it, or take the schedule's GUID.";
-const ATTACHED_SERIALS: &str = "cannot be combined with `test-run-group-id`, whose devices are already chosen. \
+const CHOSEN: &str = "cannot be combined with `test-run-group-id`, whose devices are already chosen. \
     Remove one of the two.";
 const ATTACHED_WAIT: &str =
     "is false, which cannot be combined with `test-run-group-id`. Remove one of the two.";
@@ -150,45 +146,31 @@ const NO_AFTER: &str = "is required with `test-run-group-id` on the classic API.
     the step that triggered.";
 
 /// Reads where the run comes from; what contradicts the schedule's API or each other is a problem.
-fn start(
-    input: &mut Reader<'_>,
-    schedule: Option<&ScheduleId>,
-    app_hash: Option<&AppHash>,
-) -> Start {
+fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&AppHash>) -> Start {
     let device_serials = input.or("device-serials", Vec::new(), device_serials);
     let group_id = input.optional("test-run-group-id", or_wrong(GroupId::parse, A_GROUP));
     let results_after = input.optional("results-after", or_wrong(ResultsAfter::parse, AN_AFTER));
     let wait = input.or("wait", true, boolean);
 
+    let (attach, after) = (group_id.is_some(), results_after.is_some());
+    let no_group = !input.is_given("test-run-group-id");
+    let no_after = !input.is_given("results-after");
+    let serials = !device_serials.is_empty();
     let classic = matches!(schedule, Some(ScheduleId::Classic(_)));
     let public = matches!(schedule, Some(ScheduleId::Public(_)));
-    let (attach, serials) = (group_id.is_some(), !device_serials.is_empty());
-    let no_group = !input.is_given("test-run-group-id");
-    let (after, no_after) = (results_after.is_some(), !input.is_given("results-after"));
-    for (is_one, name, problem) in [
-        (classic && serials, "device-serials", CLASSIC_SERIALS),
-        (
-            attach && !classic && serials,
-            "device-serials",
-            ATTACHED_SERIALS,
-        ),
-        (attach && !wait, "wait", ATTACHED_WAIT),
-        (no_group && after, "results-after", NO_GROUP),
-        (attach && public && after, "results-after", PUBLIC_AFTER),
-        (attach && classic && no_after, "results-after", NO_AFTER),
-    ] {
-        input.conflict(is_one, name, problem);
-    }
+    input.conflict(classic && serials, "device-serials", NO_CHOICE);
+    input.conflict(attach && !classic && serials, "device-serials", CHOSEN);
+    input.conflict(attach && !wait, "wait", ATTACHED_WAIT);
+    input.conflict(no_group && after, "results-after", NO_GROUP);
+    input.conflict(attach && public && after, "results-after", PUBLIC_AFTER);
+    input.conflict(attach && classic && no_after, "results-after", NO_AFTER);
 
     let request = TriggerRequest {
-        app_hash: app_hash.map(ToString::to_string),
+        app_hash: hash.map(ToString::to_string),
         device_serials,
     };
     match (group_id, wait) {
-        (Some(group_id), _) => Start::Attach {
-            group_id,
-            results_after,
-        },
+        (Some(group_id), _) => Start::Attach(group_id, results_after),
         (None, true) => Start::Trigger(request),
         (None, false) => Start::Detach(request),
     }
@@ -196,28 +178,33 @@ fn start(
 
 /// Reads the key; if it is missing, GitHub's rules for secrets are the likely reason.
 fn key(input: &mut Reader<'_>) -> Option<ApiKey> {
-    let hint = if input.variable("GITHUB_ACTOR") == "dependabot[bot]" {
-        " Workflows that Dependabot starts get Dependabot secrets only, so save the key there too."
-    } else if input.variable("GITHUB_EVENT_NAME") == "pull_request" {
-        " Pull requests from forks get no secrets."
-    } else {
-        ""
+    let variable = |name| input.variable(name);
+    let hint = match (variable("GITHUB_ACTOR"), variable("GITHUB_EVENT_NAME")) {
+        ("dependabot[bot]", _) => DEPENDABOT,
+        (_, "pull_request") => " Pull requests from forks get no secrets.",
+        _ => "",
     };
-    let advice = format!(
-        "Copy the key from Account > API Key in Sofy, save it as a secret, and pass that.{hint}"
-    );
-    input.required("api-key", &advice, |text| {
-        let is_one = text.chars().all(|c| matches!(c, ' '..='~'));
-        is_one
-            .then(|| ApiKey::new(text.to_owned()))
-            .ok_or_else(|| NO_KEY.to_owned())
+    input.required("api-key", &format!("{COPY}{hint}"), |text| {
+        let is_odd = text.contains(|c| !matches!(c, ' '..='~'));
+        let key = (!is_odd).then(|| ApiKey::new(text.to_owned()));
+        key.ok_or_else(|| NO_KEY.to_owned())
     })
 }
 
+const COPY: &str =
+    "Copy the key from Account > API Key in Sofy, save it as a secret, and pass that.";
+const DEPENDABOT: &str =
+    " Workflows that Dependabot starts get Dependabot secrets only, so save the key there too.";
 const NO_KEY: &str = "contains a character that a key cannot have (a line break or a non-ASCII character). Copy it \
     again from Account > API Key in Sofy.";
+const NO_DEVICE: &str = "lists no device. Remove it to use the schedule's own devices.";
+const OUTSIDE: &str = "is outside the workspace. Give a path relative to it.";
+const CLEAR_TEXT: &str = "would send the key in clear text. Use https (plain http is only for a loopback or private \
+    address, or a name without dots).";
+const TWO_LINES: &str = "contains a line break or another control character. Write it on one line.";
 const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such as \
     3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API).";
+const QUOTE_IT: &str = " YAML read it as a number, so put it in quotes: schedule-id: \"…\"";
 const A_GROUP: &str = "is not the ID of a test run group. Use the output `test-run-group-id` of the step that \
     triggered, in quotes.";
 const AN_AFTER: &str = "is not a value that this action writes. Use the output `results-after` of the step that \
@@ -225,11 +212,7 @@ const AN_AFTER: &str = "is not a value that this action writes. Use the output `
 
 fn schedule(text: &str) -> Result<ScheduleId, String> {
     let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);
-    let advice = if is_rounded {
-        " YAML read it as a number, so put it in quotes: schedule-id: \"…\""
-    } else {
-        ""
-    };
+    let advice = if is_rounded { QUOTE_IT } else { "" };
     let what = format!("is neither a number nor a GUID. {SCHEDULES}{advice}");
     or_wrong(ScheduleId::parse, &what)(text)
 }
@@ -252,9 +235,7 @@ fn device_serials(text: &str) -> Result<Vec<String>, String> {
              without quotes or brackets, and put the whole value in quotes.",
             quoted(serial)
         )),
-        None if serials.is_empty() => {
-            Err("lists no device. Remove it to use the schedule's own devices.".to_owned())
-        }
+        None if serials.is_empty() => Err(NO_DEVICE.to_owned()),
         None => Ok(serials),
     }
 }
@@ -275,11 +256,8 @@ fn duration(text: &str) -> Result<Duration, String> {
     let parsed = SignedDuration::from_str(text).ok();
     match parsed.and_then(|duration| Duration::try_from(duration).ok()) {
         Some(Duration::ZERO) => Err(format!("must be longer than zero. {SHAPES}")),
-        Some(duration) if duration <= LONGEST_TIMEOUT => Ok(duration),
-        Some(_) => Err(format!(
-            "must not be longer than {}.",
-            span(LONGEST_TIMEOUT)
-        )),
+        Some(duration) if duration <= LONGEST => Ok(duration),
+        Some(_) => Err(format!("must not be longer than {}.", span(LONGEST))),
         None => Err(wrong(text, &format!("is not a duration. {SHAPES}"))),
     }
 }
@@ -311,38 +289,31 @@ fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
 
 /// Reads what tells this run's summary and annotations from others'.
 fn title(text: &str) -> Result<String, String> {
+    /// More does not fit into the title of an annotation.
+    const MOST: usize = 100;
     match text.chars().count() {
-        0..=LONGEST_TITLE => one_line(text),
-        length => Err(format!(
-            "has {length} characters. Use at most {LONGEST_TITLE}."
-        )),
+        0..=MOST => one_line(text),
+        length => Err(format!("has {length} characters. Use at most {MOST}.")),
     }
 }
 
 /// Takes what is shown on one line, here or in Sofy's portal.
 fn one_line(text: &str) -> Result<String, String> {
     if text.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-        return Err(
-            "contains a line break or another control character. Write it on one line.".to_owned(),
-        );
+        return Err(TWO_LINES.to_owned());
     }
     Ok(text.to_owned())
 }
 
 /// Makes a path relative to the workspace; `${{ github.workspace }}/…` is what many people write.
-///
-/// `resolve` follows links: perhaps only a link makes the path and the workspace begin differently.
-fn below_workspace(
-    text: &str,
-    workspace: &Path,
-    resolve: impl Fn(&Path) -> PathBuf,
-) -> Result<PathBuf, String> {
+fn below_workspace(text: &str, workspace: &Path) -> Result<PathBuf, String> {
     let path = Path::new(text);
-    let absolute = path.is_absolute().then(|| resolve(path));
+    // Perhaps only a link makes the path and the workspace begin differently.
+    let absolute = path.is_absolute().then(|| resolved(path));
     let relative = path
         .strip_prefix(workspace)
         .ok()
-        .or_else(|| absolute.as_ref()?.strip_prefix(resolve(workspace)).ok())
+        .or_else(|| absolute.as_ref()?.strip_prefix(resolved(workspace)).ok())
         .unwrap_or(path);
     let mut inside = PathBuf::new();
     for part in relative.components() {
@@ -351,10 +322,7 @@ fn below_workspace(
             Component::Normal(part) => inside.push(part),
             Component::ParentDir if inside.pop() => {}
             Component::ParentDir | Component::RootDir | Component::Prefix(_) => {
-                return Err(wrong(
-                    text,
-                    "is outside the workspace. Give a path relative to it.",
-                ));
+                return Err(wrong(text, OUTSIDE));
             }
         }
     }
@@ -376,20 +344,15 @@ fn resolved(path: &Path) -> PathBuf {
 fn api_url(text: &str) -> Result<Url, String> {
     let url = Url::parse(text)
         .map_err(|_| "is not a URL such as https://sofy.example.com.".to_owned())?;
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    let has_query = url.query().is_some() || url.fragment().is_some();
     let problem = match (url.scheme(), url.host_str()) {
         (_, None) => "has no host.",
-        _ if !url.username().is_empty() || url.password().is_some() => {
-            "must not contain a user name or password."
-        }
-        _ if url.query().is_some() || url.fragment().is_some() => {
-            "must not contain a query or fragment. Give the base URL alone."
-        }
+        _ if has_user => "must not contain a user name or password.",
+        _ if has_query => "must not contain a query or fragment. Give the base URL alone.",
         ("https", Some(_)) => return Ok(url),
         ("http", Some(host)) if is_local(host) => return Ok(url),
-        ("http", Some(_)) => {
-            "would send the key in clear text. Use https (plain http is only for a loopback or private address, or a \
-             name without dots)."
-        }
+        ("http", Some(_)) => CLEAR_TEXT,
         _ => "must begin with https://.",
     };
     Err(problem.to_owned())
@@ -766,20 +729,22 @@ mod tests {
 
     #[test]
     fn a_path_is_inside_whichever_side_of_a_link_it_is_written_from() {
-        let resolve = |path: &Path| match path.strip_prefix("/link") {
-            Ok(rest) => Path::new("/real").join(rest),
-            Err(_) => path.to_owned(),
-        };
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = folder.path().canonicalize().expect("a path without links");
+        for name in ["real", "reality"] {
+            std::fs::create_dir(root.join(name)).expect("a folder");
+        }
+        std::os::unix::fs::symlink(root.join("real"), root.join("link")).expect("a link");
         for (workspace, path, expected) in [
-            ("/link", "/real/a.xml", Some("a.xml")),
-            ("/real", "/link/a/b.xml", Some("a/b.xml")),
-            ("/link", "/link/a.xml", Some("a.xml")),
-            ("/link", "/reality/a.xml", None),
-            ("/link", "/real/../a.xml", None),
-            ("/link", "/etc/a.xml", None),
-            ("", "/real/a.xml", None),
+            ("link", "real/a.xml", Some("a.xml")),
+            ("real", "link/a/b.xml", Some("a/b.xml")),
+            ("link", "link/a.xml", Some("a.xml")),
+            ("link", "reality/a.xml", None),
+            ("link", "real/../a.xml", None),
+            ("link", "/etc/a.xml", None),
         ] {
-            let found = below_workspace(path, Path::new(workspace), resolve).ok();
+            let absolute = root.join(path).display().to_string();
+            let found = below_workspace(&absolute, &root.join(workspace)).ok();
 
             assert_eq!(
                 found.as_deref(),
@@ -787,6 +752,7 @@ mod tests {
                 "{workspace}, {path}"
             );
         }
+        assert!(below_workspace("/real/a.xml", Path::new("")).is_err());
     }
 
     #[test]
@@ -876,7 +842,7 @@ mod tests {
             ])
             .expect("all good");
 
-            let Start::Attach { results_after, .. } = inputs.start else {
+            let Start::Attach(_, results_after) = inputs.start else {
                 panic!("an attach")
             };
             assert_eq!(results_after.expect("a time").to_string(), after);

@@ -3,12 +3,22 @@
 //! Pure: takes the environment as pairs.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use crate::secret::ApiKey;
 use crate::text::value_of;
 
-/// Stands in a text for bytes that are not UTF-8.
-const NOT_UTF_8: char = char::REPLACEMENT_CHARACTER;
+const LEAK: &str =
+    "contains the API key. Pass it only as `api-key`; if it was exposed, replace it in Sofy.";
+const NOT_UTF_8: &str =
+    "is not valid UTF-8. Write it again without the characters that cannot be read.";
+
+const NOT_READ: &str = "is set, but not read: another INPUT_ variable has a name with a hyphen, as the runner writes \
+    them, so perhaps an earlier step set one of them.";
+
+/// Reads a value, or says what is wrong with it.
+pub(crate) trait Parse<T>: FnOnce(&str) -> Result<T, String> {}
+impl<T, F: FnOnce(&str) -> Result<T, String>> Parse<T> for F {}
 
 /// Reads inputs, and notes each problem with the name of its input.
 pub(crate) struct Reader<'env> {
@@ -30,14 +40,13 @@ impl<'env> Reader<'env> {
         let inputs = || env.iter().filter(|(name, _)| is_input(name));
         let hyphens = inputs().any(|(name, _)| name.contains('-'));
         let read = inputs().filter(|(name, _)| !hyphens || !name[6..].contains('_'));
-        let read: BTreeMap<String, String> = envy::prefixed("INPUT_")
-            .from_iter(read.cloned())
-            .unwrap_or_default();
-        let values: BTreeMap<String, String> = read
-            .into_iter()
-            .map(|(name, value)| (name.replace('_', "-"), value.trim().to_owned()))
-            .filter(|(_, value)| !value.is_empty())
-            .collect();
+        let read = envy::prefixed("INPUT_").from_iter::<_, BTreeMap<String, String>>(read.cloned());
+        let mut values = BTreeMap::new();
+        for (name, value) in read.unwrap_or_default() {
+            if !value.trim().is_empty() {
+                values.insert(name.replace('_', "-"), value.trim().to_owned());
+            }
+        }
         Self {
             env,
             key: values.get("api-key").cloned().map(ApiKey::new),
@@ -63,20 +72,13 @@ impl<'env> Reader<'env> {
     }
 
     /// Reads an input that may be absent.
-    pub(crate) fn optional<T>(
-        &mut self,
-        name: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> Option<T> {
+    pub(crate) fn optional<T>(&mut self, name: &str, parse: impl Parse<T>) -> Option<T> {
         let value = self.values.get(name)?;
         let is_leak = name != "api-key" && self.key.as_ref().is_some_and(|key| key.is_in(value));
         let parsed = if is_leak {
-            Err("contains the API key. Pass it only as `api-key`; if it was exposed, replace it in Sofy.".to_owned())
-        } else if value.contains(NOT_UTF_8) {
-            Err(
-                "is not valid UTF-8. Write it again without the characters that cannot be read."
-                    .to_owned(),
-            )
+            Err(LEAK.to_owned())
+        } else if value.contains(char::REPLACEMENT_CHARACTER) {
+            Err(NOT_UTF_8.to_owned())
         } else {
             parse(value)
         };
@@ -84,43 +86,34 @@ impl<'env> Reader<'env> {
     }
 
     /// Reads an input that has a default.
-    pub(crate) fn or<T>(
-        &mut self,
-        name: &'static str,
-        default: T,
-        parse: impl FnOnce(&str) -> Result<T, String>,
-    ) -> T {
+    pub(crate) fn or<T>(&mut self, name: &str, default: T, parse: impl Parse<T>) -> T {
         self.optional(name, parse).unwrap_or(default)
     }
 
-    /// Reads an input that must not be absent; `advice` says what to do if it is.
+    /// Reads an input that must not be absent; `hint` says what to do if it is.
     pub(crate) fn required<T>(
         &mut self,
-        name: &'static str,
-        advice: &str,
-        parse: impl FnOnce(&str) -> Result<T, String>,
+        name: &str,
+        hint: &str,
+        parse: impl Parse<T>,
     ) -> Option<T> {
         if !self.is_given(name) {
             let variable = format!("INPUT_{}", name.to_uppercase().replace('-', "_"));
-            let ignored = match self.variable(&variable).trim() {
-                "" => String::new(),
-                _ => format!(
-                    " {variable} is set, but not read: another INPUT_ variable has a name with a hyphen, as the \
-                     runner writes them, so perhaps an earlier step set one of them."
-                ),
-            };
-            self.problem(name, format!("is missing or blank. {advice}{ignored}"));
+            let is_set = !self.variable(&variable).trim().is_empty();
+            let ignored = is_set.then(|| format!(" {variable} {NOT_READ}"));
+            let ignored = ignored.unwrap_or_default();
+            self.problem(name, format!("is missing or blank. {hint}{ignored}"));
         }
         self.optional(name, parse)
     }
 
     /// Notes a problem of one input.
-    pub(crate) fn problem(&mut self, name: &'static str, problem: impl AsRef<str>) {
-        self.problems.push(format!("`{name}` {}", problem.as_ref()));
+    pub(crate) fn problem(&mut self, name: &str, problem: impl Display) {
+        self.problems.push(format!("`{name}` {problem}"));
     }
 
     /// Notes a problem if it is one.
-    pub(crate) fn conflict(&mut self, is_one: bool, name: &'static str, problem: &str) {
+    pub(crate) fn conflict(&mut self, is_one: bool, name: &str, problem: &str) {
         if is_one {
             self.problem(name, problem);
         }
@@ -128,18 +121,14 @@ impl<'env> Reader<'env> {
 
     /// Gives what was understood if nothing is wrong, or every problem.
     pub(crate) fn finish<T>(self, understood: Option<T>) -> Result<T, Vec<String>> {
-        understood
-            .filter(|_| self.problems.is_empty())
-            .ok_or(self.problems)
+        let is_good = self.problems.is_empty();
+        understood.filter(|_| is_good).ok_or(self.problems)
     }
 }
 
 /// Makes a parser that names the value which another one does not take, and says what is wrong with it.
-pub(crate) fn or_wrong<T>(
-    parse: impl FnOnce(&str) -> Option<T>,
-    what: &str,
-) -> impl FnOnce(&str) -> Result<T, String> {
-    move |text| parse(text).ok_or_else(|| wrong(text, what))
+pub(crate) fn or_wrong<T>(parse: impl FnOnce(&str) -> Option<T>, what: &str) -> impl Parse<T> {
+    move |text: &str| parse(text).ok_or_else(|| wrong(text, what))
 }
 
 /// Names a value, and says what is wrong with it.

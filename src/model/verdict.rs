@@ -61,6 +61,8 @@ pub(crate) struct Verdict {
     pub(crate) advice: Option<String>,
     /// What is odd about the run though it decides nothing, a sentence each.
     pub(crate) warnings: Vec<String>,
+    /// The problems of the inputs, each naming its input, if they are the reason.
+    pub(crate) problems: Vec<String>,
 }
 
 impl Verdict {
@@ -69,8 +71,7 @@ impl Verdict {
         Self {
             conclusion,
             reason: reason.into(),
-            advice: None,
-            warnings: Vec::new(),
+            ..Self::default()
         }
     }
 

@@ -51,10 +51,14 @@ impl<'a> Publication<'a> {
                 verdict.reason
             )),
         }
+        .with_problems(&report.subject(), &verdict.problems)
     }
 
     /// Replaces the one reason by the problems of the inputs, each for itself. No report file is written.
-    pub(crate) fn with_problems(self, subject: &str, problems: &[String]) -> Self {
+    pub(super) fn with_problems(self, subject: &str, problems: &[String]) -> Self {
+        if problems.is_empty() {
+            return self;
+        }
         let title = format!("{subject}: invalid inputs");
         let annotations = problems
             .iter()

@@ -81,6 +81,7 @@ impl Publication<'_> {
             exit_status: verdict.conclusion.exit_status(),
             last_line: Some(last_line(report)),
         }
+        .with_problems("Sofy upload", &verdict.problems)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::report::{junit, summary};
 use crate::sofy::{ApiError, Baseline, ErrorKind, SofyApi};
 use crate::tests::fixtures::{at, gate, test_run, written};
 use crate::tests::scripted::{Classic, Public, groups, rows, unnamed};
-use crate::{bad_inputs, cannot_start, inputs, still_privileged};
+use crate::{ROOT_REMAINS, RUN_AGAIN, bad_inputs, inputs, refusal};
 
 const SECOND: Duration = Duration::from_secs(1);
 const GUID: &str = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
@@ -610,9 +610,8 @@ async fn every_sentence_that_the_program_ends_with_is_a_golden_one() {
     for Ending { name, report } in endings().await {
         sentences(&mut text, name, &report);
     }
-    let failed = Report::of(cannot_start(
-        "the runtime cannot start: no more file descriptors",
-    ));
+    let problem = "the runtime cannot start: no more file descriptors";
+    let failed = Report::of(refusal(problem, RUN_AGAIN));
     sentences(&mut text, "cannot-start", &failed);
     #[cfg(target_os = "linux")]
     privileges(&mut text);
@@ -667,7 +666,7 @@ fn sentences(text: &mut String, name: &str, report: &Report) {
 fn privileges(text: &mut String) {
     use crate::github::privileges::{capabilities_remain, dropped_in_part};
 
-    let kept = Report::of(still_privileged(&capabilities_remain("uid 0")));
+    let kept = Report::of(refusal(&capabilities_remain("uid 0"), ROOT_REMAINS));
     sentences(text, "privileges", &kept);
     let problems = [
         "the system refused setgroups: Operation not permitted".to_owned(),
@@ -729,7 +728,7 @@ fn input_problems(text: &mut String) {
         }
     }
     let verdict = bad_inputs(
-        &["`wait` is \"x\", which is neither true nor false.".to_owned()],
+        vec!["`wait` is \"x\", which is neither true nor false.".to_owned()],
         &Runner::open(&[]),
     );
     sentences(text, "bad-inputs", &Report::of(verdict));
