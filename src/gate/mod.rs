@@ -106,6 +106,7 @@ pub(crate) async fn run_gate<A: SofyApi>(
         }
         AbortOutcome::Failed(_) => {}
     }
+    seen.asks_for_build = inputs.app_hash.is_some();
     check_the_build(api, inputs, &mut seen, &mut stop).await;
     // An input may name a run that is not there.
     let exists = run.origin != Origin::Attached || seen.snapshot.is_some();

@@ -37,6 +37,8 @@ pub(crate) struct Observation {
     pub(crate) lost: Vec<SeenFailure>,
     /// Test runs that Sofy itself retried until they passed.
     pub(crate) retried: Vec<SeenFailure>,
+    /// Whether an `app-hash` was asked for.
+    pub(crate) asks_for_build: bool,
     /// Which build was tested; none if no hash was asked for, or nothing has settled.
     pub(crate) build_check: Option<BuildCheck>,
     pub(crate) origin: Origin,
@@ -398,12 +400,9 @@ fn nothing_passed(facts: &Facts<'_>) -> Option<Verdict> {
 }
 
 fn perhaps_not_ours(facts: &Facts<'_>) -> Option<Verdict> {
-    let unproven = facts
-        .seen
-        .build_check
-        .as_ref()
-        .is_some_and(|check| !check.is_verified());
-    if facts.seen.origin != Origin::Adopted || !unproven {
+    let check = facts.seen.build_check.as_ref();
+    let is_verified = check.is_some_and(BuildCheck::is_verified);
+    if facts.seen.origin != Origin::Adopted || !facts.seen.asks_for_build || is_verified {
         return None;
     }
     failure(
@@ -493,6 +492,7 @@ mod tests {
             }),
             lost: Vec::new(),
             retried: Vec::new(),
+            asks_for_build: false,
             build_check: None,
             origin: Origin::Triggered,
             still_running: false,
@@ -639,6 +639,7 @@ mod tests {
             (
                 |seen| {
                     seen.origin = Origin::Adopted;
+                    seen.asks_for_build = true;
                     seen.build_check = Some(BuildCheck::Unverified {
                         because: "no list".into(),
                     });
@@ -806,36 +807,44 @@ mod tests {
             tested: "1.0".into(),
         };
         let (named, adopted) = (Origin::Triggered, Origin::Adopted);
-        for (build_check, origin, conclusion, why) in [
-            (None, named, Conclusion::Success, "no hash was asked for"),
-            (Some(verified()), named, Conclusion::Success, "proven"),
+        let (success, failure) = (Conclusion::Success, Conclusion::Failure);
+        for (asks, build_check, origin, conclusion, why) in [
+            (false, None, named, success, "no hash was asked for"),
+            (true, Some(verified()), named, success, "proven"),
             (
+                true,
                 Some(unverified()),
                 named,
-                Conclusion::Success,
+                success,
                 "nothing speaks against it",
             ),
-            (Some(another()), named, Conclusion::Failure, "another build"),
+            (true, None, named, success, "nor does a list not read"),
+            (true, Some(another()), named, failure, "another build"),
             (
+                false,
                 None,
                 adopted,
-                Conclusion::Success,
+                success,
                 "adopted, and no hash to prove it by",
             ),
             (
+                true,
                 Some(verified()),
                 adopted,
-                Conclusion::Success,
+                success,
                 "adopted and proven",
             ),
             (
+                true,
                 Some(unverified()),
                 adopted,
-                Conclusion::Failure,
+                failure,
                 "perhaps not this step's",
             ),
+            (true, None, adopted, failure, "nothing has proven it"),
         ] {
             let mut seen = settled("Complete", &["Passed"]);
+            seen.asks_for_build = asks;
             seen.build_check = build_check;
             seen.origin = origin;
 

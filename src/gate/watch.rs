@@ -233,6 +233,7 @@ impl Watch {
             observation: Observation {
                 lost: failures.lost(test_runs),
                 retried: failures.retried(test_runs),
+                asks_for_build: false,
                 build_check: None,
                 origin: self.plan.origin,
                 still_running: false,
@@ -664,6 +665,18 @@ mod tests {
             assert!(matches!(observation.ending, Ending::Refused(_)), "{why}");
             assert!((at_least..at_most).contains(&took), "{why}: {took:?}");
         }
+        // Refused from 0 to 63 s and from 183 to 243 s: each time for less than 2 minutes.
+        let silence = failure(ErrorKind::OutcomeUnknown);
+        let between = Public::new()
+            .failures(&no, 7)
+            .failures(&silence, 1)
+            .failures(&no, 2)
+            .look("Complete", test_runs(&["Passed"]));
+        assert_eq!(
+            ending(&between, 60 * MINUTE).await.0,
+            Ending::Settled,
+            "another error between two refusals"
+        );
         let back = running()
             .failures(&no, 6)
             .look("Complete", test_runs(&["Passed"]));
@@ -733,6 +746,43 @@ mod tests {
         let (ending, took) = ending(&growing, 15 * SECOND).await;
         assert!(took <= 30 * SECOND, "{took:?}");
         assert_ne!(ending, Ending::Settled);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_settles_over_the_deadline_is_polled_at_it_and_after_it() {
+        for (queued, timeout, at, settled, why) in [
+            (
+                0,
+                5,
+                &[0, 3_500, 5_000, 8_500][..],
+                true,
+                "two polls before it",
+            ),
+            (
+                1,
+                17,
+                &[0, 15_000, 17_000, 20_500, 24_000],
+                true,
+                "one poll before it",
+            ),
+            (
+                1,
+                15,
+                &[0, 15_000, 18_500, 22_000],
+                true,
+                "the first poll is the one at it",
+            ),
+            (2, 15, &[0, 15_000], false, "it has not finished"),
+        ] {
+            let queued = (0..queued).fold(Public::new(), |api, _| api.look("Queued", vec![]));
+            let api = queued.look("Complete", test_runs(&["Passed"]));
+
+            let (ending, _) = ending(&api, timeout * SECOND).await;
+
+            let polls: Vec<u128> = api.calls("look").iter().map(Duration::as_millis).collect();
+            assert_eq!(polls, at, "{why}");
+            assert_eq!(ending == Ending::Settled, settled, "{why}: {ending:?}");
+        }
     }
 
     #[tokio::test(start_paused = true)]

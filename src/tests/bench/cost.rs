@@ -136,6 +136,7 @@ fn observation(count: usize) -> Observation {
         }),
         lost: Vec::new(),
         retried: Vec::new(),
+        asks_for_build: false,
         build_check: None,
         origin: Origin::Triggered,
         still_running: false,
