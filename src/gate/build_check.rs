@@ -3,10 +3,10 @@
 //! The list is read after the run has settled: what was listed before proves nothing of what was tested. `verified`
 //! needs every entry of the whole list; evidence against a build needs only entries of its own application.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep};
 
 use crate::model::report::BuildCheck;
 use crate::model::schedule::Build;
@@ -34,33 +34,23 @@ pub(crate) async fn check_build<A: SofyApi>(
     let mut latest = Err(format!("Sofy's list of builds took over {}", span(AT_MOST)));
     let read = async {
         loop {
-            let again = match api.builds().await {
-                Ok(builds) => {
-                    let has_name = builds
-                        .list
-                        .iter()
-                        .any(|build| is(build, app_hash) && !build.name().is_empty());
-                    latest = Ok(builds);
-                    !has_name
-                }
-                Err(error) => {
-                    let again = error.is_transient();
-                    if latest.is_err() {
-                        latest = Err(error.message);
-                    }
-                    again
-                }
+            let answer = api.builds().await;
+            let again = match &answer {
+                Ok(builds) => name(&builds.list, app_hash).is_none(),
+                Err(error) => error.is_transient(),
             };
+            // A list that was read stays known if a later call fails.
+            if answer.is_ok() || latest.is_err() {
+                latest = answer.map_err(|error| error.message);
+            }
             if !again || until.duration_since(Instant::now()) <= PAUSE {
                 return;
             }
             sleep(PAUSE).await;
         }
     };
-    tokio::select! {
-        biased;
-        name = stop.signal() => return Err(StopReason::Signal(name)),
-        _ = timeout_at(until, read) => {}
+    if let Err(reason @ StopReason::Signal(_)) = stop.run_until(until, read).await {
+        return Err(reason);
     }
     let check = match latest {
         Ok(builds) => check(app_hash, &builds, test_runs),
@@ -70,45 +60,38 @@ pub(crate) async fn check_build<A: SofyApi>(
     Ok(check)
 }
 
-fn is(build: &Build, app_hash: &str) -> bool {
-    build.has_hash(app_hash)
+/// Finds the name that the list gives to the hash.
+fn name<'list>(builds: &'list [Build], app_hash: &str) -> Option<&'list str> {
+    let mut ours = builds.iter().filter(|build| build.has_hash(app_hash));
+    ours.find_map(|build| Some(build.name()).filter(|name| !name.is_empty()))
 }
 
 /// Compares the builds of the test runs with those that the list gives to the hash.
 pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -> BuildCheck {
-    if let Some(sign) = &builds.completeness.not_whole {
-        let because = format!("Sofy's list of builds is incomplete: {sign}");
-        return BuildCheck::Unverified { because };
-    }
-    let named = by_name(&builds.list);
-    let called = |name: &str| named.get(name).into_iter().flatten();
-    let is_ours = |name: &str| called(name).any(|build| is(build, app_hash));
-    let entries = || builds.list.iter().filter(|build| is(build, app_hash));
-    let applications: BTreeSet<&str> = entries().map(|build| build.application.as_str()).collect();
-    let tested: BTreeSet<&str> = test_runs.iter().map(|run| run.build.as_str()).collect();
-    let asked_for = entries().map(Build::name).find(|name| !name.is_empty());
-
-    let wrong = tested.iter().find(|name| {
-        let of_another_hash = |build: &&Build| {
-            build.app_hash.is_some() && applications.contains(build.application.as_str())
-        };
-        !is_ours(name) && called(name).any(of_another_hash)
-    });
-    if let (Some(asked_for), Some(wrong)) = (asked_for, wrong) {
-        return BuildCheck::Wrong {
-            asked_for: asked_for.to_owned(),
-            tested: (*wrong).to_owned(),
-        };
-    }
-    let stranger = tested.iter().find(|name| !is_ours(name));
-    let shared = tested
+    let (ours, others): (Vec<&Build>, Vec<&Build>) = builds
+        .list
         .iter()
-        .find(|name| called(name).any(|build| !is(build, app_hash)));
-    let because = if builds.unreadable > 0 {
-        format!(
-            "Sofy's list of builds has {} that cannot be read",
-            count(builds.unreadable, "part")
-        )
+        .partition(|build| build.has_hash(app_hash));
+    let applications: BTreeSet<&str> = ours
+        .iter()
+        .map(|build| build.application.as_str())
+        .collect();
+    let mut rivals = others.clone();
+    rivals.retain(|build| {
+        build.app_hash.is_some() && applications.contains(build.application.as_str())
+    });
+    let asked_for = name(&builds.list, app_hash);
+    let (ours, others, rivals) = (names(&ours), names(&others), names(&rivals));
+    let tested: BTreeSet<&str> = test_runs.iter().map(|run| run.build.as_str()).collect();
+    let mut strangers = tested.difference(&ours);
+    let wrong = strangers.clone().find(|name| rivals.contains(*name));
+    let because = if let Some(sign) = &builds.completeness.not_whole {
+        format!("Sofy's list of builds is incomplete: {sign}")
+    } else if let (Some(asked_for), Some(wrong)) = (asked_for, wrong) {
+        return BuildCheck::Wrong(format!("{wrong} instead of {asked_for}"));
+    } else if builds.unreadable > 0 {
+        let parts = count(builds.unreadable, "part");
+        format!("Sofy's list of builds has {parts} that cannot be read")
     } else if applications.is_empty() {
         "Sofy's list of builds does not contain this hash".to_owned()
     } else if asked_for.is_none() {
@@ -117,9 +100,9 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
         "there is no test run".to_owned()
     } else if tested.contains("") {
         "a test run names no build".to_owned()
-    } else if let Some(name) = stranger {
+    } else if let Some(name) = strangers.next() {
         format!("a test run names {name}, which Sofy's list of builds does not give to this hash")
-    } else if let Some(name) = shared {
+    } else if let Some(name) = tested.intersection(&others).next() {
         format!(
             "another build is called {name} too; use a build number that is unique per upload and platform"
         )
@@ -131,17 +114,11 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
     BuildCheck::Unverified { because }
 }
 
-/// The builds of each name, so that many names and many builds are compared in linear time.
-fn by_name(builds: &[Build]) -> HashMap<&str, Vec<&Build>> {
-    let mut named: HashMap<&str, Vec<&Build>> = HashMap::new();
-    for build in builds {
-        for name in [&build.id, &build.friendly_name] {
-            if !name.is_empty() {
-                named.entry(name).or_default().push(build);
-            }
-        }
-    }
-    named
+fn names<'list>(builds: &[&'list Build]) -> BTreeSet<&'list str> {
+    let names = builds
+        .iter()
+        .flat_map(|build| [build.id.as_str(), &build.friendly_name]);
+    names.filter(|name| !name.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -324,7 +301,7 @@ mod tests {
 
             assert!(check.to_string().contains(expected), "{why}: {check}");
             assert_eq!(check.is_verified(), expected == "verified", "{why}");
-            let wrong = matches!(check, BuildCheck::Wrong { .. });
+            let wrong = matches!(check, BuildCheck::Wrong(_));
             assert_eq!(wrong, expected.contains("instead of"), "{why}");
         }
     }
@@ -441,8 +418,8 @@ mod tests {
             if check("a", &listed(&builds), &runs(&tested)).is_verified() {
                 prop_assert!(!tested.is_empty());
                 for name in tested {
-                    prop_assert!(builds.iter().any(|one| is(one, "a") && one.id == name));
-                    prop_assert!(builds.iter().all(|one| is(one, "a") || one.id != name));
+                    prop_assert!(builds.iter().any(|one| one.has_hash("a") && one.id == name));
+                    prop_assert!(builds.iter().all(|one| one.has_hash("a") || one.id != name));
                 }
             }
         }

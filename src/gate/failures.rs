@@ -4,20 +4,11 @@
 //! if rows are listed by group, before the group was terminal, and in a slot (scenario, device, time) that never
 //! held more than one row; otherwise the row may be another test run's. Pure: takes the polls in turn.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::iter::repeat_n;
 
 use crate::model::test_run::{Slot, Snapshot, TestRun, TestStatus};
 use crate::sofy::SofyApi;
-
-/// A test run that was seen as not passed, or that has disappeared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct SeenFailure {
-    pub(crate) scenario: String,
-    pub(crate) device: String,
-    /// None if it was only seen unfinished or passed.
-    pub(crate) status: Option<TestStatus>,
-}
 
 /// What the polls have shown and the latest list has to account for.
 #[derive(Debug, Default)]
@@ -26,12 +17,18 @@ pub(crate) struct SeenFailures {
     trusts_retries: bool,
     /// The most rows that one poll showed of a scenario on a device: times change when a test run starts.
     most_rows: BTreeMap<(String, String), usize>,
-    /// Slots that held more than one row in some poll.
-    shared: BTreeSet<Slot<'static>>,
+    slots: BTreeMap<Slot<'static>, SeenSlot>,
+}
+
+/// What the polls have shown of a slot in which not everything passed.
+#[derive(Debug, Default)]
+struct SeenSlot {
+    /// Whether some poll showed more than one row.
+    is_shared: bool,
+    /// Whether its row was seen `Running` and has not failed since.
+    runs_again: bool,
     /// Final statuses other than `Passed`, each with the most rows that one poll showed of it.
-    failures: BTreeMap<Slot<'static>, BTreeMap<TestStatus, usize>>,
-    /// Slots of failures whose row was seen `Running` again and has not failed since.
-    retried: BTreeSet<Slot<'static>>,
+    failures: BTreeMap<TestStatus, usize>,
 }
 
 impl SeenFailures {
@@ -57,95 +54,57 @@ impl SeenFailures {
             *most = rows.max(*most);
         }
         for (slot, statuses) in by_slot(&snapshot.test_runs) {
-            if !matches!(statuses[..], [TestStatus::Passed]) {
-                self.observe_slot(slot.into_owned(), &statuses);
-            }
-        }
-    }
-
-    fn observe_slot(&mut self, slot: Slot<'static>, statuses: &[&TestStatus]) {
-        let runs_again = self.trusts_retries
-            && statuses == [&TestStatus::Running]
-            && self.failures.contains_key(&slot);
-        if runs_again {
-            self.retried.insert(slot.clone());
-        }
-        if statuses.len() > 1 {
-            self.shared.insert(slot.clone());
-        }
-        for status in statuses.iter().filter(|status| is_failure(status)) {
-            self.retried.remove(&slot);
-            let now = statuses.iter().filter(|other| *other == status).count();
-            let failures = self.failures.entry(slot.clone()).or_default();
-            let most = failures.entry((*status).clone()).or_default();
-            *most = now.max(*most);
-        }
-    }
-
-    /// Lists the failures that the latest list no longer shows; if there are none, what it has lost besides.
-    pub(crate) fn lost(&self, latest: &[TestRun]) -> Vec<SeenFailure> {
-        let now = by_slot(latest);
-        let mut lost = Vec::new();
-        for (slot, failures) in &self.failures {
-            let statuses = now.get(slot).map_or(&[][..], Vec::as_slice);
-            if self.is_excused(slot, statuses) {
+            if statuses == [&TestStatus::Passed] {
                 continue;
             }
-            for (status, most) in failures {
-                let now = statuses.iter().filter(|now| **now == status).count();
-                let gone = most.saturating_sub(now);
-                lost.extend(repeat_n(failure(slot, status), gone));
+            let seen = self.slots.entry(slot.into_owned()).or_default();
+            seen.is_shared |= statuses.len() > 1;
+            seen.runs_again |= self.trusts_retries && statuses == [&TestStatus::Running];
+            for status in statuses.iter().filter(|status| status.is_failure()) {
+                seen.runs_again = false;
+                let most = seen.failures.entry((*status).clone()).or_default();
+                *most = number_of(status, &statuses).max(*most);
+            }
+        }
+    }
+
+    /// Names the failures that the latest list no longer shows, and those that passed when Sofy itself ran them again.
+    /// If no failure is lost, other test runs that the list lacks are.
+    pub(crate) fn lost_and_retried(&self, latest: &[TestRun]) -> (Vec<String>, Vec<String>) {
+        let now = by_slot(latest);
+        let (mut lost, mut retried) = (Vec::new(), Vec::new());
+        for (slot, seen) in &self.slots {
+            let name = |status| format!("{} on {}: {status}", slot.scenario, slot.device);
+            let statuses = now.get(slot).map_or(&[][..], Vec::as_slice);
+            if statuses == [&TestStatus::Passed] && seen.runs_again && !seen.is_shared {
+                retried.extend(seen.failures.keys().take(1).map(name));
+                continue;
+            }
+            for (status, most) in &seen.failures {
+                let gone = most.saturating_sub(number_of(status, statuses));
+                lost.extend(repeat_n(name(status), gone));
             }
         }
         if lost.is_empty() {
-            lost.extend(self.missing(latest));
+            lost = self.missing(latest);
         }
-        lost
+        (lost, retried)
     }
 
-    /// Lists the failures that Sofy itself ran again, and that passed then.
-    pub(crate) fn retried(&self, latest: &[TestRun]) -> Vec<SeenFailure> {
-        let now = by_slot(latest);
-        let is_excused =
-            |slot: &Slot<'_>| now.get(slot).is_some_and(|now| self.is_excused(slot, now));
-        self.failures
-            .iter()
-            .filter(|(slot, _)| is_excused(slot))
-            .filter_map(|(slot, failures)| Some(failure(slot, failures.keys().next()?)))
-            .collect()
-    }
-
-    /// Lists the test runs of which the list shows fewer than a poll before.
-    pub(crate) fn missing(&self, latest: &[TestRun]) -> impl Iterator<Item = SeenFailure> {
+    /// Names the test runs of which the list shows fewer than a poll before.
+    pub(crate) fn missing(&self, latest: &[TestRun]) -> Vec<String> {
         let now = by_place(latest);
-        let is_missing = move |scenario: &str, device: &str, most| {
-            now.get(&(scenario, device)).is_none_or(|now| *now < most)
-        };
-        self.most_rows
-            .iter()
-            .filter(move |((scenario, device), most)| is_missing(scenario, device, **most))
-            .map(|((scenario, device), _)| SeenFailure {
-                scenario: scenario.clone(),
-                device: device.clone(),
-                status: None,
-            })
-    }
-
-    fn is_excused(&self, slot: &Slot<'_>, now: &[&TestStatus]) -> bool {
-        now == [&TestStatus::Passed] && self.retried.contains(slot) && !self.shared.contains(slot)
+        let missing = self.most_rows.iter().filter(|((scenario, device), most)| {
+            let now = now.get(&(scenario.as_str(), device.as_str()));
+            now.is_none_or(|now| now < *most)
+        });
+        let names = missing.map(|((scenario, device), _)| format!("{scenario} on {device}"));
+        names.collect()
     }
 }
 
-fn is_failure(status: &TestStatus) -> bool {
-    status.is_final() && *status != TestStatus::Passed
-}
-
-fn failure(slot: &Slot<'_>, status: &TestStatus) -> SeenFailure {
-    SeenFailure {
-        scenario: slot.scenario.to_string(),
-        device: slot.device.to_string(),
-        status: Some(status.clone()),
-    }
+fn number_of(status: &TestStatus, statuses: &[&TestStatus]) -> usize {
+    statuses.iter().filter(|other| **other == status).count()
 }
 
 fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot<'_>, Vec<&TestStatus>> {
@@ -159,8 +118,9 @@ fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot<'_>, Vec<&TestStatus>> {
 fn by_place(test_runs: &[TestRun]) -> BTreeMap<(&str, &str), usize> {
     let mut places = BTreeMap::new();
     for run in test_runs {
-        let place = (run.scenario.as_str(), run.device.as_str());
-        *places.entry(place).or_default() += 1;
+        *places
+            .entry((run.scenario.as_str(), run.device.as_str()))
+            .or_default() += 1;
     }
     places
 }
@@ -197,14 +157,12 @@ mod tests {
             seen.observe(&poll(text));
         }
         let latest = poll(polls.last().expect("a poll")).test_runs;
-        let said = |failures: Vec<SeenFailure>| {
-            let say = |failure: SeenFailure| match failure.status {
-                Some(status) => format!("{} {status}", failure.scenario),
-                None => failure.scenario,
-            };
-            failures.into_iter().map(say).collect()
+        let (lost, retried) = seen.lost_and_retried(&latest);
+        let short = |names: Vec<String>| {
+            let short = |name: String| name.replace(" on D:", "").replace(" on D", "");
+            names.into_iter().map(short).collect()
         };
-        (said(seen.lost(&latest)), said(seen.retried(&latest)))
+        (short(lost), short(retried))
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::gate::previous::previous_run;
 use crate::gate::run::{Run, results_after};
 use crate::gate::trigger::{TriggerError, trigger};
 use crate::gate::verdict::{Ending, Observation, judge};
-use crate::gate::watch::{Plan, WatchResult, watch};
+use crate::gate::watch::watch;
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
 use crate::model::previous::PreviousRun;
@@ -91,14 +91,7 @@ pub(crate) async fn run_gate<A: SofyApi>(
         let state = State::unfinished(inputs.schedule.clone(), run.group_id.clone());
         runner.save_state(STATE, &state.to_string());
     }
-    let plan = Plan {
-        origin: run.origin,
-        poll_interval: inputs.poll_interval,
-    };
-    let WatchResult {
-        observation: mut seen,
-        queued,
-    } = watch(api, &mut run, plan, &mut stop, jitter).await;
+    let mut seen = watch(api, &mut run, inputs.poll_interval, &mut stop, jitter).await;
     let (abort, group) = end_of_run(api, inputs, &run, &seen, &mut stop).await;
     match abort {
         AbortOutcome::NotNeeded(_) | AbortOutcome::Aborted(_) | AbortOutcome::LeftRunning(_) => {
@@ -136,7 +129,7 @@ pub(crate) async fn run_gate<A: SofyApi>(
         inputs_to_attach,
         build_check: seen.build_check,
         abort: abort.message().map(str::to_owned),
-        queued,
+        queued: seen.queued,
         duration: started_at.elapsed(),
         ..known
     }

@@ -28,7 +28,7 @@ const JITTER: f64 = 1.0 / 20.0;
 
 /// How long polls are as close as possible until the first row of this run is listed, if rows do not name
 /// their group. Another run can take its place only unseen; a long queue must not cost hundreds of requests.
-const FIRST_ROW: Duration = Duration::from_secs(30);
+pub(crate) const FIRST_ROW: Duration = Duration::from_secs(30);
 
 /// Three polls this far apart span the 7 s for which a settled list must not change.
 const SETTLING_PAUSE: Duration = Duration::from_millis(3_500);
@@ -54,61 +54,50 @@ pub(crate) struct Pace {
 impl Pace {
     /// Takes in a poll of a group that has not finished.
     pub(crate) fn observe(&mut self, at: Duration, group: &GroupStatus, test_runs: &[TestRun]) {
+        let since = |then| at.saturating_sub(then);
         // What has happened since the last poll happened half way, for all that is known.
-        let between = self
-            .polled_at
-            .saturating_add(at.saturating_sub(self.polled_at) / 2);
+        let between = at.saturating_sub(since(self.polled_at) / 2);
         self.polled_at = at;
-        let is_final = |run: &&TestRun| run.status.is_final();
-        let finished = test_runs.iter().filter(is_final).count();
+        let results = test_runs.iter().filter(|run| run.status.is_final());
+        let (listed, finished) = (test_runs.len(), results.count());
         if *group == GroupStatus::Queued && finished == 0 {
             self.rest = None;
             return;
         }
         let started_at = *self.started_at.get_or_insert(between);
-        self.grows |= self.finished > 0 && test_runs.len() > self.listed;
-        self.listed = self.listed.max(test_runs.len());
+        self.grows |= self.finished > 0 && listed > self.listed;
+        self.listed = self.listed.max(listed);
         if finished > self.finished {
             self.finished = finished;
             self.last_finish_at = between;
         }
-        let left = saturated(test_runs.len() - finished);
-        let age = at.saturating_sub(started_at);
+        let (age, idle) = (since(started_at), since(self.last_finish_at));
+        let left = saturated(listed - finished);
         let rest = if self.finished == 0 {
             // Nothing to go by: each test run left may take as long as the first ones have so far.
             age.saturating_mul(left.max(1))
         } else {
             let each = self.last_finish_at.saturating_sub(started_at) / saturated(self.finished);
-            let idle = at.saturating_sub(self.last_finish_at);
             let estimate = each.saturating_mul(left).saturating_sub(idle);
             estimate.max(idle / OVERDUE)
         };
-        let unlisted = if self.grows {
-            age / UNLISTED
-        } else {
-            Duration::ZERO
-        };
+        let unlisted = age / UNLISTED * u32::from(self.grows);
         self.rest = Some(rest.saturating_add(unlisted));
     }
 
     /// The pause while the group has not finished; `jitter` from 0 to 1 shortens it.
     pub(crate) fn pause(&self, poll_interval: Duration, jitter: f64) -> Duration {
-        let shortest = shortest_pause(poll_interval);
-        let poll_secs = poll_interval.as_secs_f64();
+        let longest = poll_interval.as_secs_f64();
+        let root = |rest: Duration| (rest.as_secs_f64() / POLL_INTERVALS_OF_REST * longest).sqrt();
         let (secs, share) = match self.rest {
-            None => (poll_secs, JITTER_WHILE_QUEUED),
-            Some(rest) => {
-                let secs = (rest.as_secs_f64() / POLL_INTERVALS_OF_REST * poll_secs).sqrt();
-                (secs, JITTER)
-            }
+            None => (longest, JITTER_WHILE_QUEUED),
+            Some(rest) => (root(rest), JITTER),
         };
         // The shortest pauses have room for jitter too.
-        let secs = secs
-            .max(shortest.as_secs_f64() / (1.0 - share))
-            .min(poll_secs);
-        Duration::try_from_secs_f64(secs * (1.0 - share * jitter))
-            .unwrap_or(poll_interval)
-            .clamp(shortest, poll_interval)
+        let shortest = SHORTEST_PAUSE.as_secs_f64() / (1.0 - share);
+        let secs = secs.max(shortest).min(longest) * (1.0 - share * jitter);
+        let pause = Duration::try_from_secs_f64(secs).unwrap_or(poll_interval);
+        bounded(pause, poll_interval)
     }
 }
 
@@ -116,21 +105,14 @@ fn saturated(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }
 
-/// The shortest pause between two polls; a user who wants more polls than that gets them.
-pub(crate) fn shortest_pause(poll_interval: Duration) -> Duration {
-    SHORTEST_PAUSE.min(poll_interval)
-}
-
-/// The pause while the first row of this run is awaited among rows of other runs; none after a while.
-pub(crate) fn before_the_first_row(elapsed: Duration, poll_interval: Duration) -> Option<Duration> {
-    (elapsed < FIRST_ROW).then_some(shortest_pause(poll_interval))
+/// Keeps a pause between the shortest one and the poll interval; a user who wants more polls than that gets them.
+pub(crate) fn bounded(pause: Duration, poll_interval: Duration) -> Duration {
+    pause.max(SHORTEST_PAUSE).min(poll_interval)
 }
 
 /// The pause while a finished group is given time to settle: short if only time is lacking, else growing.
-pub(crate) fn while_settling(blocked_for: Duration, poll_interval: Duration) -> Duration {
-    (blocked_for / 2)
-        .clamp(SETTLING_PAUSE, LONGEST_SETTLING_PAUSE)
-        .min(poll_interval)
+pub(crate) fn while_settling(blocked_for: Duration) -> Duration {
+    (blocked_for / 2).clamp(SETTLING_PAUSE, LONGEST_SETTLING_PAUSE)
 }
 
 #[cfg(test)]
@@ -347,21 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn the_first_row_is_polled_for_with_the_shortest_pauses_for_30_s() {
-        for (elapsed, poll, pause, why) in [
-            (0, 15, Some(2), "from the start"),
-            (29, 1, Some(1), "a user who wants more polls gets them"),
-            (30, 15, None, "no longer"),
-        ] {
-            assert_eq!(
-                before_the_first_row(elapsed * SECOND, poll * SECOND),
-                pause.map(Duration::from_secs),
-                "{why}"
-            );
-        }
-    }
-
-    #[test]
     fn settling_is_polled_often_first_and_never_less_than_asked_for() {
         for (blocked_for, poll, pause) in [
             (0, 15, 3.5),
@@ -373,10 +340,16 @@ mod tests {
         ] {
             let expected = Duration::from_secs_f64(pause);
 
-            assert_eq!(
-                while_settling(blocked_for * SECOND, poll * SECOND),
-                expected
-            );
+            let paused = bounded(while_settling(blocked_for * SECOND), poll * SECOND);
+
+            assert_eq!(paused, expected);
+        }
+    }
+
+    #[test]
+    fn no_two_polls_are_closer_than_two_seconds_unless_a_user_asks_for_that() {
+        for (pause, poll, bound) in [(0, 15, 2), (0, 1, 1), (9, 15, 9), (60, 15, 15)] {
+            assert_eq!(bounded(pause * SECOND, poll * SECOND), bound * SECOND);
         }
     }
 }

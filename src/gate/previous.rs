@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::Instant;
 
 use crate::gate::attribution::previous_execution;
 use crate::gate::run::Run;
@@ -16,29 +16,26 @@ const AT_MOST: Duration = Duration::from_secs(5);
 
 /// Reads what the previous run showed.
 pub(crate) async fn previous_run<A: SofyApi>(api: &A, run: Run, stop: &mut Stop) -> PreviousRun {
-    let read = async {
-        let before = match run.before {
-            // Rows that name no group can only be told by what was listed before the trigger.
-            None if !A::LISTS_BY_GROUP => return Ok(Vec::new()),
-            None => api.baseline().await?,
-            Some(before) => before,
-        };
-        let groups = match before {
-            Baseline::Rows(rows) => return Ok(previous_execution(rows)),
-            Baseline::Groups(groups) => groups,
-        };
-        let Some(id) = groups.before(&run.group_id) else {
-            return Ok(Vec::new());
-        };
-        let rows = api.rows(id).await?.list;
-        Ok::<Vec<TestRun>, ApiError>(rows.into_iter().map(|row| row.test_run).collect())
+    let until = stop.deadline().min(Instant::now() + AT_MOST);
+    let read = stop.run_until(until, read(api, run)).await;
+    let test_runs = read.ok().and_then(Result::ok).unwrap_or_default();
+    PreviousRun::of(&test_runs)
+}
+
+async fn read<A: SofyApi>(api: &A, run: Run) -> Result<Vec<TestRun>, ApiError> {
+    let before = match run.before {
+        // Rows that name no group can only be told by what was listed before the trigger.
+        None if !A::LISTS_BY_GROUP => return Ok(Vec::new()),
+        None => api.baseline().await?,
+        Some(before) => before,
     };
-    match stop.run_until_stopped(timeout(AT_MOST, read)).await {
-        Ok(Ok(Ok(test_runs))) => PreviousRun::of(&test_runs),
-        Ok(Ok(Err(error))) => {
-            tracing::debug!("the previous run is not known: {}", error.message);
-            PreviousRun::default()
-        }
-        Ok(Err(_)) | Err(_) => PreviousRun::default(),
-    }
+    let groups = match before {
+        Baseline::Rows(rows) => return Ok(previous_execution(rows)),
+        Baseline::Groups(groups) => groups,
+    };
+    let Some(id) = groups.before(&run.group_id) else {
+        return Ok(Vec::new());
+    };
+    let rows = api.rows(id).await?.list;
+    Ok(rows.into_iter().map(|row| row.test_run).collect())
 }

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use crate::gate::failures::SeenFailures;
+use crate::gate::pace::while_settling;
 use crate::model::test_run::{GroupStatus, Snapshot, TestRun};
 use crate::sofy::SofyApi;
 use crate::text::span;
@@ -23,27 +24,13 @@ const PATIENCE_WITH_THE_LIST: Duration = Duration::from_secs(20);
 /// A test run or a group that does not finish is given this long, after the last progress.
 const PATIENCE: Duration = Duration::from_secs(75);
 
-/// When a poll was made, since the watch began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PollTime {
-    pub(crate) started: Duration,
-    pub(crate) finished: Duration,
-    /// For how long the polls just before it had failed.
-    pub(crate) silence: Duration,
-}
-
 /// How far a run has come to a result that can be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Settlement {
     /// The group has not finished.
     Running,
-    /// The group has finished, and it is not yet certain that this is all.
-    Waiting {
-        blocker: Blocker,
-        /// How much of the patience with it is spent, and how much is left.
-        blocked_for: Duration,
-        left: Duration,
-    },
+    /// The group has finished, and it is not yet certain that this is all; the pause before the next poll.
+    Waiting(Duration),
     /// Nothing can change any more.
     Settled,
     /// The group has finished, and this did not become clear within the patience.
@@ -71,19 +58,15 @@ pub(crate) enum Blocker {
 impl Blocker {
     /// Finds what keeps a finished group from settling; `is_missing` tells whether rows have disappeared.
     fn of(snapshot: &Snapshot, is_missing: bool) -> Self {
-        if snapshot.ambiguous.is_some() {
-            Self::Ambiguous
-        } else if !snapshot.all_final() {
-            Self::Unfinished
-        } else if is_missing {
-            Self::Missing
-        } else if snapshot.test_runs.is_empty() {
-            Self::Empty
-        } else if !snapshot.group.is_terminal() {
-            Self::UnknownGroup
-        } else {
-            Self::Changing
-        }
+        let signs = [
+            (snapshot.ambiguous.is_some(), Self::Ambiguous),
+            (!snapshot.all_final(), Self::Unfinished),
+            (is_missing, Self::Missing),
+            (snapshot.test_runs.is_empty(), Self::Empty),
+            (!snapshot.group.is_terminal(), Self::UnknownGroup),
+        ];
+        let first = signs.into_iter().find(|(fits, _)| *fits);
+        first.map_or(Self::Changing, |(_, blocker)| blocker)
     }
 
     /// How long to wait, and for what.
@@ -99,33 +82,29 @@ impl Blocker {
     }
 }
 
-impl Settlement {
-    /// Says what is being waited for, as a part of a line of the log; none while the group has not finished.
-    pub(crate) fn purpose(self) -> Option<String> {
-        match self {
-            Self::Running => None,
-            Self::Settled
-            | Self::Waiting {
-                blocker: Blocker::Changing,
-                ..
-            } => Some(format!(
-                "checking for {} that nothing changes",
-                span(UNCHANGED_FOR)
-            )),
-            Self::Waiting { blocker, .. } | Self::GaveUp(blocker) => {
-                let (patience, what) = blocker.patience();
-                Some(format!("waiting up to {} for {what}", span(patience)))
-            }
-        }
-    }
+/// When a poll was made, since the watch began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PollTime {
+    pub(crate) started: Duration,
+    pub(crate) finished: Duration,
+    /// For how long the polls just before it had failed.
+    pub(crate) silence: Duration,
 }
 
-/// What the polls have shown so far.
+/// What the polls have shown so far, and since when it has not changed.
 #[derive(Debug, Default)]
 pub(crate) struct History {
     pub(crate) latest: Option<Snapshot>,
     pub(crate) failures: SeenFailures,
-    stability: Stability,
+    polled_at: Duration,
+    unchanged_since: Duration,
+    unchanged_polls: u32,
+    /// The most rows and the most results that one poll showed: a list that flickers makes no progress.
+    most: (usize, usize),
+    /// When the group finished, or made progress after that.
+    progress_at: Duration,
+    blocker: Blocker,
+    blocked_at: Duration,
 }
 
 impl History {
@@ -140,76 +119,34 @@ impl History {
     /// Takes in a poll, and tells how far the run has come.
     pub(crate) fn observe(&mut self, seen: Snapshot, when: PollTime) -> Settlement {
         self.failures.observe(&seen);
-        let is_missing = self.failures.missing(&seen.test_runs).next().is_some();
-        let blocker = Blocker::of(&seen, is_missing);
-        let settlement = self
-            .stability
-            .after(self.latest.as_ref(), &seen, blocker, when);
-        self.latest = Some(seen);
-        settlement
-    }
-}
-
-/// A value, and since when it has not changed.
-#[derive(Debug, Default)]
-struct Since<T> {
-    value: T,
-    at: Duration,
-}
-
-impl<T: PartialEq> Since<T> {
-    fn set(&mut self, value: T, at: Duration) {
-        if self.value != value {
-            *self = Self { value, at };
-        }
-    }
-}
-
-/// Since when what the polls show has not changed.
-#[derive(Debug, Default)]
-struct Stability {
-    unchanged_since: Duration,
-    unchanged_polls: u32,
-    polled_at: Duration,
-    /// How long polls have failed in all. Patience is counted on a clock that stands still meanwhile.
-    silence: Duration,
-    finished: Since<bool>,
-    /// The most rows and the most results that one poll showed: a list that flickers makes no progress.
-    progress: Since<(usize, usize)>,
-    blocker: Since<Blocker>,
-}
-
-impl Stability {
-    /// Takes in a poll, after the one before it, and tells how far the run has come.
-    fn after(
-        &mut self,
-        before: Option<&Snapshot>,
-        now: &Snapshot,
-        blocker: Blocker,
-        when: PollTime,
-    ) -> Settlement {
-        let finished = has_finished(now);
-        let is_unchanged = finished
-            && when.started.saturating_sub(self.polled_at) <= LONGEST_GAP
-            && before.is_some_and(|before| is_same(before, now));
+        let before = self.latest.as_ref().filter(|before| has_finished(before));
+        let is_unchanged = when.started.saturating_sub(self.polled_at) <= LONGEST_GAP
+            && before.is_some_and(|before| is_same(before, &seen));
         if !is_unchanged {
             self.unchanged_since = when.finished;
             self.unchanged_polls = 0;
         }
-        self.unchanged_polls = self.unchanged_polls.saturating_add(1);
+        self.unchanged_polls += 1;
         self.polled_at = when.finished;
 
-        self.silence = self.silence.saturating_add(when.silence);
-        let at = when.finished.saturating_sub(self.silence);
-        let results = now.test_runs.iter().filter(|run| run.status.is_final());
-        let (rows, results) = (now.test_runs.len(), results.count());
-        let most = (
-            rows.max(self.progress.value.0),
-            results.max(self.progress.value.1),
-        );
-        self.finished.set(finished, at);
-        self.progress.set(most, at);
-        self.blocker.set(blocker, at);
+        // Patience is counted on a clock that stands still while polls fail.
+        self.progress_at += when.silence;
+        self.blocked_at += when.silence;
+        let results = seen.test_runs.iter().filter(|run| run.status.is_final());
+        let (rows, results) = (seen.test_runs.len(), results.count());
+        let most = (rows.max(self.most.0), results.max(self.most.1));
+        let is_progress = before.is_none() || most != self.most;
+        let is_missing = !self.failures.missing(&seen.test_runs).is_empty();
+        let blocker = Blocker::of(&seen, is_missing);
+        if is_progress {
+            self.progress_at = when.finished;
+        }
+        if is_progress || blocker != self.blocker {
+            self.blocked_at = when.finished;
+        }
+        (self.most, self.blocker) = (most, blocker);
+        let finished = has_finished(&seen);
+        self.latest = Some(seen);
         if finished {
             self.settlement(when.started)
         } else {
@@ -217,32 +154,38 @@ impl Stability {
         }
     }
 
+    /// Says what is being waited for, as a part of a line of the log; none while the group has not finished.
+    pub(crate) fn purpose(&self) -> Option<String> {
+        self.latest.as_ref().filter(|latest| has_finished(latest))?;
+        let (patience, what) = self.blocker.patience();
+        Some(match self.blocker {
+            Blocker::Changing => {
+                format!("checking for {} that nothing changes", span(UNCHANGED_FOR))
+            }
+            _ => format!("waiting up to {} for {what}", span(patience)),
+        })
+    }
+
     /// How far a finished group has come. An answer shows nothing later than the moment it was asked for.
     fn settlement(&self, asked_at: Duration) -> Settlement {
-        let is_unchanged = self.unchanged_polls >= UNCHANGED_POLLS
-            && asked_at.saturating_sub(self.unchanged_since) >= UNCHANGED_FOR;
-        let now = asked_at.saturating_sub(self.silence);
-        let since = self.finished.at.max(self.progress.at);
-        let blocker = self.blocker.value;
-        // A new blocker may clear up by itself; but the total patience is bounded.
-        let blocked_for = now.saturating_sub(since.max(self.blocker.at));
+        let blocker = self.blocker;
+        let blocked_for = asked_at.saturating_sub(self.blocked_at);
         let (patience, _) = blocker.patience();
+        // A new blocker may clear up by itself; but the total patience is bounded.
         let left = patience
             .saturating_sub(blocked_for)
-            .min(PATIENCE.saturating_sub(now.saturating_sub(since)));
-        let is_empty = blocker == Blocker::Empty && left.is_zero();
-        if is_unchanged && (blocker == Blocker::Changing || is_empty) {
+            .min(PATIENCE.saturating_sub(asked_at.saturating_sub(self.progress_at)));
+        let is_all = blocker == Blocker::Changing || blocker == Blocker::Empty && left.is_zero();
+        let is_unchanged = self.unchanged_polls >= UNCHANGED_POLLS
+            && asked_at.saturating_sub(self.unchanged_since) >= UNCHANGED_FOR;
+        if is_all && is_unchanged {
             Settlement::Settled
         } else if left.is_zero() {
             Settlement::GaveUp(blocker)
         } else {
             // If only time is lacking, polls stay close.
             let is_blocked = blocker != Blocker::Changing;
-            Settlement::Waiting {
-                blocker,
-                blocked_for: blocked_for * u32::from(is_blocked),
-                left,
-            }
+            Settlement::Waiting(while_settling(blocked_for * u32::from(is_blocked)).min(left))
         }
     }
 }
@@ -526,7 +469,7 @@ mod tests {
             match expected {
                 Some(expected) => assert_eq!(settlement, Some(expected), "{why}"),
                 None => assert!(
-                    matches!(settlement, Some(Settlement::Waiting { .. })),
+                    matches!(settlement, Some(Settlement::Waiting(_))),
                     "{why}: {settlement:?}"
                 ),
             }
@@ -541,7 +484,7 @@ mod tests {
             let gave_up = Some(Settlement::GaveUp(Blocker::Unfinished));
 
             assert!(
-                matches!(last(&polls), Some(Settlement::Waiting { .. })),
+                matches!(last(&polls), Some(Settlement::Waiting(_))),
                 "{status}: {:?}",
                 last(&polls)
             );
@@ -590,7 +533,7 @@ mod tests {
                 settlement = Some(history.observe(empty(), when));
             }
 
-            let waits = matches!(settlement, Some(Settlement::Waiting { .. }));
+            let waits = matches!(settlement, Some(Settlement::Waiting(_)));
             assert_eq!(!waits, gives_up, "{why}: {settlement:?}");
         }
     }
@@ -607,37 +550,55 @@ mod tests {
         let settlement = history.observe(seen("Complete", vec![]), slow);
 
         assert!(
-            matches!(settlement, Settlement::Waiting { .. }),
+            matches!(settlement, Settlement::Waiting(_)),
             "{settlement:?}"
         );
     }
 
     #[test]
     fn an_unfinished_test_run_is_waited_for_while_another_is_missing() {
-        let settlement = last(&[
-            (0, "Complete", test_runs(&["Running", "Failed"])),
-            (4, "Complete", test_runs(&["Running"])),
-            (30, "Complete", test_runs(&["Running"])),
-        ]);
+        let mut history = History::of::<Public>();
 
-        let blocker = Blocker::Unfinished;
-        assert!(
-            matches!(settlement, Some(Settlement::Waiting { blocker: found, .. }) if found == blocker),
-            "{settlement:?}"
+        let settlements = play(
+            &mut history,
+            &[
+                (0, "Complete", test_runs(&["Running", "Failed"])),
+                (4, "Complete", test_runs(&["Running"])),
+                (30, "Complete", test_runs(&["Running"])),
+            ],
         );
+
+        assert!(
+            matches!(settlements[2], Settlement::Waiting(_)),
+            "{settlements:?}"
+        );
+        assert_eq!(history.blocker, Blocker::Unfinished);
     }
 
     #[test]
     fn the_log_says_what_is_waited_for() {
-        for (rows, purpose) in [
-            (&["Passed"][..], "checking for 7s that nothing changes"),
-            (&["Queued"], "waiting up to 1m15s for the unfinished ones"),
-            (&[], "waiting up to 20s for Sofy to list test runs"),
+        for (group, rows, purpose) in [
+            ("Running", &["Passed"][..], None),
+            (
+                "Complete",
+                &["Passed"],
+                Some("checking for 7s that nothing changes"),
+            ),
+            (
+                "Complete",
+                &["Queued"],
+                Some("waiting up to 1m15s for the unfinished ones"),
+            ),
+            (
+                "Complete",
+                &[],
+                Some("waiting up to 20s for Sofy to list test runs"),
+            ),
         ] {
-            let settlement = last(&[(0, "Complete", test_runs(rows))]);
+            let mut history = History::of::<Public>();
+            play(&mut history, &[(0, group, test_runs(rows))]);
 
-            let said = settlement.and_then(Settlement::purpose);
-            assert_eq!(said.as_deref(), Some(purpose));
+            assert_eq!(history.purpose().as_deref(), purpose);
         }
     }
 
@@ -657,12 +618,13 @@ mod tests {
         for (settlement, expected, why) in [
             (
                 since_25(&[]),
-                Settlement::Waiting {
-                    blocker: Blocker::Missing,
-                    blocked_for: Duration::ZERO,
-                    left: PATIENCE_WITH_THE_LIST,
-                },
+                Settlement::Waiting(Duration::from_millis(3_500)),
                 "one look without a row is no end, however long the group is over",
+            ),
+            (
+                since_25(&[(44, "Complete", one())]),
+                Settlement::Waiting(Duration::from_secs(1)),
+                "nor is a second one, and the next comes when the patience ends",
             ),
             (
                 since_25(&[(45, "Complete", one())]),

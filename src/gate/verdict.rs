@@ -4,7 +4,6 @@
 
 use std::time::Duration;
 
-use crate::gate::failures::SeenFailure;
 use crate::gate::settle::Blocker;
 use crate::model::report::BuildCheck;
 use crate::model::schedule::Origin;
@@ -29,82 +28,66 @@ pub(crate) enum Ending {
     Refused(ApiError),
 }
 
-/// What was seen, and how the watch ended.
+/// What was seen, and how the watch ended. Test runs are named as people read them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Observation {
     pub(crate) snapshot: Option<Snapshot>,
     /// Test runs that were seen as not passed and have disappeared or changed, or that are no longer listed.
-    pub(crate) lost: Vec<SeenFailure>,
+    pub(crate) lost: Vec<String>,
     /// Test runs that Sofy itself retried until they passed.
-    pub(crate) retried: Vec<SeenFailure>,
+    pub(crate) retried: Vec<String>,
+    /// From the first poll to the first sign of running; none if there was no such sign.
+    pub(crate) queued: Option<Duration>,
+    pub(crate) ending: Ending,
+    pub(crate) origin: Origin,
     /// Whether an `app-hash` was asked for.
     pub(crate) asks_for_build: bool,
     /// Which build was tested; none if no hash was asked for, or nothing has settled.
     pub(crate) build_check: Option<BuildCheck>,
-    pub(crate) origin: Origin,
     /// Whether the run is still going on Sofy and can be judged by a later step.
     pub(crate) still_running: bool,
-    pub(crate) ending: Ending,
 }
 
 /// Decides what the observation means.
 pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
-    match &seen.ending {
-        Ending::Settled | Ending::Stuck(_) => match &seen.snapshot {
-            Some(snapshot) => judge_tests(seen, snapshot, policy),
-            None => Verdict::new(Conclusion::Error, "Sofy never showed the run")
-                .advise("Check the schedule in Sofy's portal, then run the job again."),
-        },
-        Ending::Stopped(reason) => {
-            let advice = match reason {
-                StopReason::Deadline(_) => {
-                    Some("If the run just needs more time, raise `timeout`.")
-                }
-                StopReason::Signal(_) if seen.still_running => None,
-                StopReason::Signal(_) => Some("Run the job again for a result."),
-            };
-            cut_short(seen, Verdict::stopped(*reason, &so_far(seen)), advice)
-        }
+    if let (Ending::Settled | Ending::Stuck(_), Some(snapshot)) = (&seen.ending, &seen.snapshot) {
+        return judge_tests(seen, snapshot, policy);
+    }
+    let (so_far, no_judgement) = (so_far(seen), Conclusion::Error);
+    let verdict = match &seen.ending {
+        Ending::Settled | Ending::Stuck(_) => Verdict::new(no_judgement, "Nothing was seen"),
+        Ending::Stopped(reason) => Verdict::stopped(*reason, &so_far),
         Ending::LostContact { timeout, error } => {
-            let reason = format!(
-                "Lost contact with Sofy until the {} timeout{}. Last error: {}",
-                span(*timeout),
-                so_far(seen),
-                error.message
-            );
-            let advice = (!seen.still_running).then_some("Run the job again when Sofy answers.");
-            cut_short(seen, Verdict::new(Conclusion::Error, reason), advice)
+            let (timeout, last) = (span(*timeout), &error.message);
+            let lost = format!("Lost contact with Sofy until the {timeout} timeout{so_far}");
+            Verdict::new(no_judgement, format!("{lost}. Last error: {last}"))
         }
         Ending::Refused(error) => {
-            let reason = match (error.kind, &seen.snapshot) {
-                (ErrorKind::NotFound, None) => error.message.clone(),
-                _ => format!(
-                    "Sofy denies access to the run{}: {}",
-                    so_far(seen),
-                    error.message
-                ),
-            };
-            let verdict = Verdict::new(Conclusion::Error, reason);
-            let mut verdict = cut_short(seen, verdict, Some(&error.advice));
-            verdict.advice = verdict.advice.map(|advice| error.with_details(&advice));
-            verdict
+            let no = &error.message;
+            let denied = format!("Sofy denies access to the run{so_far}: {no}");
+            let is_unknown = error.kind == ErrorKind::NotFound && seen.snapshot.is_none();
+            Verdict::new(no_judgement, if is_unknown { no } else { &denied })
         }
-    }
-}
-
-/// Adds what to do next to a verdict that is not about the tests.
-fn cut_short(seen: &Observation, verdict: Verdict, advice: Option<&str>) -> Verdict {
+    };
+    let advice = match &seen.ending {
+        Ending::Refused(error) => &error.advice,
+        Ending::Stopped(StopReason::Deadline(_)) => {
+            "If the run just needs more time, raise `timeout`."
+        }
+        _ if seen.still_running => "",
+        Ending::Stopped(StopReason::Signal(_)) => "Run the job again for a result.",
+        Ending::LostContact { .. } => "Run the job again when Sofy answers.",
+        Ending::Settled | Ending::Stuck(_) => CHECK_AND_RERUN,
+    };
     // With which inputs a later step judges it, the reports say.
-    let attach = seen
+    let left = seen
         .still_running
         .then_some("The run is still going on Sofy.");
-    verdict.advise(
-        advice
-            .into_iter()
-            .chain(attach)
-            .collect::<Vec<_>>()
-            .join(" "),
-    )
+    let advice = [advice, left.unwrap_or_default()].join(" ");
+    verdict.advise(match &seen.ending {
+        Ending::Refused(error) => error.with_details(advice.trim()),
+        _ => advice.trim().to_owned(),
+    })
 }
 
 /// What the last poll showed, as the rest of a sentence.
@@ -114,19 +97,20 @@ fn so_far(seen: &Observation) -> String {
     };
     let group = &snapshot.group.verbatim;
     let tally = Tally::of(&snapshot.test_runs);
-    let done = tally.only(TestStatus::is_final);
-    let bad = done.only(|status| *status != TestStatus::Passed);
-    let bad = match bad.total() {
-        0 => String::new(),
-        _ => format!(", {bad}"),
-    };
+    if tally.total() == 0 {
+        return format!(" with no test runs listed (group status \"{group}\")");
+    }
+    let done = tally.count(TestStatus::is_final);
+    let all = count(tally.total(), "test run");
+    let bad = after(", ", &tally.only(TestStatus::is_failure));
+    format!(" with {done} of {all} done{bad} (group status \"{group}\")")
+}
+
+/// Says a tally after some words; nothing if it is empty.
+fn after(words: &str, tally: &Tally<'_>) -> String {
     match tally.total() {
-        0 => format!(" with no test runs listed (group status \"{group}\")"),
-        total => format!(
-            " with {} of {} done{bad} (group status \"{group}\")",
-            done.total(),
-            count(total, "test run")
-        ),
+        0 => String::new(),
+        _ => format!("{words}{tally}"),
     }
 }
 
@@ -134,341 +118,228 @@ fn so_far(seen: &Observation) -> String {
 struct Facts<'run> {
     seen: &'run Observation,
     snapshot: &'run Snapshot,
+    policy: &'run Policy,
     tally: Tally<'run>,
     failing: Tally<'run>,
     tolerated: Tally<'run>,
-    /// How many test runs passed, or are tolerated, that were listed later than this run's first ones.
-    late_passes: usize,
-    late_tolerated: usize,
 }
 
-/// The contract's table from its second row on, in its order. What no rule fits is a success.
-const RULES: [fn(&Facts<'_>) -> Option<Verdict>; 12] = [
-    ambiguous,
-    unfinished,
-    no_test_runs,
-    wrong_build,
-    failing,
-    disappeared,
-    unknown_group,
-    unstable,
-    incomplete_list,
-    nothing_passed,
-    perhaps_not_ours,
-    hidden_errors,
-];
+/// Whether a row of the contract's table fits, the reason that it gives, and what to do then.
+type Rule = (bool, String, &'static str);
 
 fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verdict {
     let tally = Tally::of(&snapshot.test_runs);
-    let with = |outcome| tally.only(|status| policy.outcome(status) == outcome);
-    let late = |outcome| {
-        let late = snapshot.test_runs.iter().filter(|run| run.late);
-        late.filter(|run| policy.outcome(&run.status) == outcome)
-            .count()
-    };
     let facts = Facts {
         seen,
         snapshot,
-        failing: with(Outcome::Failing),
-        tolerated: with(Outcome::Tolerated),
-        late_passes: late(Outcome::Passed),
-        late_tolerated: late(Outcome::Tolerated),
+        policy,
+        failing: tally.only(|status| policy.outcome(status) == Outcome::Failing),
+        tolerated: tally.only(|status| policy.outcome(status) == Outcome::Tolerated),
         tally,
     };
-    let mut verdict = RULES
-        .iter()
-        .find_map(|rule| rule(&facts))
-        .unwrap_or_else(|| success(&facts));
+    // The contract's table from its second row on, in its order. What no row fits is a success.
+    let rows = [rows_3_to_5, rows_6_to_9, rows_10_to_12];
+    let mut rules = rows.iter().flat_map(|rows| rows(&facts));
+    let failure = not_attributed(snapshot)
+        .or_else(|| rules.find_map(|(fits, reason, advice)| fits.then_some((reason, advice))));
+    let mut verdict = match failure {
+        Some((reason, advice)) => Verdict::new(Conclusion::Failure, reason).advise(advice),
+        None => Verdict::new(Conclusion::Success, results(&facts)),
+    };
     verdict.warnings = warnings(&facts);
     verdict
 }
 
-fn failure(reason: impl Into<String>, advice: &str) -> Option<Verdict> {
-    Some(Verdict::new(Conclusion::Failure, reason).advise(advice))
-}
+/// The most test runs that one sentence names.
+const MOST_NAMED: usize = 5;
 
-const LOOK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
+const CHECK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
 const REPORT_UNKNOWN: &str = "An unknown status never counts as a pass. Check the run in Sofy's portal, and please \
      report the status so that it can be supported.";
 /// What to do if another run's test runs may be among this run's.
 const OVERLAP: &str = "Check the group in Sofy's portal. This happens when two runs of a schedule overlap. Give the job a \
      `concurrency` group, or use the schedule's GUID.";
 
-fn ambiguous(facts: &Facts<'_>) -> Option<Verdict> {
-    let ambiguous = facts.snapshot.ambiguous?;
+/// Row 2: what may belong to another run is never judged.
+fn not_attributed(snapshot: &Snapshot) -> Option<(String, &'static str)> {
+    let ambiguous = snapshot.ambiguous?;
     let rows = count(ambiguous.rows, "test run");
-    let (why, advice) = match ambiguous.doubt {
-        AmbiguityReason::EarlierExecution => (
-            format!("Sofy lists {rows} that may belong to an earlier run"),
-            OVERLAP,
-        ),
-        AmbiguityReason::LaterExecution => (
-            format!(
-                "Test runs of this run have disappeared, and Sofy lists {rows} that may belong to a later run"
-            ),
-            OVERLAP,
-        ),
+    let (whose, advice) = match ambiguous.doubt {
+        AmbiguityReason::EarlierExecution => ("that may belong to an earlier run", OVERLAP),
+        AmbiguityReason::LaterExecution => ("that may belong to a later run", OVERLAP),
         AmbiguityReason::LostContact => (
-            format!(
-                "Sofy did not answer for over a minute before it listed this run's first test run, and {rows} may \
-                 belong to another run"
-            ),
-            LOOK_AND_RERUN,
+            "that may belong to another run, because it did not answer for over a minute before the first of them",
+            CHECK_AND_RERUN,
         ),
         AmbiguityReason::EarlierAttempt => (
-            format!(
-                "The run had already finished before this re-run attempt started, and {rows} may belong to another run"
-            ),
+            "that may belong to another run. The run had already finished before this re-run attempt started",
             "Choose \"Re-run all jobs\" to trigger the schedule again.",
         ),
         AmbiguityReason::OtherGroup => (
-            format!("Sofy lists {rows} of another group in this one"),
+            "of another group in this one",
             "Check the group in Sofy's portal, and please report it.",
         ),
     };
-    failure(format!("{why}, so no verdict is possible"), advice)
+    let reason = format!("Sofy lists {rows} {whose}, so no verdict is possible");
+    Some((reason, advice))
 }
 
-fn unfinished(facts: &Facts<'_>) -> Option<Verdict> {
+/// Is there something to judge, and was the right build tested?
+fn rows_3_to_5(facts: &Facts<'_>) -> Vec<Rule> {
     let unfinished = facts.tally.only(|status| !status.is_final());
     let unknown = unfinished.count(|status| *status != TestStatus::Running);
-    let bad = facts
-        .tally
-        .only(|status| status.is_final() && *status != TestStatus::Passed);
-    if unfinished.total() == 0 {
-        return None;
-    }
-    let mut reason = format!(
-        "Sofy reports \"{}\", but {} never finished ({unfinished})",
+    let never_finished = format!(
+        "Sofy reports \"{}\", but {} never finished ({unfinished}){}",
         facts.snapshot.group.verbatim,
-        count(unfinished.total(), "test run")
+        count(unfinished.total(), "test run"),
+        after("; ", &facts.tally.only(TestStatus::is_failure))
     );
-    if bad.total() > 0 {
-        reason.push_str(&format!("; {bad}"));
-    }
-    failure(
-        reason,
-        if unknown > 0 {
-            REPORT_UNKNOWN
-        } else {
+    let wrong = match &facts.seen.build_check {
+        Some(BuildCheck::Wrong(builds)) => Some(builds.as_str()),
+        Some(BuildCheck::Verified { .. } | BuildCheck::Unverified { .. }) | None => None,
+    };
+    vec![
+        (unknown > 0, never_finished.clone(), REPORT_UNKNOWN),
+        (
+            unfinished.total() > 0,
+            never_finished,
             "Check the group in Sofy's portal: a device may have been lost, or someone else may be running the \
-             schedule too."
-        },
-    )
-}
-
-fn no_test_runs(facts: &Facts<'_>) -> Option<Verdict> {
-    if facts.tally.total() > 0 {
-        return None;
-    }
-    failure(
-        "The run finished without a single test run",
-        "Check in Sofy's portal that the schedule has scenarios and devices.",
-    )
-}
-
-fn wrong_build(facts: &Facts<'_>) -> Option<Verdict> {
-    let Some(BuildCheck::Wrong { asked_for, tested }) = &facts.seen.build_check else {
-        return None;
-    };
-    failure(
-        format!("The wrong build was tested: {tested} instead of {asked_for}"),
-        "Pass the upload step's `app-hash`, and check in Sofy's portal that the schedule is not pinned to a build.",
-    )
-}
-
-fn failing(facts: &Facts<'_>) -> Option<Verdict> {
-    let (failing, tolerated) = (&facts.failing, &facts.tolerated);
-    let (bad, total) = (failing.total() + tolerated.total(), facts.tally.total());
-    if failing.total() == 0 {
-        return None;
-    }
-    let reason = match total {
-        1 => format!("The test run did not pass: {failing}"),
-        _ => format!(
-            "{bad} of {total} test runs did not pass: {failing}{}",
-            and_tolerated(tolerated)
+             schedule too.",
         ),
-    };
-    let failed = failing.count(|status| *status == TestStatus::Failed);
-    failure(
-        reason,
-        if failed == 0 {
-            "Nothing failed by its own result, so devices or a person may be the cause. Sofy's portal shows what \
-             happened. Run the job again."
-        } else if failed == failing.total() {
-            "Open the test runs in Sofy's portal."
-        } else {
-            "In Sofy's portal, look at the Failed test runs first. Incomplete, Stopped and Not Executed are often \
-             device problems that pass on a re-run."
-        },
-    )
+        (
+            facts.tally.total() == 0,
+            "The run finished without a single test run".to_owned(),
+            "Check in Sofy's portal that the schedule has scenarios and devices.",
+        ),
+        (
+            wrong.is_some(),
+            format!("The wrong build was tested: {}", wrong.unwrap_or_default()),
+            "Pass the upload step's `app-hash`, and check in Sofy's portal that the schedule is not pinned to a build.",
+        ),
+    ]
 }
 
-fn and_tolerated(tolerated: &Tally<'_>) -> String {
-    match tolerated.total() {
+/// Did everything pass, in all that was ever seen and in the whole list?
+fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
+    let Snapshot {
+        group,
+        completeness,
+        ..
+    } = facts.snapshot;
+    let (status, lost) = (&group.verbatim, list(&facts.seen.lost, MOST_NAMED));
+    let sign = completeness.not_whole.as_deref();
+    let failing = facts.failing.total();
+    let failed = facts.failing.count(|status| *status == TestStatus::Failed);
+    let advice = if failed == 0 {
+        "Nothing failed by its own result, so devices or a person may be the cause. Sofy's portal shows what happened. \
+         Run the job again."
+    } else if failed == failing {
+        "Open the test runs in Sofy's portal."
+    } else {
+        "In Sofy's portal, look at the Failed test runs first. Incomplete, Stopped and Not Executed are often device \
+         problems that pass on a re-run."
+    };
+    vec![
+        (failing > 0, results(facts), advice),
+        (
+            !facts.seen.lost.is_empty(),
+            format!("Test runs have disappeared or changed in Sofy's list ({lost})"),
+            CHECK_AND_RERUN,
+        ),
+        (
+            !group.is_terminal(),
+            format!("Sofy reports the unknown group status \"{status}\""),
+            REPORT_UNKNOWN,
+        ),
+        (
+            facts.seen.ending != Ending::Settled,
+            format!("Sofy reports \"{status}\", but its list of test runs kept changing"),
+            CHECK_AND_RERUN,
+        ),
+        (
+            sign.is_some(),
+            format!(
+                "Sofy's list of test runs is incomplete: {}",
+                sign.unwrap_or_default()
+            ),
+            "Test runs that are not listed may have failed. Check the group in Sofy's portal, and please report it.",
+        ),
+    ]
+}
+
+/// Does a pass of this very run explain the status of its group?
+fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
+    let (group, tolerated) = (&facts.snapshot.group, &facts.tolerated);
+    let passed = facts.tally.count(|status| *status == TestStatus::Passed);
+    let certain = Tally::of(facts.snapshot.test_runs.iter().filter(|run| !run.late));
+    let has_certain = |outcome| certain.count(|status| facts.policy.outcome(status) == outcome) > 0;
+    let check = facts.seen.build_check.as_ref();
+    let is_proven = check.is_some_and(BuildCheck::is_verified);
+    let is_adopted = facts.seen.origin == Origin::Adopted;
+    let has_errors = group.status != GroupStatus::Complete;
+    let (group, runs) = (&group.verbatim, count(passed, "test run"));
+    vec![
+        (
+            passed == 0,
+            format!("No test run passed ({tolerated}, tolerated)"),
+            "At least one test run must pass, whatever `fail-on` says. Run the job again.",
+        ),
+        (
+            !has_certain(Outcome::Passed),
+            format!("No test run passed for certain: {runs} that passed may belong to a later run"),
+            OVERLAP,
+        ),
+        (
+            is_adopted && facts.seen.asks_for_build && !is_proven,
+            "Nothing failed, but Sofy's answer to the trigger was lost, so it is not certain that this is the run that \
+             this step started"
+                .to_owned(),
+            "Check the group in Sofy's portal. If it is the right one, run the job again with its ID as \
+             `test-run-group-id`.",
+        ),
+        (
+            has_errors && tolerated.total() == 0,
+            format!("All listed test runs passed, but Sofy reports \"{group}\", so some error is missing from its list"),
+            "Look for the error in Sofy's portal, or run the job again.",
+        ),
+        (
+            has_errors && !has_certain(Outcome::Tolerated),
+            format!("Sofy reports \"{group}\", but its errors may belong to a later run ({tolerated})"),
+            OVERLAP,
+        ),
+    ]
+}
+
+/// Says how many test runs passed, or did not.
+fn results(facts: &Facts<'_>) -> String {
+    let (failing, tolerated) = (&facts.failing, &facts.tolerated);
+    let bad = failing.total() + tolerated.total();
+    let also = match tolerated.total() {
         0 => String::new(),
         1 => format!("; {tolerated} is tolerated"),
         _ => format!("; {tolerated} are tolerated"),
-    }
-}
-
-fn disappeared(facts: &Facts<'_>) -> Option<Verdict> {
-    let lost = &facts.seen.lost;
-    if lost.is_empty() {
-        return None;
-    }
-    let what = if lost.iter().any(|lost| lost.status.is_some()) {
-        "Some of this run's test runs did not pass and have since disappeared or changed in Sofy's list"
-    } else {
-        "Some of this run's test runs have disappeared from Sofy's list"
     };
-    failure(format!("{what} ({})", named(lost)), LOOK_AND_RERUN)
-}
-
-/// The most test runs that one sentence names.
-const MOST_NAMED: usize = 5;
-
-fn named(test_runs: &[SeenFailure]) -> String {
-    let names = test_runs.iter().map(|run| match &run.status {
-        Some(status) => format!("{} on {}: {status}", run.scenario, run.device),
-        None => format!("{} on {}", run.scenario, run.device),
-    });
-    list(names, MOST_NAMED)
-}
-
-fn unknown_group(facts: &Facts<'_>) -> Option<Verdict> {
-    let group = &facts.snapshot.group;
-    if group.is_terminal() {
-        return None;
-    }
-    failure(
-        format!(
-            "Sofy reports the unknown group status \"{}\"",
-            group.verbatim
-        ),
-        REPORT_UNKNOWN,
-    )
-}
-
-fn unstable(facts: &Facts<'_>) -> Option<Verdict> {
-    match facts.seen.ending {
-        Ending::Settled => None,
-        Ending::Stuck(_) | Ending::Stopped(_) | Ending::LostContact { .. } | Ending::Refused(_) => {
-            failure(
-                format!(
-                    "Sofy reports \"{}\", but its list of test runs kept changing",
-                    facts.snapshot.group.verbatim
-                ),
-                LOOK_AND_RERUN,
-            )
-        }
-    }
-}
-
-fn incomplete_list(facts: &Facts<'_>) -> Option<Verdict> {
-    let sign = facts.snapshot.completeness.not_whole.as_ref()?;
-    failure(
-        format!("Sofy's list of test runs is incomplete: {sign}"),
-        "Test runs that are not listed may have failed. Check the group in Sofy's portal, and please report it.",
-    )
-}
-
-fn nothing_passed(facts: &Facts<'_>) -> Option<Verdict> {
-    let [passed, ..] = facts.tally.columns();
-    let tolerated = &facts.tolerated;
-    if passed == 0 {
-        return failure(
-            format!("No test run passed ({tolerated}, tolerated)"),
-            "At least one test run must pass, whatever `fail-on` says. Run the job again.",
-        );
-    }
-    if passed > facts.late_passes {
-        return None;
-    }
-    let also = match tolerated.total() {
-        0 => String::new(),
-        _ => format!(" ({tolerated}, tolerated)"),
-    };
-    failure(
-        format!(
-            "No test run passed for certain{also}: {} that passed were listed later and may belong to a later run",
-            count(passed, "test run")
-        ),
-        OVERLAP,
-    )
-}
-
-fn perhaps_not_ours(facts: &Facts<'_>) -> Option<Verdict> {
-    let check = facts.seen.build_check.as_ref();
-    let is_verified = check.is_some_and(BuildCheck::is_verified);
-    if facts.seen.origin != Origin::Adopted || !facts.seen.asks_for_build || is_verified {
-        return None;
-    }
-    failure(
-        "Nothing failed, but Sofy's answer to the trigger was lost, so it is not certain that this is the run that \
-         this step started",
-        "Check the group in Sofy's portal. If it is the right one, run the job again with its ID as \
-         `test-run-group-id`.",
-    )
-}
-
-fn hidden_errors(facts: &Facts<'_>) -> Option<Verdict> {
-    let (group, tolerated) = (&facts.snapshot.group, &facts.tolerated);
-    if group.status == GroupStatus::Complete || tolerated.total() > facts.late_tolerated {
-        return None;
-    }
-    if tolerated.total() == 0 {
-        return failure(
-            format!(
-                "All listed test runs passed, but Sofy reports \"{}\", so some error is missing from its list",
-                group.verbatim
-            ),
-            "Look for the error in Sofy's portal, or run the job again.",
-        );
-    }
-    failure(
-        format!(
-            "Sofy reports \"{}\", and none of this run's own test runs explains it: {tolerated}, tolerated, came into \
-             the list later and may belong to a later run",
-            group.verbatim
-        ),
-        OVERLAP,
-    )
-}
-
-fn success(facts: &Facts<'_>) -> Verdict {
-    let [passed, ..] = facts.tally.columns();
-    let reason = match (facts.tally.total(), facts.tolerated.total()) {
+    match (facts.tally.total(), failing.total()) {
         (1, 0) => "The test run passed".to_owned(),
-        (all, 0) => format!("All {all} test runs passed"),
-        (all, _) => format!(
-            "{passed} of {all} test runs passed{}",
-            and_tolerated(&facts.tolerated)
-        ),
-    };
-    Verdict::new(Conclusion::Success, reason)
+        (1, _) => format!("The test run did not pass: {failing}"),
+        (all, 0) if bad == 0 => format!("All {all} test runs passed"),
+        (all, 0) => format!("{} of {all} test runs passed{also}", all - bad),
+        (all, _) => format!("{bad} of {all} test runs did not pass: {failing}{also}"),
+    }
 }
 
 /// What is odd about the run though it decides nothing.
 fn warnings(facts: &Facts<'_>) -> Vec<String> {
-    let retried = &facts.seen.retried;
-    let mut warnings = Vec::new();
-    if !retried.is_empty() {
-        warnings.push(format!(
-            "Sofy retried {}; the retry's result counts: {}",
-            count(retried.len(), "test run"),
-            named(retried)
-        ));
-    }
-    if let Some(fetched) = facts.snapshot.completeness.fetched {
-        warnings.push(format!(
-            "Sofy says that it fetched {}, but lists only {}. Check that none is missing",
-            count(fetched, "record"),
-            count(facts.tally.total(), "test run")
-        ));
-    }
-    warnings
+    let (retried, runs) = (&facts.seen.retried, |n| count(n, "test run"));
+    let again = (!retried.is_empty()).then(|| {
+        let (retried, names) = (runs(retried.len()), list(retried, MOST_NAMED));
+        format!("Sofy retried {retried}; the retry's result counts: {names}")
+    });
+    let fewer = facts.snapshot.completeness.fetched.map(|fetched| {
+        let (fetched, listed) = (count(fetched, "record"), runs(facts.tally.total()));
+        format!("Sofy says that it fetched {fetched}, but lists only {listed}. Check that none is missing")
+    });
+    again.into_iter().chain(fewer).collect()
 }
 
 #[cfg(test)]
@@ -492,6 +363,7 @@ mod tests {
             }),
             lost: Vec::new(),
             retried: Vec::new(),
+            queued: None,
             asks_for_build: false,
             build_check: None,
             origin: Origin::Triggered,
@@ -504,12 +376,8 @@ mod tests {
         seen(group, statuses, Ending::Settled)
     }
 
-    fn failed() -> SeenFailure {
-        SeenFailure {
-            scenario: "Log in".into(),
-            device: "Pixel 8".into(),
-            status: Some(TestStatus::Failed),
-        }
+    fn failed() -> String {
+        "Log in on Pixel 8: Failed".to_owned()
     }
 
     fn strict() -> Policy {
@@ -674,10 +542,7 @@ mod tests {
             ),
             (
                 |seen| {
-                    seen.build_check = Some(BuildCheck::Wrong {
-                        asked_for: "2.0".into(),
-                        tested: "1.0".into(),
-                    });
+                    seen.build_check = Some(BuildCheck::Wrong("1.0 instead of 2.0".into()));
                 },
                 "The wrong build was tested: 1.0 instead of 2.0",
             ),
@@ -802,10 +667,7 @@ mod tests {
         let unverified = || BuildCheck::Unverified {
             because: "the list failed".into(),
         };
-        let another = || BuildCheck::Wrong {
-            asked_for: "2.0".into(),
-            tested: "1.0".into(),
-        };
+        let another = || BuildCheck::Wrong("1.0 instead of 2.0".into());
         let (named, adopted) = (Origin::Triggered, Origin::Adopted);
         let (success, failure) = (Conclusion::Success, Conclusion::Failure);
         for (asks, build_check, origin, conclusion, why) in [

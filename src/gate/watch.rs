@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::gate::pace::{Pace, before_the_first_row, shortest_pause, while_settling};
+use crate::gate::pace::{FIRST_ROW, Pace, bounded};
 use crate::gate::run::Run;
 use crate::gate::settle::{History, PollTime, Settlement};
 use crate::gate::verdict::{Ending, Observation};
@@ -28,74 +28,57 @@ const BLIND: Duration = Duration::from_secs(60);
 /// An outage is logged after so many failures each: often enough to show life, seldom enough to keep the log readable.
 const OUTAGE_LINE: u32 = 5;
 
-/// What is known of a run before it is watched.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    pub(crate) origin: Origin,
-    pub(crate) poll_interval: Duration,
-}
-
-/// What the watch has found.
-#[derive(Debug)]
-pub(crate) struct WatchResult {
-    pub(crate) observation: Observation,
-    /// From the first poll to the first sign of running; none if there was no such sign.
-    pub(crate) queued: Option<Duration>,
-}
-
 /// Polls the run until it settles, the deadline or a signal comes, or Sofy keeps refusing.
 pub(crate) async fn watch<A: SofyApi>(
     api: &A,
     run: &mut Run,
-    plan: Plan,
+    poll_interval: Duration,
     stop: &mut Stop,
     jitter: Jitter,
-) -> WatchResult {
-    let deadline = stop.deadline();
-    let mut watch = Watch::new::<A>(plan, jitter);
-    let reason = loop {
-        if watch.retry.silence() > BLIND && !watch.history.failures.have_shown_test_runs() {
-            run.attribution.mark_ambiguous(AmbiguityReason::LostContact);
-        }
-        let sent_at = Instant::now();
-        let next = match stop.run_until(deadline + LAST_POLL, poll(api, run)).await {
-            Ok(Ok(seen)) => watch.answered(seen, sent_at),
-            Ok(Err(error)) => watch.failed(error, sent_at),
-            Err(reason) => break reason,
-        };
-        let pause = match next {
-            ControlFlow::Continue(pause) => pause,
-            ControlFlow::Break(ending) => return watch.result(ending),
-        };
-        let now = Instant::now();
-        let last = deadline + watch.grace;
-        // A poll that was sent before the deadline is not the last one, however long the process was held up since.
-        if sent_at >= last {
-            break StopReason::Deadline(stop.timeout());
-        }
-        // The last poll falls on the deadline.
-        let latest = if sent_at < deadline { deadline } else { last };
-        let pause = sleep(pause.min(latest.saturating_duration_since(now)));
-        if let Err(reason) = stop.run_until(latest + LAST_POLL, pause).await {
-            break reason;
+) -> Observation {
+    let mut watch = Watch {
+        poll_interval,
+        jitter,
+        start: Instant::now(),
+        history: History::of::<A>(),
+        pace: Pace::default(),
+        queued: None,
+        progress: Progress::default(),
+        retry: Retry::new(jitter),
+        refused_since: None,
+    };
+    let ending = loop {
+        if let ControlFlow::Break(ending) = watch.poll(api, run, stop).await {
+            break ending;
         }
     };
-    let ending = watch.stopped(reason);
-    watch.result(ending)
+    let latest = watch.history.latest;
+    let test_runs = latest.as_ref().map_or(&[][..], |latest| &latest.test_runs);
+    let (lost, retried) = watch.history.failures.lost_and_retried(test_runs);
+    Observation {
+        lost,
+        retried,
+        queued: watch.queued,
+        snapshot: latest,
+        ending,
+        origin: run.origin,
+        asks_for_build: false,
+        build_check: None,
+        still_running: false,
+    }
 }
+
+/// The pause before the next poll, or the end.
+type Next = ControlFlow<Ending, Duration>;
 
 /// What the polls have shown so far.
 struct Watch {
-    /// Whether all rows are this run's, so that none of another run can take the first one's place.
-    lists_by_group: bool,
-    plan: Plan,
+    poll_interval: Duration,
     jitter: Jitter,
     start: Instant,
     history: History,
     pace: Pace,
     queued: Option<Duration>,
-    /// How long after the deadline the run may still settle.
-    grace: Duration,
     progress: Progress,
     retry: Retry<ApiError>,
     /// Since when every poll is refused.
@@ -103,25 +86,42 @@ struct Watch {
 }
 
 impl Watch {
-    fn new<A: SofyApi>(plan: Plan, jitter: Jitter) -> Self {
-        let start = Instant::now();
-        Self {
-            lists_by_group: A::LISTS_BY_GROUP,
-            plan,
-            jitter,
-            start,
-            history: History::of::<A>(),
-            pace: Pace::default(),
-            queued: None,
-            grace: Duration::ZERO,
-            progress: Progress::default(),
-            retry: Retry::new(jitter),
-            refused_since: None,
+    /// Polls once, and waits for the next poll.
+    async fn poll<A: SofyApi>(
+        &mut self,
+        api: &A,
+        run: &mut Run,
+        stop: &mut Stop,
+    ) -> ControlFlow<Ending> {
+        let has_shown_none = !self.history.failures.have_shown_test_runs();
+        if has_shown_none && self.retry.silence() > BLIND {
+            run.attribution.mark_ambiguous(AmbiguityReason::LostContact);
+        }
+        let deadline = stop.deadline();
+        let sent_at = Instant::now();
+        let pause = match stop.run_until(deadline + LAST_POLL, poll(api, run)).await {
+            Ok(Ok(seen)) => self.answered::<A>(seen, sent_at)?,
+            Ok(Err(error)) => self.failed(error, sent_at, run.origin)?,
+            Err(reason) => return self.stopped(reason),
+        };
+        let last = match &self.history.latest {
+            Some(seen) if seen.may_settle() => deadline + LAST_POLL,
+            Some(_) | None => deadline,
+        };
+        // A poll that was sent before the deadline is not the last one, however long the process was held up since.
+        if sent_at >= last {
+            return self.stopped(StopReason::Deadline(stop.timeout()));
+        }
+        // The last poll falls on the deadline.
+        let latest = if sent_at < deadline { deadline } else { last };
+        let pause = sleep(pause.min(latest.saturating_duration_since(Instant::now())));
+        match stop.run_until(latest + LAST_POLL, pause).await {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(reason) => self.stopped(reason),
         }
     }
 
-    /// Takes in a poll, and gives the pause before the next one, or the end.
-    fn answered(&mut self, seen: Snapshot, sent_at: Instant) -> ControlFlow<Ending, Duration> {
+    fn answered<A: SofyApi>(&mut self, seen: Snapshot, sent_at: Instant) -> Next {
         let silence = self.retry.succeeded();
         self.refused_since = None;
         if let Some(silence) = silence {
@@ -132,76 +132,49 @@ impl Watch {
             finished: self.start.elapsed(),
             silence: silence.unwrap_or_default(),
         };
-        if self.queued.is_none() && has_started(&seen) {
-            self.queued = Some(when.finished);
-        }
-        self.pace
-            .observe(when.finished, &seen.group.status, &seen.test_runs);
-        let may_settle = seen.group.is_terminal() && !seen.test_runs.is_empty() && seen.all_final();
-        self.grace = if may_settle {
-            LAST_POLL
-        } else {
-            Duration::ZERO
+        let elapsed = when.finished;
+        let has_started = match seen.group.status {
+            GroupStatus::Running | GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
+            GroupStatus::Queued | GroupStatus::Other => false,
         };
+        self.queued = self.queued.or(has_started.then_some(elapsed));
+        self.pace
+            .observe(elapsed, &seen.group.status, &seen.test_runs);
         let settlement = self.history.observe(seen, when);
         if let Some(seen) = &self.history.latest {
-            let purpose = settlement.purpose();
-            for line in self.progress.lines(seen, purpose.as_deref(), when.finished) {
+            let purpose = self.history.purpose();
+            for line in self.progress.lines(seen, purpose.as_deref(), elapsed) {
                 tracing::info!("{line}");
             }
         }
-        let poll_interval = self.plan.poll_interval;
-        match settlement {
-            Settlement::Settled => ControlFlow::Break(Ending::Settled),
-            Settlement::GaveUp(blocker) => ControlFlow::Break(Ending::Stuck(blocker)),
-            Settlement::Running => ControlFlow::Continue(self.pause(when.finished)),
-            Settlement::Waiting {
-                blocked_for, left, ..
-            } => ControlFlow::Continue(
-                while_settling(blocked_for, poll_interval)
-                    .min(left)
-                    .max(shortest_pause(poll_interval)),
-            ),
-        }
-    }
-
-    /// The pause while the group has not finished.
-    fn pause(&self, elapsed: Duration) -> Duration {
-        let poll_interval = self.plan.poll_interval;
-        let is_first_row_awaited =
-            !self.lists_by_group && !self.history.failures.have_shown_test_runs();
-        is_first_row_awaited
-            .then(|| before_the_first_row(elapsed, poll_interval))
-            .flatten()
-            .unwrap_or_else(|| self.pace.pause(poll_interval, (self.jitter)()))
-    }
-
-    /// Takes in a failed poll, and gives the pause before the next one, or the end.
-    fn failed(&mut self, error: ApiError, sent_at: Instant) -> ControlFlow<Ending, Duration> {
-        let now = Instant::now();
-        let is_known = self.history.latest.is_some() || self.plan.origin != Origin::Attached;
-        let mut refused_since = None;
-        let patience = match error.kind {
-            ErrorKind::Rejected if !is_known => Patience::NONE,
-            ErrorKind::Rejected => {
-                let since = *refused_since.insert(self.refused_since.unwrap_or(now));
-                if Patience::OF_A_REFUSAL.allows(1, now - since) {
-                    Patience::ENDLESS
-                } else {
-                    Patience::NONE
-                }
-            }
-            ErrorKind::NotFound if !is_known => Patience::BEFORE_A_RUN,
-            ErrorKind::NotFound | ErrorKind::NotSent | ErrorKind::OutcomeUnknown => {
-                Patience::ENDLESS
-            }
+        // Another run's row can take the first one's place only unseen.
+        let awaits_first_row = !A::LISTS_BY_GROUP && !self.history.failures.have_shown_test_runs();
+        let pause = match settlement {
+            Settlement::Settled => return ControlFlow::Break(Ending::Settled),
+            Settlement::GaveUp(blocker) => return ControlFlow::Break(Ending::Stuck(blocker)),
+            Settlement::Running if awaits_first_row && elapsed < FIRST_ROW => Duration::ZERO,
+            Settlement::Running => self.pace.pause(self.poll_interval, (self.jitter)()),
+            Settlement::Waiting(pause) => pause,
         };
-        self.refused_since = refused_since;
-        let retry_after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
-        let pause = self
-            .retry
-            .failed(error.clone(), sent_at, retry_after, patience);
-        let Some(pause) = pause else {
+        ControlFlow::Continue(bounded(pause, self.poll_interval))
+    }
+
+    fn failed(&mut self, error: ApiError, sent_at: Instant, origin: Origin) -> Next {
+        let is_known = self.history.latest.is_some() || origin != Origin::Attached;
+        let since = self.refused_since.unwrap_or_else(Instant::now);
+        self.refused_since = (error.kind == ErrorKind::Rejected).then_some(since);
+        let is_enough = !is_known || !Patience::OF_A_REFUSAL.allows(1, since.elapsed());
+        let patience = match error.kind {
+            ErrorKind::Rejected if is_enough => Patience::NONE,
+            ErrorKind::NotFound if !is_known => Patience::BEFORE_A_RUN,
+            ErrorKind::Rejected
+            | ErrorKind::NotFound
+            | ErrorKind::NotSent
+            | ErrorKind::OutcomeUnknown => Patience::ENDLESS,
+        };
+        let after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
+        let retry = &mut self.retry;
+        let Some(pause) = retry.failed(error.clone(), sent_at, after, patience) else {
             return ControlFlow::Break(Ending::Refused(error));
         };
         let message = &error.message;
@@ -213,42 +186,15 @@ impl Watch {
             }
             n => tracing::debug!("{message}; {n} failures in a row"),
         }
-        ControlFlow::Continue(pause.max(shortest_pause(self.plan.poll_interval)))
+        ControlFlow::Continue(pause.max(bounded(Duration::ZERO, self.poll_interval)))
     }
 
     /// The ending if the watch was stopped: at the deadline without contact, it is not about the tests.
-    fn stopped(&self, reason: StopReason) -> Ending {
-        match (reason, self.retry.latest().cloned()) {
+    fn stopped(&self, reason: StopReason) -> ControlFlow<Ending> {
+        ControlFlow::Break(match (reason, self.retry.latest().cloned()) {
             (StopReason::Deadline(timeout), Some(error)) => Ending::LostContact { timeout, error },
             (StopReason::Deadline(_) | StopReason::Signal(_), _) => Ending::Stopped(reason),
-        }
-    }
-
-    fn result(self, ending: Ending) -> WatchResult {
-        let History {
-            latest, failures, ..
-        } = self.history;
-        let test_runs = latest.as_ref().map_or(&[][..], |latest| &latest.test_runs);
-        WatchResult {
-            observation: Observation {
-                lost: failures.lost(test_runs),
-                retried: failures.retried(test_runs),
-                asks_for_build: false,
-                build_check: None,
-                origin: self.plan.origin,
-                still_running: false,
-                snapshot: latest,
-                ending,
-            },
-            queued: self.queued,
-        }
-    }
-}
-
-fn has_started(seen: &Snapshot) -> bool {
-    match seen.group.status {
-        GroupStatus::Running | GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
-        GroupStatus::Queued | GroupStatus::Other => false,
+        })
     }
 }
 
@@ -291,20 +237,14 @@ mod tests {
     ) -> (Observation, Duration) {
         let start = Instant::now();
         let (_sender, mut stop) = stop(timeout);
-        let watched = watch(api, &mut run, plan(origin), &mut stop, || 0.0).await;
-        (watched.observation, start.elapsed())
+        run.origin = origin;
+        let observation = watch(api, &mut run, POLL, &mut stop, || 0.0).await;
+        (observation, start.elapsed())
     }
 
     async fn ending<A: SofyApi>(api: &A, timeout: Duration) -> (Ending, Duration) {
         let (observation, took) = watched(api, handle(), Origin::Triggered, timeout).await;
         (observation.ending, took)
-    }
-
-    const fn plan(origin: Origin) -> Plan {
-        Plan {
-            origin,
-            poll_interval: POLL,
-        }
     }
 
     fn is_lost(ending: &Ending) -> bool {
@@ -523,14 +463,7 @@ mod tests {
         ] {
             let (_sender, mut stop) = stop(10 * MINUTE);
 
-            let watched = watch(
-                &api,
-                &mut handle(),
-                plan(Origin::Triggered),
-                &mut stop,
-                || 0.0,
-            )
-            .await;
+            let watched = watch(&api, &mut handle(), POLL, &mut stop, || 0.0).await;
 
             assert_eq!(watched.queued, queued, "{why}");
         }
@@ -599,12 +532,8 @@ mod tests {
                 Public::new().look("Running", test_runs(&["Running", "Passed"])),
             ] {
                 let (_sender, mut stop) = stop(5 * MINUTE);
-                let plan = Plan {
-                    poll_interval,
-                    ..plan(Origin::Triggered)
-                };
 
-                _ = watch(&api, &mut handle(), plan, &mut stop, || 1.0).await;
+                _ = watch(&api, &mut handle(), poll_interval, &mut stop, || 1.0).await;
 
                 let looks = api.calls("look");
                 // The last look is the one that falls on the deadline.
@@ -807,7 +736,7 @@ mod tests {
             let (sender, mut stop) = stop(60 * MINUTE);
             let start = Instant::now();
             let mut run = handle();
-            let watching = watch(&api, &mut run, plan(Origin::Triggered), &mut stop, || 0.0);
+            let watching = watch(&api, &mut run, POLL, &mut stop, || 0.0);
             let signalling = async {
                 sleep(5 * SECOND).await;
                 sender.send(Some("SIGTERM")).expect("a receiver");
@@ -816,7 +745,7 @@ mod tests {
             let (watched, ()) = tokio::join!(watching, signalling);
 
             assert_eq!(
-                watched.observation.ending,
+                watched.ending,
                 Ending::Stopped(StopReason::Signal("SIGTERM"))
             );
             assert_eq!(start.elapsed(), 5 * SECOND);

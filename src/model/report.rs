@@ -119,8 +119,9 @@ pub(crate) enum BuildCheck {
     Verified { build: String },
     /// Nothing is proven, and this is why.
     Unverified { because: String },
-    /// Some test run used a build that the list gives to other hashes of the same application.
-    Wrong { asked_for: String, tested: String },
+    /// Some test run used a build that the list gives to other hashes of the same application: which one instead of
+    /// which.
+    Wrong(String),
 }
 
 impl BuildCheck {
@@ -128,7 +129,7 @@ impl BuildCheck {
     pub(crate) const fn is_verified(&self) -> bool {
         match self {
             Self::Verified { .. } => true,
-            Self::Unverified { .. } | Self::Wrong { .. } => false,
+            Self::Unverified { .. } | Self::Wrong(_) => false,
         }
     }
 }
@@ -138,9 +139,7 @@ impl fmt::Display for BuildCheck {
         match self {
             Self::Verified { build } => write!(f, "build {build} verified"),
             Self::Unverified { because } => write!(f, "build not verified, because {because}"),
-            Self::Wrong { asked_for, tested } => {
-                write!(f, "wrong build: {tested} instead of {asked_for}")
-            }
+            Self::Wrong(builds) => write!(f, "wrong build: {builds}"),
         }
     }
 }

@@ -153,6 +153,11 @@ impl TestStatus {
             Self::Running | Self::Other(_) => false,
         }
     }
+
+    /// Tells whether the status is final and not a pass.
+    pub(crate) fn is_failure(&self) -> bool {
+        self.is_final() && *self != Self::Passed
+    }
 }
 
 impl fmt::Display for TestStatus {
@@ -268,6 +273,11 @@ impl Snapshot {
     pub(crate) fn all_final(&self) -> bool {
         self.test_runs.iter().all(|run| run.status.is_final())
     }
+
+    /// Tells whether the group is terminal and shows results only.
+    pub(crate) fn may_settle(&self) -> bool {
+        self.group.is_terminal() && !self.test_runs.is_empty() && self.all_final()
+    }
 }
 
 /// How many test runs have each status, worst first. Derived, never stored.
@@ -276,7 +286,7 @@ pub(crate) struct Tally<'runs>(BTreeMap<&'runs TestStatus, usize>);
 
 impl<'runs> Tally<'runs> {
     /// Counts test runs by status.
-    pub(crate) fn of(test_runs: &'runs [TestRun]) -> Self {
+    pub(crate) fn of(test_runs: impl IntoIterator<Item = &'runs TestRun>) -> Self {
         let mut counts = BTreeMap::new();
         for run in test_runs {
             *counts.entry(&run.status).or_default() += 1;
