@@ -158,11 +158,10 @@ impl History {
     pub(crate) fn purpose(&self) -> Option<String> {
         self.latest.as_ref().filter(|latest| has_finished(latest))?;
         let (patience, what) = self.blocker.patience();
-        Some(match self.blocker {
-            Blocker::Changing => {
-                format!("checking for {} that nothing changes", span(UNCHANGED_FOR))
-            }
-            _ => format!("waiting up to {} for {what}", span(patience)),
+        Some(if self.blocker == Blocker::Changing {
+            format!("checking for {} that nothing changes", span(UNCHANGED_FOR))
+        } else {
+            format!("waiting up to {} for {what}", span(patience))
         })
     }
 
