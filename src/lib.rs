@@ -181,7 +181,7 @@ pub(crate) async fn step(
             };
             publish(&Publication::line(severity, &message), runner)
         }
-        Err(NotReady::Ended(report)) => publish(&Publication::of_upload(&report), runner),
+        Err(NotReady::Ended(verdict)) => refuse(entry, verdict, runner),
         Err(NotReady::BadInputs(problems)) => refuse(entry, bad_inputs(problems, runner), runner),
     }
 }

@@ -333,7 +333,7 @@ fn below_workspace(text: &str, workspace: &Path) -> Result<PathBuf, String> {
 }
 
 /// Follows the symbolic links of a path, as far as it exists.
-fn resolved(path: &Path) -> PathBuf {
+pub(crate) fn resolved(path: &Path) -> PathBuf {
     let existing = path.ancestors().find_map(|above| {
         let rest = path.strip_prefix(above).ok()?;
         Some(above.canonicalize().ok()?.join(rest))

@@ -8,8 +8,7 @@ use reqwest::Url;
 
 use super::reader::{Reader, quoted};
 use super::{api_url, duration, key, one_line};
-use crate::model::schedule::Generation;
-use crate::model::schedule::{Details, guid};
+use crate::model::schedule::{Details, Generation, guid};
 use crate::secret::ApiKey;
 
 /// A large app over a slow line; a forgotten upload does not hold a runner for hours.
@@ -23,36 +22,37 @@ pub(crate) struct UploadInputs<App> {
     pub(crate) details: Details,
     pub(crate) api: Generation,
     pub(crate) api_url: Option<Url>,
-    pub(crate) timeout: Duration,
 }
 
-/// What the app is searched for by: the path or glob, if there is one, and how long the upload may take.
-pub(crate) fn search(env: &[(String, String)]) -> (Option<String>, Duration) {
+/// What the app is searched for by: the path or glob, blank if there is none, and how long the upload may take.
+pub(crate) fn search(env: &[(String, String)]) -> (String, Duration) {
     let mut input = Reader::new(env);
-    let app_path = input.optional("app-path", |text| Ok(text.to_owned()));
+    let app_path = input.or("app-path", String::new(), |text| Ok(text.to_owned()));
     (app_path, input.or("timeout", DEFAULT_TIMEOUT, duration))
 }
 
 /// Understands the inputs, or lists every problem, each naming its input.
 ///
-/// `app` is what `app-path` names, or what is wrong with it; none if there is nothing to search for.
+/// `app` is what `app-path` names, or what is wrong with it.
 pub(crate) fn parse<App>(
     env: &[(String, String)],
-    app: Option<Result<App, Vec<String>>>,
+    app: Result<App, String>,
 ) -> Result<UploadInputs<App>, Vec<String>> {
     const PATH: &str =
         "Give the path of the .apk or .ipa, or a glob such as app/build/outputs/apk/release/*.apk.";
     let mut input = Reader::new(env);
 
     let api_key = key(&mut input);
-    input.required("app-path", PATH, |_| Ok(()));
+    let app = input.required("app-path", PATH, |_| {
+        app.map_err(|problem| format!("is wrong: {problem}"))
+    });
     let details = Details {
         application_guid: input.optional("application-guid", application_guid),
         certificate_name: input.optional("certificate-name", one_line),
         build_name: input.optional("build-name", one_line),
     };
     let api = input.or("api", Generation::Public, api);
-    let timeout = input.or("timeout", DEFAULT_TIMEOUT, duration);
+    input.optional("timeout", duration);
     let api_url = input.optional("api-url", api_url);
 
     input.conflict(
@@ -60,24 +60,13 @@ pub(crate) fn parse<App>(
         "build-name",
         "is for the public API only. Remove it, or remove `api: classic`.",
     );
-    let app = match app.transpose() {
-        Ok(app) => app,
-        Err(problems) => {
-            for problem in problems {
-                input.problem("app-path", format!("is wrong: {problem}"));
-            }
-            None
-        }
-    };
-    let understood = api_key.zip(app).map(|(api_key, app)| UploadInputs {
+    input.finish(api_key.zip(app).map(|(api_key, app)| UploadInputs {
         api_key,
         app,
         details,
         api,
         api_url,
-        timeout,
-    });
-    input.finish(understood)
+    }))
 }
 
 fn application_guid(text: &str) -> Result<String, String> {
@@ -114,11 +103,10 @@ mod tests {
             env.retain(|(known, _)| known != name);
             env.push(((*name).to_owned(), (*value).to_owned()));
         }
-        let app = search(&env).0.map(|path| match path.as_str() {
-            "none" => Err(vec!["matches nothing".into()]),
-            "bad" => Err(vec!["is empty".into(), "is no app".into()]),
-            path => Ok(path.to_owned()),
-        });
+        let app = match search(&env).0 {
+            path if path == "none" => Err("matches nothing".to_owned()),
+            path => Ok(path),
+        };
         parse(&env, app)
     }
 
@@ -198,13 +186,13 @@ mod tests {
     fn every_problem_is_said_at_once_and_a_leak_is_never_quoted() {
         let problems = parsed(&[
             ("INPUT_API_KEY", "none-such-key"),
-            ("INPUT_APP_PATH", "bad"),
+            ("INPUT_APP_PATH", "none"),
             ("INPUT_API", "classic"),
             ("INPUT_BUILD_NAME", "Nightly"),
             ("INPUT_APPLICATION_GUID", "none-such-key"),
             ("INPUT_TIMEOUT", "0s"),
         ])
-        .expect_err("five problems");
+        .expect_err("four problems");
 
         let inputs: Vec<&str> = problems
             .iter()
@@ -212,13 +200,7 @@ mod tests {
             .collect();
         assert_eq!(
             inputs,
-            [
-                "application-guid",
-                "timeout",
-                "build-name",
-                "app-path",
-                "app-path"
-            ]
+            ["app-path", "application-guid", "timeout", "build-name"]
         );
         assert!(!problems.concat().contains("none-such-key"));
     }
@@ -237,7 +219,6 @@ mod tests {
 
         assert_eq!(inputs.app, "out/*.ipa");
         assert_eq!(inputs.api, Generation::Public);
-        assert_eq!(inputs.timeout, Duration::from_secs(3600));
         let details = Details {
             application_guid: Some(guid.into()),
             certificate_name: Some("Team".into()),
@@ -246,6 +227,11 @@ mod tests {
         assert_eq!(inputs.details, details);
         let classic = parsed(&[("INPUT_API", "classic")]).expect("inputs");
         assert_eq!(classic.api, Generation::Classic);
-        assert_eq!(classic.timeout, Duration::from_secs(900));
+        let limit = |env: &[(&str, &str)]| {
+            let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            search(&env.iter().map(pair).collect::<Vec<_>>()).1
+        };
+        assert_eq!(limit(&[]), Duration::from_secs(900));
+        assert_eq!(limit(&[("INPUT_TIMEOUT", "1h")]), Duration::from_secs(3600));
     }
 }

@@ -2,12 +2,10 @@
 //!
 //! Repeating an upload costs nothing, so an unclear answer may be followed by another attempt.
 
-use std::io;
 use std::time::Duration;
 
-use futures_util::stream::BoxStream;
 use reqwest::multipart::{Form, Part};
-use reqwest::{Body, Method, RequestBuilder, StatusCode, Url};
+use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -26,49 +24,16 @@ const CLASSIC: &str = "/api/AppTests/buildUpload";
 /// The deadline of the upload is its caller's; a month is longer than any.
 const NEVER: Duration = Duration::from_hours(720);
 
-/// What Sofy's refusals contain, in lower case, and what to do about each.
-///
-/// Sofy answers some of them with the status 500, which says nothing by itself.
-const REFUSALS: [(&str, &str); 8] = [
-    ("subscriptionauth", KEY),
-    (
-        "manifest",
-        "Check that the file is a whole app for devices: an .apk with its AndroidManifest.xml, or an .ipa with its \
-         Info.plist.",
-    ),
-    ("not supported", OTHER_KIND),
-    ("unsupported", OTHER_KIND),
-    ("corrupt", DAMAGED),
-    ("incomplete", DAMAGED),
-    ("applicationguid", APPLICATION),
-    ("no application", APPLICATION),
-];
-const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
-const OTHER_KIND: &str =
-    "Upload an .apk or an .ipa; a file of another kind with such a name is neither.";
-const DAMAGED: &str = "Build the app again, and let nothing write to the file meanwhile.";
-const APPLICATION: &str =
-    "Check the input application-guid: copy it again from the application in Sofy.";
+/// What Sofy says of a file that it does not take, in lower case; often with the status 500, which says nothing itself.
+const BAD_FILE: [&str; 4] = ["manifest", "supported", "corrupt", "incomplete"];
 
 /// Where builds go.
 pub(crate) trait Uploads {
     /// Uploads a file, once.
-    async fn upload(&self, details: &Details, payload: Payload) -> Result<UploadAnswer, ApiError>;
+    async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer, ApiError>;
 
     /// Lists the builds that were uploaded.
     async fn builds(&self) -> Result<BuildList, ApiError>;
-}
-
-/// A file in pieces, or why it cannot be read.
-pub(crate) type Pieces = BoxStream<'static, io::Result<Vec<u8>>>;
-
-/// A file on its way.
-pub(crate) struct Payload {
-    /// Its name without folders.
-    pub(crate) name: String,
-    /// The length of all pieces together.
-    pub(crate) size: u64,
-    pub(crate) pieces: Pieces,
 }
 
 /// What an answer to an upload means, unless it is a failure.
@@ -105,12 +70,8 @@ impl Sofy {
         key: ApiKey,
         generation: Generation,
     ) -> Result<Self, ApiError> {
-        let public = Http::new(
-            base,
-            public::BASE_URL,
-            Some(public::KEY_HEADER),
-            key.clone(),
-        )?;
+        let header = Some(public::KEY_HEADER);
+        let public = Http::new(base, public::BASE_URL, header, key.clone())?;
         let http = match generation {
             Generation::Classic => {
                 Http::new(base, classic::BASE_URL, Some("SubscriptionKey"), key)?
@@ -123,22 +84,16 @@ impl Sofy {
             public,
         })
     }
+}
 
-    fn request(&self, details: &Details) -> RequestBuilder {
-        let (path, name) = match self.generation {
-            Generation::Public => (PUBLIC, details.build_name.as_deref()),
-            Generation::Classic => (CLASSIC, None),
+impl Uploads for Sofy {
+    async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer, ApiError> {
+        let (path, guid_field) = match self.generation {
+            Generation::Public => (PUBLIC, "ApplicationGUID"),
+            Generation::Classic => (CLASSIC, "ApplicationGuid"),
         };
+        let name = details.build_name.as_deref();
         let query = name.map(|name| ("userFriendlyBuildName", name));
-        let request = self.http.request(Method::POST, path, query.as_slice());
-        request.timeout(NEVER)
-    }
-
-    fn form(&self, details: &Details, payload: Payload) -> Result<Form, reqwest::Error> {
-        let guid_field = match self.generation {
-            Generation::Public => "ApplicationGUID",
-            Generation::Classic => "ApplicationGuid",
-        };
         // Small fields first: a server that reads in order knows them before the file.
         let mut form = Form::new();
         for (field, value) in [
@@ -149,23 +104,16 @@ impl Sofy {
                 form = form.text(field, value.clone());
             }
         }
-        let body = Body::wrap_stream(payload.pieces);
-        let file = Part::stream_with_length(body, payload.size)
-            .file_name(payload.name)
-            // As curl does, the one client that is known to work.
-            .mime_str("application/octet-stream")?;
-        Ok(form.part("applicationFile", file))
-    }
-}
-
-impl Uploads for Sofy {
-    async fn upload(&self, details: &Details, payload: Payload) -> Result<UploadAnswer, ApiError> {
-        let form = self
-            .form(details, payload)
+        // As curl does, the one client that is known to work.
+        let file = file
+            .mime_str("application/octet-stream")
             .map_err(|error| ApiError::new(ErrorKind::Rejected, error.to_string()))?;
-        let request = self.request(details).multipart(form);
-        let answer = self.http.ask(request).await?;
-        judge(&answer)
+        let request = self
+            .http
+            .request(Method::POST, path, query.as_slice())
+            .timeout(NEVER)
+            .multipart(form.part("applicationFile", file));
+        judge(&self.http.ask(request).await?)
     }
 
     async fn builds(&self) -> Result<BuildList, ApiError> {
@@ -175,81 +123,60 @@ impl Uploads for Sofy {
 
 /// Judges an answer by its status and, if it is Sofy's own, by its words.
 fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
+    const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
     const LARGE: &str =
         "The file is larger than Sofy, or a gateway before it, accepts. Make it smaller.";
-    let refused = |advice: &str| Err(answer.failure(ErrorKind::Rejected).advise(advice));
-    let unclear = Err(answer.failure(ErrorKind::OutcomeUnknown));
-    let status = answer.status;
+    const FILE: &str =
+        "Build the app again, and check that it is a whole .apk or .ipa for devices.";
+    const OTHER: &str = "Check the inputs against Sofy's portal, then run the job again.";
+    const URL: &str = "Check the input api-url: perhaps it is not Sofy that answers there.";
+    let refused = |advice| Err(answer.failure(ErrorKind::Rejected).advise(advice));
+    let unclear = || answer.failure(ErrorKind::OutcomeUnknown);
     let json = answer.json();
     // Written again, so that no escape hides a word.
-    let words = json
-        .as_ref()
-        .map(|json| json.to_string().to_lowercase())
-        .unwrap_or_default();
-    let refusal = REFUSALS.iter().find(|(word, _)| words.contains(word));
-    match (status, &json) {
-        (StatusCode::UNAUTHORIZED, _) => refused(KEY),
-        (StatusCode::PAYLOAD_TOO_LARGE, _) => refused(LARGE),
-        (StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS, _) => unclear,
-        (status, _) if status.is_server_error() && status != StatusCode::INTERNAL_SERVER_ERROR => {
-            unclear
-        }
-        (StatusCode::INTERNAL_SERVER_ERROR, None) => unclear,
-        (_, None) => {
-            let mut error = answer
-                .failure(ErrorKind::OutcomeUnknown)
-                .advise("Check the input api-url: perhaps it is not Sofy that answers there.");
-            error
-                .message
-                .push_str(", which cannot be read, since it is not JSON");
-            Ok(UploadAnswer::NotSofy(error))
-        }
-        (_, Some(_)) if words.contains("already exist") => Ok(UploadAnswer::AlreadyExists {
+    let words = json.as_ref().map(|json| json.to_string().to_lowercase());
+    let says = |word: &str| words.as_ref().is_some_and(|words| words.contains(word));
+    match (answer.status.as_u16(), &json) {
+        (401, _) => refused(KEY),
+        (413, _) => refused(LARGE),
+        (408 | 429 | 501..=599, _) | (500, None) => Err(unclear()),
+        (_, None) => Ok(UploadAnswer::NotSofy(unclear().advise(URL))),
+        (_, Some(_)) if says("already exist") => Ok(UploadAnswer::AlreadyExists {
             said: answer.said(),
         }),
-        (status, Some(json)) if status.is_success() => created(answer, json),
-        (_, Some(_)) if let Some((_, advice)) = refusal => refused(advice),
-        (StatusCode::INTERNAL_SERVER_ERROR, Some(_)) => unclear,
-        (_, Some(_)) => refused("Check the inputs against Sofy's portal, then run the job again."),
+        (200..=299, Some(json)) => created(answer, json),
+        (_, Some(_)) if says("subscriptionauth") => refused(KEY),
+        (_, Some(_)) if BAD_FILE.iter().any(|word| says(word)) => refused(FILE),
+        (500, Some(_)) => Err(unclear()),
+        (_, Some(_)) => refused(OTHER),
     }
 }
 
 /// Takes the hash out of a success that reports no error beside it.
 fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer, ApiError> {
-    let mut hashes = answer
-        .list::<WireUpload>("the answer")
-        .map_or_else(|_| Vec::new(), |list| list.entries)
-        .into_iter();
-    if !reports_an_error(json)
-        && let (Some(Ok(upload)), None) = (hashes.next(), hashes.next())
+    let list = answer.list::<WireUpload>("the answer");
+    let mut uploads = list.map(|list| list.entries).unwrap_or_default();
+    if let (Some(Ok(upload)), true) = (uploads.pop(), uploads.is_empty())
         && let Ok(app_hash) = AppHash::parse(&answer.text(upload.app_hash))
+        && !reports_an_error(json)
     {
         return Ok(UploadAnswer::Created(app_hash));
     }
-    let mut error = answer.unreadable("that is not a success with one hash of the build");
-    error.kind = ErrorKind::Rejected;
-    Err(error.advise(
-        "Check in Sofy's portal whether the build is there. Check the input api-url, then run the job again: a build \
-         that Sofy already has is recognised.",
-    ))
+    let error = answer.unreadable("that is not a success with one hash of the build");
+    Err(ApiError {
+        kind: ErrorKind::Rejected,
+        ..error.advise("Check in Sofy's portal whether the build is there, then run the job again.")
+    })
 }
 
 /// Tells whether an answer has a member `error`, at any depth, that says something.
 fn reports_an_error(json: &Value) -> bool {
+    const NOTHING: [&str; 5] = ["null", "false", "\"\"", "[]", "{}"];
     match json {
         Value::Array(entries) => entries.iter().any(reports_an_error),
         Value::Object(members) => members.iter().any(|(name, value)| {
-            let is_empty = match value {
-                Value::Null | Value::Bool(false) => true,
-                Value::String(text) => text.trim().is_empty(),
-                Value::Array(list) => list.is_empty(),
-                Value::Object(members) => members.is_empty(),
-                Value::Bool(true) | Value::Number(_) => false,
-            };
-            let is_error = ["error", "errors"]
-                .iter()
-                .any(|error| name.eq_ignore_ascii_case(error));
-            (is_error && !is_empty) || reports_an_error(value)
+            let is_error = matches!(&*name.to_lowercase(), "error" | "errors");
+            is_error && !NOTHING.contains(&&*value.to_string()) || reports_an_error(value)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
@@ -258,7 +185,6 @@ fn reports_an_error(json: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::{StreamExt as _, stream};
     use mockito::{Matcher, Server};
 
     /// What a story does with an answer.
@@ -305,16 +231,20 @@ mod tests {
             (
                 400,
                 "No application exists against this applicationGUID.",
-                "application-guid",
+                "Sofy's portal",
             ),
             (400, "Missing required headers.", "Sofy's portal"),
             (401, "No user found.", "api-key"),
             (500, "Corrupt or incomplete data.", "Build the app again"),
-            (500, "Manifest file could not be found.", "AndroidManifest"),
+            (
+                500,
+                "Manifest file could not be found.",
+                "Build the app again",
+            ),
             (
                 500,
                 "Files other than APK or IPA not supported.",
-                "another kind",
+                "whole .apk or .ipa",
             ),
             (
                 500,
@@ -449,6 +379,11 @@ mod tests {
                 "an error beside it",
             ),
             (
+                r#"{"error":" ","appHash":"4dde0684"}"#,
+                no,
+                "what cannot be understood",
+            ),
+            (
                 r#"{"data":{"appHash":"4dde0684","error":"x"}}"#,
                 no,
                 "an error in it",
@@ -552,18 +487,13 @@ mod tests {
             let url = Url::parse(&server.url()).expect("a URL");
             let key = ApiKey::new("k3y-of-uploads".into());
             let sofy = Sofy::new(Some(&url), key, generation).expect("a client");
-            let pieces = ["PK in", " two"].map(|piece| Ok(piece.as_bytes().to_vec()));
-            let payload = Payload {
-                name: "Pr\u{fc}f \"1\" a.apk".into(),
-                size: 9,
-                pieces: stream::iter(pieces).boxed(),
-            };
+            let file = Part::bytes(b"PK in two").file_name("Pr\u{fc}f \"1\" a.apk");
             let details = Details {
                 application_guid: Some("a-guid".into()),
                 ..Details::default()
             };
 
-            let answer = sofy.upload(&details, payload).await;
+            let answer = sofy.upload(&details, file).await;
             let listed = sofy.builds().await.expect("a list");
 
             let app_hash = AppHash::parse("4dde0684").expect("a hash");

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
+use futures_util::TryStreamExt as _;
+use reqwest::multipart::{Form, Part};
 use tokio::time::{Instant, sleep};
 
 use crate::gate::run::Run;
@@ -14,7 +15,7 @@ use crate::model::schedule::Details;
 use crate::model::schedule::{Origin, TriggerRequest};
 use crate::model::test_run::Row;
 use crate::model::test_run::{Group, TestRun};
-use crate::sofy::upload::{Payload, UploadAnswer, Uploads};
+use crate::sofy::upload::{UploadAnswer, Uploads};
 use crate::sofy::{
     ApiError, Baseline, BuildList, ClockReading, ErrorKind, Groups, ListedGroup, Rows, SofyApi,
 };
@@ -259,20 +260,10 @@ impl<const PUBLIC: bool> SofyApi for Scripted<PUBLIC> {
 
 impl<const PUBLIC: bool> Uploads for Scripted<PUBLIC> {
     /// Takes the whole file, unless its answer is late: then nothing of it.
-    async fn upload(
-        &self,
-        _details: &Details,
-        mut payload: Payload,
-    ) -> Result<UploadAnswer, ApiError> {
+    async fn upload(&self, _details: &Details, file: Part) -> Result<UploadAnswer, ApiError> {
         self.note("upload");
-        while !self.uploads.is_late() {
-            match payload.pieces.next().await {
-                Some(Ok(_)) => {}
-                Some(Err(error)) => {
-                    return Err(ApiError::new(ErrorKind::OutcomeUnknown, error.to_string()));
-                }
-                None => break,
-            }
+        if !self.uploads.is_late() {
+            taken(file).await?;
         }
         self.uploads.next().await
     }
@@ -280,6 +271,16 @@ impl<const PUBLIC: bool> Uploads for Scripted<PUBLIC> {
     async fn builds(&self) -> Result<BuildList, ApiError> {
         SofyApi::builds(self).await
     }
+}
+
+/// Takes a file as a connection would, with what stands around it in a form.
+pub(crate) async fn taken(file: Part) -> Result<Vec<u8>, ApiError> {
+    let form = Form::new().part("file", file).into_stream();
+    let pieces: Vec<_> = form
+        .try_collect()
+        .await
+        .map_err(|error| ApiError::new(ErrorKind::OutcomeUnknown, format!("{error:?}")))?;
+    Ok(pieces.concat())
 }
 
 /// Groups, with the second of Sofy's clock at which each was executed.

@@ -4,20 +4,25 @@
 //! root is given up, so the search must not start a thread: it yields after each folder instead.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::io;
-use std::path::{Component, Path, PathBuf};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Component, Path, PathBuf, absolute};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
 
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, File, FileExt as _, MetadataExt as _};
-use futures_util::stream::{self, StreamExt as _};
+use cap_std::fs::Dir;
+use futures_util::stream;
 use glob::{MatchOptions, Pattern};
-use icu_normalizer::ComposingNormalizerBorrowed;
 use md5::{Digest as _, Md5};
+use reqwest::Body;
+use reqwest::multipart::Part;
 use tokio::task::{spawn_blocking, yield_now};
 
-use crate::sofy::upload::Pieces;
+use crate::inputs::resolved;
+use crate::text::{bytes, list};
 
 /// What an app archive begins with: that of ZIP.
 const MAGIC: &[u8; 4] = b"PK\x03\x04";
@@ -27,6 +32,10 @@ const PIECE: usize = 256 * 1024;
 
 /// The most paths that an error lists: enough to see what went wrong.
 const MOST_LISTED: usize = 10;
+
+/// Two normal forms of Unicode show the same.
+const ALIKE: &str = ". A name that only looks the same is in another Unicode normal form: put a * in place of its \
+    accented letters";
 
 /// As in a shell: a star stops at a slash, and matches no hidden file such as `._app.apk` of macOS.
 const AS_IN_A_SHELL: MatchOptions = MatchOptions {
@@ -38,87 +47,90 @@ const AS_IN_A_SHELL: MatchOptions = MatchOptions {
 /// An app, open for reading.
 #[derive(Clone, Debug)]
 pub(crate) struct AppFile {
-    /// Relative to its folder.
-    path: PathBuf,
-    state: FileState,
+    /// Relative to its folder, for people.
+    pub(crate) path: String,
+    pub(crate) size: u64,
+    modified: SystemTime,
     file: Arc<File>,
 }
 
-/// What shows that a file was written to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct FileState {
-    size: u64,
-    /// Seconds and nanoseconds.
-    modified: (i64, i64),
-}
-
-/// How many bytes of the file the connection has taken.
-#[derive(Debug, Default)]
-pub(crate) struct Sent(Arc<AtomicU64>);
-
-impl Sent {
-    pub(crate) fn bytes(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-/// Finds the one app that a path or a glob names below one of the folders, or says everything that is wrong with it.
-///
-/// A relative path is relative to the first folder.
-pub(crate) async fn find(folders: &[PathBuf], app_path: &Path) -> Result<AppFile, Vec<String>> {
-    let (dir, path) = below(folders, app_path).map_err(|problem| vec![problem])?;
-    let path = one_of(&dir, path).await.map_err(|problem| vec![problem])?;
-    let mut problems: Vec<String> = name_problem(&path).into_iter().collect();
-    match open(&dir, path) {
-        Ok(app) if problems.is_empty() => return Ok(app),
-        Ok(_) => {}
-        Err(problem) => problems.push(problem),
-    }
-    Err(problems)
-}
-
 impl AppFile {
-    /// The path relative to its folder, for people.
-    pub(crate) fn path(&self) -> String {
-        self.path.display().to_string()
+    /// Finds the one app that a path or a glob names below one of two folders, or the first if the second is blank.
+    ///
+    /// A relative path is relative to the first folder.
+    pub(crate) async fn find(folders: [&Path; 2], app_path: &Path) -> Result<Self, String> {
+        let (dir, path) = below(folders, app_path)?;
+        let path = one_of(&dir, path).await?;
+        Self::open(&dir, &path)
     }
 
-    /// The name without folders, for Sofy.
-    pub(crate) fn name(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+    /// Opens a file unless it cannot be an app.
+    fn open(dir: &Dir, path: &Path) -> Result<Self, String> {
+        let (shown, name) = (path.display().to_string(), name(path));
+        if name.contains(char::is_control) {
+            return Err(format!(
+                "the name {name:?} contains a control character; rename the file"
+            ));
+        }
+        if !is_app(path) {
+            return Err(format!(
+                "{shown} is neither an .apk nor an .ipa file, and Sofy accepts nothing else. An .aab becomes an .apk with bundletool build-apks --mode=universal"
+            ));
+        }
+        let unreadable = |error: io::Error| match error.raw_os_error() {
+            Some(_) => format!("{shown} cannot be read ({error})"),
+            // What cap-std refuses has no number.
+            None => format!("{shown} is a link to a file elsewhere; give the path of that file"),
+        };
+        // Before it is opened, because to open a pipe is to wait for whoever writes to it.
+        if !dir.metadata(path).map_err(unreadable)?.is_file() {
+            return Err(format!("{shown} is not a file"));
+        }
+        let file = dir.open(path).map_err(unreadable)?.into_std();
+        let (size, modified) = state(&file).map_err(unreadable)?;
+        let mut start = [0; MAGIC.len()];
+        file.read_at(&mut start, 0).map_err(unreadable)?;
+        if start != *MAGIC {
+            return Err(format!(
+                "{shown} ({}) does not begin as an app does (with the bytes PK of a ZIP archive); check the step that builds or downloads it",
+                bytes(size)
+            ));
+        }
+        Ok(Self {
+            path: shown,
+            size,
+            modified,
+            file: Arc::new(file),
+        })
     }
 
-    pub(crate) const fn size(&self) -> u64 {
-        self.state.size
-    }
-
-    /// Reads the file from its start, as fast as the pieces are taken; the rest is an error once `sent` is dropped.
-    pub(crate) fn pieces(&self, sent: &Sent) -> Pieces {
-        let taken = Arc::downgrade(&sent.0);
-        stream::try_unfold((self.clone(), 0), move |(app, at)| {
+    /// The file as a part of a form, read from its start as fast as it is taken; `sent` counts the bytes.
+    ///
+    /// Once the caller drops `sent`, the rest is an error: after an early answer, the connection would send it in the
+    /// background.
+    pub(crate) fn part(&self, sent: &Arc<AtomicU64>) -> Part {
+        let sent = Arc::downgrade(sent);
+        let pieces = stream::try_unfold((self.clone(), 0), move |(app, at)| {
             // Whoever asks for the next piece has taken those before it.
-            let is_wanted = taken
-                .upgrade()
-                .map(|taken| taken.store(at, Ordering::Relaxed));
+            let is_wanted = sent.upgrade().map(|sent| sent.store(at, Ordering::Relaxed));
             async move {
                 is_wanted.ok_or_else(|| io::Error::other("the attempt is over"))?;
-                if at == app.size() {
-                    return Ok(None);
+                if at == app.size {
+                    return Ok::<_, io::Error>(None);
                 }
-                let (piece, app) = spawn_blocking(move || app.piece(at).map(|piece| (piece, app)))
-                    .await
-                    .map_err(io::Error::other)??;
+                let read = spawn_blocking(move || app.piece(at).map(|piece| (piece, app)));
+                let (piece, app) = read.await.map_err(io::Error::other)??;
                 let next = at + piece.len() as u64;
                 Ok(Some((piece, (app, next))))
             }
-        })
-        .boxed()
+        });
+        Part::stream_with_length(Body::wrap_stream(pieces), self.size)
+            .file_name(name(Path::new(&self.path)))
     }
 
-    /// Each read gives its position, because an earlier attempt may still be reading.
+    /// Reads at a position of its own, because an earlier attempt may still be reading.
     fn piece(&self, at: u64) -> io::Result<Vec<u8>> {
-        let rest = usize::try_from(self.size() - at).unwrap_or(usize::MAX);
+        let rest = usize::try_from(self.size - at).unwrap_or(usize::MAX);
         let mut piece = vec![0; PIECE.min(rest)];
         self.file.read_exact_at(&mut piece, at)?;
         Ok(piece)
@@ -129,72 +141,65 @@ impl AppFile {
         let app = self.clone();
         let read = move || {
             let (mut md5, mut at) = (Md5::new(), 0);
-            while at < app.size() {
+            while at < app.size {
                 let piece = app.piece(at)?;
                 at += piece.len() as u64;
                 md5.update(&piece);
             }
-            Ok(format!(
-                "{:032x}",
-                u128::from_be_bytes(md5.finalize().into())
-            ))
+            app.check_unchanged()?;
+            let digest = u128::from_be_bytes(md5.finalize().into());
+            Ok(format!("{digest:032x}"))
         };
         spawn_blocking(read).await.map_err(io::Error::other)?
     }
 
     /// Fails if the file was written to after it was found.
-    pub(crate) fn check_unchanged(&self) -> Result<(), String> {
-        match FileState::of(&self.file) {
-            Ok(now) if now == self.state => Ok(()),
-            Ok(now) if now.size != self.state.size => Err(format!(
-                "its size was {} bytes and is now {}",
-                self.state.size, now.size
-            )),
-            Ok(_) => Err("its modification time is another".to_owned()),
-            Err(error) => Err(error.to_string()),
+    pub(crate) fn check_unchanged(&self) -> io::Result<()> {
+        if state(&self.file)? == (self.size, self.modified) {
+            return Ok(());
         }
+        Err(io::Error::other("its size or modification time changed"))
     }
 }
 
-impl FileState {
-    fn of(file: &File) -> io::Result<Self> {
-        let metadata = file.metadata()?;
-        Ok(Self {
-            size: metadata.len(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-        })
-    }
+/// What shows that a file was written to: its size and modification time.
+fn state(file: &File) -> io::Result<(u64, SystemTime)> {
+    let metadata = file.metadata()?;
+    Ok((metadata.len(), metadata.modified()?))
+}
+
+/// The name without folders.
+fn name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+fn is_app(path: &Path) -> bool {
+    let name = name(path).to_lowercase();
+    name.ends_with(".apk") || name.ends_with(".ipa")
 }
 
 /// Opens the folder that contains a path, and makes the path relative to it.
 ///
 /// Both may be written through symbolic links: only if they differ as written, they are compared as they really are.
-fn below(folders: &[PathBuf], app_path: &Path) -> Result<(Dir, PathBuf), String> {
-    let folders: Vec<PathBuf> = folders
-        .iter()
-        .filter_map(|folder| std::path::absolute(folder).ok())
-        .collect();
-    let path = normalized(
-        &folders
-            .first()
-            .map(|first| first.join(app_path))
-            .unwrap_or_default(),
-    );
-    let real = path
-        .ancestors()
-        .find_map(|above| {
-            let rest = path.strip_prefix(above).ok()?;
-            Some(above.canonicalize().ok()?.join(rest))
-        })
-        .unwrap_or_default();
-    for folder in &folders {
-        let written = path.strip_prefix(folder).ok();
-        let really = || real.strip_prefix(folder.canonicalize().ok()?).ok();
-        if let Some(inside) = written.or_else(really) {
-            return match Dir::open_ambient_dir(folder, ambient_authority()) {
-                Ok(dir) => Ok((dir, inside.to_owned())),
-                Err(error) => Err(format!("{} cannot be opened ({error})", folder.display())),
-            };
+fn below(folders: [&Path; 2], app_path: &Path) -> Result<(Dir, PathBuf), String> {
+    let written = absolute(folders[0].join(app_path)).unwrap_or_default();
+    let mut path = PathBuf::new();
+    for part in written.components() {
+        match part {
+            Component::ParentDir => _ = path.pop(),
+            part => path.push(part),
+        }
+    }
+    let real = resolved(&path);
+    for folder in folders.iter().filter_map(|folder| absolute(folder).ok()) {
+        let inside = path
+            .strip_prefix(&folder)
+            .or_else(|_| real.strip_prefix(resolved(&folder)));
+        if let Ok(inside) = inside {
+            let dir = Dir::open_ambient_dir(&folder, ambient_authority())
+                .map_err(|error| format!("{} cannot be opened ({error})", folder.display()))?;
+            return Ok((dir, inside.to_owned()));
         }
     }
     Err(format!(
@@ -203,226 +208,73 @@ fn below(folders: &[PathBuf], app_path: &Path) -> Result<(Dir, PathBuf), String>
     ))
 }
 
-/// Resolves `.` and `..` as they are written.
-fn normalized(path: &Path) -> PathBuf {
-    let mut plain = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::ParentDir => _ = plain.pop(),
-            Component::CurDir => {}
-            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => plain.push(part),
-        }
-    }
-    plain
-}
-
 /// Finds the one path that exists by this name, or that the glob matches.
 async fn one_of(dir: &Dir, path: PathBuf) -> Result<PathBuf, String> {
-    let shown = path.display().to_string();
     // A name with brackets in it is a name first. If it may not be looked at, opening it says why.
     match dir.symlink_metadata(&path) {
-        Ok(_) => return Ok(path),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Ok(path),
-        Err(_) => {}
+        Err(error) if error.kind() != io::ErrorKind::PermissionDenied => {}
+        Ok(_) | Err(_) => return Ok(path),
     }
+    let shown = path.display().to_string();
     let glob = Pattern::new(&shown).map_err(|error| format!("{shown} is not a glob ({error})"))?;
     let is_literal = |part: &&OsStr| !part.to_string_lossy().contains(['*', '?', '[']);
-    let base: PathBuf = path.iter().take_while(is_literal).collect();
-    let depth = match shown.contains("**") {
-        true => usize::MAX,
-        false => path.iter().count() - base.iter().count(),
-    };
-    let mut found = Walk::default();
-    found
-        .below(dir, base, depth, |file| {
-            glob.matches_path_with(file, AS_IN_A_SHELL)
-        })
-        .await;
-    match &found.files[..] {
+    let base = path.iter().take_while(is_literal).collect();
+    let matches = |file: &Path| glob.matches_path_with(file, AS_IN_A_SHELL);
+    let named = |files: &[PathBuf]| list(files.iter().map(|file| file.display()), MOST_LISTED);
+    match &files(dir, base, matches).await[..] {
         [file] => return Ok(file.clone()),
         [] => {}
-        files => {
-            let (n, list) = (files.len(), list(files));
+        many => {
             return Err(format!(
-                "{shown} matches {n} files; name exactly one of: {list}"
+                "{shown} matches {} files; name exactly one of: {}",
+                many.len(),
+                named(many)
             ));
         }
     }
-    let mut problem = format!("nothing matches {shown}");
-    if !found.closed.is_empty() {
-        let closed = list(&found.closed);
-        problem.push_str(&format!(", and these folders cannot be read: {closed}; let everybody read them, for example with chmod -R a+rX"));
-    }
-    let mut apps = Walk::default();
-    apps.below(dir, PathBuf::new(), usize::MAX, is_app).await;
-    Err(format!("{problem}; {}", instead(&shown, &apps.files)))
-}
-
-/// Says what can be uploaded instead.
-fn instead(glob: &str, apps: &[PathBuf]) -> String {
-    let composed = |text: &str| {
-        ComposingNormalizerBorrowed::new_nfc()
-            .normalize(text)
-            .into_owned()
-    };
-    let looks_alike = |glob: Pattern| {
-        let alike =
-            |app: &&PathBuf| glob.matches_with(&composed(&app.to_string_lossy()), AS_IN_A_SHELL);
-        apps.iter().find(alike)
-    };
-    if let Some(app) = Pattern::new(&composed(glob)).ok().and_then(looks_alike) {
-        return format!(
-            "{} only looks the same: it is written in another Unicode normal form; put a * in place of its accented letters",
-            app.display()
-        );
-    }
-    match apps {
+    let instead = match &files(dir, PathBuf::new(), is_app).await[..] {
         [] => "there is no .apk and no .ipa file at all: check the step that builds it".to_owned(),
-        apps => format!("there is: {}", list(apps)),
-    }
+        apps => format!("there is: {}", named(apps)),
+    };
+    let alike = if shown.is_ascii() { "" } else { ALIKE };
+    Err(format!("nothing matches {shown}; {instead}{alike}"))
 }
 
-fn list(paths: &[PathBuf]) -> String {
-    let mut list: Vec<String> = paths
-        .iter()
-        .take(MOST_LISTED)
-        .map(|path| path.display().to_string())
-        .collect();
-    if let more @ 1.. = paths.len().saturating_sub(MOST_LISTED) {
-        list.push(format!("and {more} more"));
-    }
-    list.join(", ")
-}
-
-/// Files that were found, and folders that cannot be read.
-#[derive(Default)]
-struct Walk {
-    files: Vec<PathBuf>,
-    closed: Vec<PathBuf>,
-}
-
-impl Walk {
-    /// Collects the files below a folder, at most so deep. Links to folders could lead round in circles.
-    async fn below(
-        &mut self,
-        dir: &Dir,
-        base: PathBuf,
-        depth: usize,
-        is_wanted: impl Fn(&Path) -> bool,
-    ) {
-        let mut folders = vec![(base, depth)];
-        while let Some((folder, depth)) = folders.pop() {
-            yield_now().await;
-            let place = if folder.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                &folder
-            };
-            let entries = match dir.read_dir(place) {
-                Ok(entries) => entries,
-                Err(error) => {
-                    if error.kind() == io::ErrorKind::PermissionDenied {
-                        self.closed.push(folder);
-                    }
-                    continue;
-                }
-            };
-            for entry in entries.flatten() {
-                let path = folder.join(entry.file_name());
-                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                    if depth > 1 {
-                        folders.push((path, depth - 1));
-                    }
-                } else if is_wanted(&path)
-                    && !dir.metadata(&path).is_ok_and(|target| target.is_dir())
-                {
-                    self.files.push(path);
-                }
+/// Lists the files below a folder. Links to folders are not followed: they could lead round in circles.
+async fn files(dir: &Dir, base: PathBuf, is_wanted: impl Fn(&Path) -> bool) -> Vec<PathBuf> {
+    let (mut files, mut folders) = (Vec::new(), vec![base]);
+    while let Some(folder) = folders.pop() {
+        yield_now().await;
+        let entries = match dir.read_dir(Path::new(".").join(&folder)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                tracing::warn!(
+                    "the folder {} cannot be searched ({error})",
+                    folder.display()
+                );
+                continue;
+            }
+        };
+        for entry in entries.flatten() {
+            let path = folder.join(entry.file_name());
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                folders.push(path);
+            } else if is_wanted(&path) && !dir.metadata(&path).is_ok_and(|target| target.is_dir()) {
+                files.push(path);
             }
         }
-        self.files.sort();
     }
-}
-
-fn is_app(path: &Path) -> bool {
-    let extension = path.extension().unwrap_or_default();
-    ["apk", "ipa"]
-        .iter()
-        .any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// Says what is wrong with the name of a file.
-fn name_problem(path: &Path) -> Option<String> {
-    let name = path.file_name().unwrap_or_default();
-    if name.to_string_lossy().contains(char::is_control) {
-        return Some(format!(
-            "the name {name:?} contains a control character; rename the file"
-        ));
-    }
-    if is_app(path) {
-        return None;
-    }
-    let shown = path.display();
-    Some(
-        if path
-            .extension()
-            .is_some_and(|extension| extension.eq_ignore_ascii_case("aab"))
-        {
-            format!(
-                "{shown} is an Android App Bundle, and Sofy accepts only APKs; make one with bundletool build-apks --mode=universal"
-            )
-        } else {
-            format!("{shown} is neither an .apk nor an .ipa file, and Sofy accepts nothing else")
-        },
-    )
-}
-
-/// Opens a file that may be an app.
-fn open(dir: &Dir, path: PathBuf) -> Result<AppFile, String> {
-    let shown = path.display().to_string();
-    let unreadable = |error: io::Error| match (error.kind(), error.raw_os_error()) {
-        // What the system reports has a number; what cap-std reports has none.
-        (io::ErrorKind::PermissionDenied, None) => {
-            format!(
-                "{shown} is a link to a file elsewhere; give that file itself, below the workspace or RUNNER_TEMP"
-            )
-        }
-        (io::ErrorKind::PermissionDenied, Some(_)) => {
-            format!(
-                "{shown} cannot be read ({error}); let everybody read it, for example with chmod -R a+rX"
-            )
-        }
-        _ => format!("{shown} cannot be read ({error})"),
-    };
-    let metadata = dir.metadata(&path).map_err(unreadable)?;
-    if metadata.is_dir() {
-        return Err(format!("{shown} is a folder; give the file inside it"));
-    }
-    // Not before that: to open a pipe is to wait for whoever writes to it.
-    if !metadata.is_file() {
-        return Err(format!("{shown} is not a file"));
-    }
-    let file = dir.open(&path).map_err(unreadable)?;
-    let state = FileState::of(&file).map_err(unreadable)?;
-    let mut start = [0; MAGIC.len()];
-    match file.read_exact_at(&mut start, 0) {
-        _ if state.size == 0 => Err(format!("{shown} is empty; check the step that builds it")),
-        Ok(()) if start == *MAGIC => Ok(AppFile {
-            path,
-            state,
-            file: Arc::new(file),
-        }),
-        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(unreadable(error)),
-        Ok(()) | Err(_) => Err(format!(
-            "{shown} does not begin as an app does (with the bytes PK of a ZIP archive); check the step that builds or downloads it"
-        )),
-    }
+    files.sort();
+    files
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use futures_util::TryStreamExt as _;
+    use crate::tests::scripted::taken;
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+    use reqwest::multipart::Form;
     use std::fs;
     use std::os::unix::fs::symlink;
 
@@ -443,12 +295,12 @@ mod tests {
         folder
     }
 
-    async fn find(folder: &Path, app_path: &str) -> Result<AppFile, Vec<String>> {
-        super::find(&[folder.to_owned()], Path::new(app_path)).await
+    async fn find(folder: &Path, app_path: &str) -> Result<AppFile, String> {
+        AppFile::find([folder, Path::new("")], Path::new(app_path)).await
     }
 
-    async fn found(folder: &tempfile::TempDir, app_path: &str) -> Result<String, Vec<String>> {
-        find(folder.path(), app_path).await.map(|app| app.path())
+    async fn found(folder: &tempfile::TempDir, app_path: &str) -> Result<String, String> {
+        find(folder.path(), app_path).await.map(|app| app.path)
     }
 
     #[tokio::test]
@@ -547,7 +399,7 @@ mod tests {
         for (pattern, words, why) in [
             (
                 "a/*.apk",
-                &["matches 2 files", "a/1.apk, a/2.apk"][..],
+                &["matches 2 files", "a/1.apk and a/2.apk"][..],
                 "several",
             ),
             (
@@ -559,7 +411,7 @@ mod tests {
                 "c/*.apk",
                 &[
                     "nothing matches c/*.apk",
-                    "there is: a/1.apk, a/2.apk, b/3.ipa",
+                    "there is: a/1.apk, a/2.apk and b/3.ipa",
                 ],
                 "none",
             ),
@@ -570,23 +422,22 @@ mod tests {
             ),
             ("a/[1.apk", &["is not a glob"], "a bracket that stays open"),
         ] {
-            let problems = found(&folder, pattern).await.expect_err(why);
+            let problem = found(&folder, pattern).await.expect_err(why);
 
-            assert_eq!(problems.len(), 1, "{why}");
             for word in words {
-                assert!(problems[0].contains(word), "{why}: {problems:?}");
+                assert!(problem.contains(word), "{why}: {problem}");
             }
         }
         let empty = workspace(&[("readme.md", b"x")]);
-        let problems = found(&empty, "*.apk").await.expect_err("nothing");
+        let problem = found(&empty, "*.apk").await.expect_err("nothing");
         assert!(
-            problems[0].contains("no .apk and no .ipa file at all"),
-            "{problems:?}"
+            problem.contains("no .apk and no .ipa file at all"),
+            "{problem}"
         );
         let names: Vec<String> = (0..12).map(|n| format!("{n}.apk")).collect();
         let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), APP)).collect();
-        let problems = found(&workspace(&files), "*.apk").await.expect_err("many");
-        assert!(problems[0].ends_with("and 2 more"), "{problems:?}");
+        let problem = found(&workspace(&files), "*.apk").await.expect_err("many");
+        assert!(problem.ends_with("and 2 more"), "{problem}");
     }
 
     #[tokio::test]
@@ -609,73 +460,38 @@ mod tests {
         let pipe = folder.path().join("pipe.apk");
         let made = std::process::Command::new("mkfifo").arg(pipe).status();
         assert!(made.expect("mkfifo").success());
+        let no_app = "does not begin as an app does";
+        let no_file = "is not a file";
+        let neither = "neither an .apk nor an .ipa";
+        let link = "is a link to a file elsewhere";
         for (pattern, words, why) in [
-            ("empty.apk", &["is empty"][..], "empty"),
-            (
-                "page.apk",
-                &["does not begin as an app does"],
-                "a page that was downloaded",
-            ),
-            ("two.apk", &["does not begin as an app does"], "cut short"),
-            (
-                "notes.txt",
-                &["neither an .apk nor an .ipa"],
-                "another kind",
-            ),
-            (
-                "none",
-                &["neither an .apk nor an .ipa"],
-                "without an extension",
-            ),
-            (
-                "notes.md",
-                &["neither an .apk", "does not begin"],
-                "two things at once",
-            ),
+            ("empty.apk", "empty.apk (0 B) does not begin", "empty"),
+            ("page.apk", no_app, "a page that was downloaded"),
+            ("two.apk", no_app, "cut short"),
+            ("notes.txt", neither, "another kind"),
+            ("none", neither, "without an extension"),
+            ("notes.md", neither, "another kind, whatever is in it"),
             (
                 "app.aab",
-                &["bundletool build-apks --mode=universal"],
+                "bundletool build-apks --mode=universal",
                 "a bundle",
             ),
-            ("folder.apk", &["is a folder"], "a folder"),
-            ("fold*.apk", &["nothing matches"], "a glob is for files"),
+            ("folder.apk", no_file, "a folder"),
+            ("fold*.apk", "nothing matches", "a glob is for files"),
             (
                 "pipe.apk",
-                &["is not a file"],
+                no_file,
                 "a pipe, without waiting for its writer",
             ),
-            (
-                "link.apk",
-                &["is a link to a file elsewhere"],
-                "a link that leads out",
-            ),
-            (
-                "li*.apk",
-                &["is a link to a file elsewhere"],
-                "the same by a glob",
-            ),
-            (
-                "out/secret.apk",
-                &["is a link to a file elsewhere"],
-                "a folder that leads out",
-            ),
-            (
-                "out/*.apk",
-                &["is a link to a file elsewhere"],
-                "the same by a glob",
-            ),
-            (
-                "broken.apk",
-                &["cannot be read"],
-                "a link that leads nowhere",
-            ),
+            ("link.apk", link, "a link that leads out"),
+            ("li*.apk", link, "the same by a glob"),
+            ("out/secret.apk", link, "a folder that leads out"),
+            ("out/*.apk", link, "the same by a glob"),
+            ("broken.apk", "cannot be read", "a link that leads nowhere"),
         ] {
-            let problems = found(&folder, pattern).await.expect_err(why);
+            let problem = found(&folder, pattern).await.expect_err(why);
 
-            assert_eq!(problems.len(), words.len(), "{why}: {problems:?}");
-            for (problem, word) in problems.iter().zip(words) {
-                assert!(problem.contains(word), "{why}: {problem}");
-            }
+            assert!(problem.contains(words), "{why}: {problem}");
         }
     }
 
@@ -686,26 +502,23 @@ mod tests {
         let folder = workspace(&[("app.apk", &bytes)]);
         let app = find(folder.path(), "app.apk").await.expect("the app");
 
-        let (broken_off, sent) = (Sent::default(), Sent::default());
-        let mut first = app.pieces(&broken_off);
+        let (broken_off, sent) = (Arc::default(), Arc::default());
+        let mut first = Form::new()
+            .part("file", app.part(&broken_off))
+            .into_stream();
+        // The head of the part, and then the file.
+        first.next().await.expect("a head").expect("bytes");
         first.next().await.expect("a piece").expect("bytes");
-        let read: Vec<u8> = app.pieces(&sent).try_concat().await.expect("the file");
+        let read = taken(app.part(&sent)).await.expect("the file");
 
-        assert_eq!(read, bytes);
-        assert_eq!(
-            (app.size(), sent.bytes()),
-            (bytes.len() as u64, bytes.len() as u64)
-        );
-        assert_eq!(
-            broken_off.bytes(),
-            0,
-            "a piece counts once the next is asked for"
-        );
+        assert!(read.windows(bytes.len()).any(|part| part == bytes));
+        let taken_whole = sent.load(Ordering::Relaxed);
+        assert_eq!((app.size, taken_whole), (bytes.len() as u64, app.size));
+        let taken_once = broken_off.load(Ordering::Relaxed);
+        assert_eq!(taken_once, 0, "a piece counts once the next is asked for");
         drop(broken_off);
-        assert!(
-            first.next().await.expect("an end").is_err(),
-            "nobody waits for the rest"
-        );
+        let rest: Result<Vec<_>, _> = first.try_collect().await;
+        assert!(rest.is_err(), "nobody waits for the rest");
         let md5 = Md5::digest(&bytes)
             .iter()
             .map(|byte| format!("{byte:02x}"))
@@ -719,13 +532,11 @@ mod tests {
         let app = find(folder.path(), "app.apk").await.expect("the app");
         fs::write(folder.path().join("app.apk"), b"PK").expect("shorter");
 
-        let sent = Sent::default();
-        let read: io::Result<Vec<u8>> = app.pieces(&sent).try_concat().await;
+        let sent = Arc::default();
+        let read = taken(app.part(&sent)).await;
 
-        assert_eq!(
-            read.expect_err("too short").kind(),
-            io::ErrorKind::UnexpectedEof
-        );
+        let error = read.expect_err("too short").message;
+        assert!(error.contains("UnexpectedEof"), "{error}");
         assert!(app.md5().await.is_err());
         assert!(app.check_unchanged().is_err());
     }
@@ -789,12 +600,12 @@ mod tests {
             (&link, below(outside.path(), "app.apk"), None, "elsewhere"),
             (&link, "../../app.apk".to_owned(), None, "above"),
         ] {
-            let folders = [workspace.clone(), export.to_owned()];
+            let folders = [workspace.as_path(), export];
 
-            let found = super::find(&folders, Path::new(&app_path)).await;
+            let found = AppFile::find(folders, Path::new(&app_path)).await;
 
             assert_eq!(
-                found.ok().map(|app| app.path()).as_deref(),
+                found.ok().map(|app| app.path).as_deref(),
                 expected,
                 "{why}: {app_path}"
             );
@@ -814,14 +625,14 @@ mod tests {
             ("Pr\u{fc}*.apk", "another Unicode normal form", "by a glob"),
             ("B*.apk", "there is: A.APK", "another name"),
         ] {
-            let problems = found(&folder, app_path).await.expect_err(why);
+            let problem = found(&folder, app_path).await.expect_err(why);
 
-            assert!(problems[0].contains(words), "{why}: {problems:?}");
+            assert!(problem.contains(words), "{why}: {problem}");
         }
         assert_eq!(found(&folder, decomposed).await.as_deref(), Ok(decomposed));
         let capitals = workspace(&[("A.APK", APP)]);
-        let problems = found(&capitals, "*.apk").await.expect_err("another case");
-        assert!(problems[0].ends_with("there is: A.APK"), "{problems:?}");
+        let problem = found(&capitals, "*.apk").await.expect_err("another case");
+        assert!(problem.ends_with("there is: A.APK"), "{problem}");
     }
 
     #[tokio::test]
@@ -834,11 +645,10 @@ mod tests {
         ] {
             let folder = workspace(&[(name, APP)]);
 
-            let problems = found(&folder, "*.apk").await.expect_err(name);
+            let problem = found(&folder, "*.apk").await.expect_err(name);
 
-            assert_eq!(problems.len(), 1, "{problems:?}");
-            assert!(problems[0].contains("control character"), "{problems:?}");
-            assert!(!problems[0].contains(char::is_control), "{problems:?}");
+            assert!(problem.contains("control character"), "{problem}");
+            assert!(!problem.contains(char::is_control), "{problem}");
         }
         let plain = workspace(&[("Pr\u{fc}f \"1\" \\.apk", APP)]);
         assert!(
@@ -859,14 +669,14 @@ mod tests {
         let mut search = std::pin::pin!(search);
         let mut polls = 0;
 
-        let problems = std::future::poll_fn(|context| {
+        let problem = std::future::poll_fn(|context| {
             polls += 1;
             search.as_mut().poll(context)
         })
         .await
         .expect_err("no such file");
 
-        assert!(problems[0].contains("there is: d/d/"), "{problems:?}");
+        assert!(problem.contains("there is: d/d/"), "{problem}");
         assert!(polls > 60, "{polls}");
     }
 }

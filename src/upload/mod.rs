@@ -3,24 +3,27 @@
 pub(crate) mod app_file;
 mod progress;
 
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::inputs;
 use crate::inputs::upload::UploadInputs;
-use crate::model::schedule::AppHash;
+use crate::model::schedule::{AppHash, Build};
 use crate::model::verdict::{Conclusion, Verdict};
-use crate::report::upload::{Delivery, UploadReport};
-use crate::retry::{Jitter, Patience, backoff};
-use crate::sofy::upload::{Payload, Sofy, UploadAnswer, Uploads};
-use crate::sofy::{ApiError, ErrorKind};
+use crate::report::upload::UploadReport;
+use crate::retry::{Jitter, Patience, Retry};
+use crate::sofy::upload::{Sofy, UploadAnswer, Uploads};
+use crate::sofy::{ApiError, BuildList, ErrorKind};
 use crate::stop::{Stop, StopReason};
 use crate::text::{bytes, span};
-use crate::upload::app_file::{AppFile, Sent};
-use crate::upload::progress::{Progress, Transfer};
+use crate::upload::app_file::AppFile;
+use crate::upload::progress::Transfer;
 
 /// How often the transfer is looked at: the tenths of a fast one are said without delay.
 const TICK: Duration = Duration::from_millis(250);
@@ -34,17 +37,28 @@ const LAG_PAUSE: Duration = Duration::from_secs(3);
 /// How long the name of the build may keep a success waiting.
 const BUILD_NAME: Duration = Duration::from_secs(10);
 
+/// What to do if an upload may simply be repeated.
+const AGAIN: &str = "Run the job again: a build that Sofy already has is recognised.";
+
+/// What to do after the deadline.
+const LATE: &str = "If it only needs more time, raise the input timeout. Run the job again: a build that Sofy already \
+    has is recognised.";
+
+/// What to do if Sofy has a build like ours, and nothing shows that it is ours.
+const UNPROVEN: &str = "Give the build a new build number and upload it again; or copy the hash of the build from \
+    Sofy's portal and pass it as app-hash.";
+
 /// An upload that is ready to begin: its file is open, and its client has read the CA certificates.
-pub(crate) struct Upload {
+pub(crate) struct Upload<S = Sofy> {
     inputs: UploadInputs<AppFile>,
-    sofy: Sofy,
+    sofy: S,
     stop: Stop,
 }
 
-/// Why an upload does not begin.
+/// Why a step does not begin.
 pub(crate) enum NotReady {
     BadInputs(Vec<String>),
-    Ended(UploadReport),
+    Ended(Verdict),
 }
 
 impl Upload {
@@ -56,385 +70,214 @@ impl Upload {
     ) -> Result<Self, NotReady> {
         let (app_path, limit) = inputs::upload::search(env);
         let mut stop = Stop::new(limit, signal);
-        let mut folders = vec![workspace.to_owned()];
-        let temporary = inputs::value_of(env, "RUNNER_TEMP");
-        folders.extend((!temporary.is_empty()).then(|| PathBuf::from(temporary)));
-        let app = match app_path {
-            Some(path) => {
-                let found = stop
-                    .run_until_stopped(app_file::find(&folders, Path::new(&path)))
-                    .await;
-                Some(found.map_err(|reason| {
-                    let failure = Failure::stopped(reason, "searching for the file");
-                    NotReady::Ended(UploadReport::of(failure.verdict(limit)))
-                })?)
-            }
-            None => None,
-        };
-        let inputs = inputs::upload::parse(env, app).map_err(NotReady::BadInputs)?;
-        match Sofy::new(inputs.api_url.as_ref(), inputs.api_key.clone(), inputs.api) {
-            Ok(sofy) => Ok(Self { inputs, sofy, stop }),
-            Err(error) => Err(NotReady::Ended(report(
-                &inputs,
-                Failure::Api(error).verdict(limit),
-            ))),
-        }
+        let temporary = Path::new(inputs::value_of(env, "RUNNER_TEMP"));
+        let search = AppFile::find([workspace, temporary], Path::new(&app_path));
+        let found = stop.run_until_stopped(search).await;
+        let found =
+            found.map_err(|reason| NotReady::Ended(stopped(reason, "searching for the file")))?;
+        let inputs = inputs::upload::parse(env, found).map_err(NotReady::BadInputs)?;
+        let sofy = Sofy::new(inputs.api_url.as_ref(), inputs.api_key.clone(), inputs.api)
+            .map_err(|error| NotReady::Ended(failed(error)))?;
+        Ok(Self { inputs, sofy, stop })
     }
+}
 
+impl<S: Uploads> Upload<S> {
     /// Uploads the file.
-    pub(crate) async fn run(self, jitter: Jitter) -> UploadReport {
-        run_upload(&self.sofy, &self.inputs, self.stop, jitter).await
-    }
-}
-
-async fn run_upload<U: Uploads>(
-    sofy: &U,
-    inputs: &UploadInputs<AppFile>,
-    mut stop: Stop,
-    jitter: Jitter,
-) -> UploadReport {
-    let start = Instant::now();
-    let app = &inputs.app;
-    tracing::info!("uploading {} ({})", app.path(), bytes(app.size()));
-    if app.name().to_lowercase().ends_with("-unsigned.apk") {
-        tracing::warn!(
-            "{} is probably not signed, and no device installs an unsigned app; upload a signed one",
-            app.path()
-        );
-    }
-    let report = match deliver(sofy, inputs, &mut stop, jitter).await {
-        Ok(uploaded) => UploadReport {
-            app_hash: uploaded.app_hash,
-            build: uploaded.build,
-            delivery: Some(uploaded.delivery),
-            ..report(inputs, Verdict::new(Conclusion::Success, uploaded.reason))
-        },
-        Err(failure) => report(inputs, failure.verdict(inputs.timeout)),
-    };
-    UploadReport {
-        duration: start.elapsed(),
-        ..report
-    }
-}
-
-/// A build that Sofy has.
-struct UploadedBuild {
-    app_hash: String,
-    build: String,
-    delivery: Delivery,
-    reason: String,
-}
-
-/// Why there is no hash.
-enum Failure {
-    Stopped {
-        reason: StopReason,
-        /// What was being done, and how far it was.
-        doing: String,
-        /// What went wrong before.
-        last: Option<ApiError>,
-    },
-    /// The next attempt would be after the deadline.
-    TooLate {
-        pause: Duration,
-        error: ApiError,
-    },
-    Api(ApiError),
-    /// The file is not what it was when it was found.
-    Changed(String),
-    /// Sofy has a build like ours, and nothing shows that it is ours.
-    Unproven {
-        said: String,
-        because: String,
-    },
-}
-
-/// Sends the file until Sofy has it.
-async fn deliver<U: Uploads>(
-    sofy: &U,
-    inputs: &UploadInputs<AppFile>,
-    stop: &mut Stop,
-    jitter: Jitter,
-) -> Result<UploadedBuild, Failure> {
-    let start = Instant::now();
-    let (mut failures, mut reached) = (0, false);
-    let mut not_sofy_since = None;
-    let mut last = None;
-    loop {
-        let error = match attempt(sofy, inputs, stop).await {
-            Ok(UploadAnswer::Created(app_hash)) => {
-                return Ok(UploadedBuild {
-                    build: build_name(sofy, &app_hash, stop).await,
-                    app_hash: app_hash.as_str().to_owned(),
-                    delivery: Delivery::Uploaded,
-                    reason: format!("{} was uploaded", inputs.app.path()),
-                });
-            }
-            Ok(UploadAnswer::AlreadyExists { said }) => {
-                return find_existing(sofy, &inputs.app, said, stop).await;
-            }
-            Ok(UploadAnswer::NotSofy(error)) => {
-                not_sofy_since.get_or_insert_with(Instant::now);
-                error
-            }
-            Err(Failure::Api(error)) => {
-                not_sofy_since = None;
-                error
-            }
-            Err(failure) => return Err(failure.after(last)),
-        };
-        failures += 1;
-        reached |= error.kind != ErrorKind::NotSent;
-        let patience = match (not_sofy_since, error.is_transient()) {
-            (Some(_), _) => Patience::OF_A_REFUSAL,
-            (None, false) => Patience::NONE,
-            (None, true) if reached => Patience::ENDLESS,
-            (None, true) => Patience::BEFORE_A_RUN,
-        };
-        if !patience.allows(failures, not_sofy_since.unwrap_or(start).elapsed()) {
-            return Err(Failure::Api(error));
-        }
-        let pause = backoff(failures, error.retry_after, jitter());
-        if pause >= stop.deadline().duration_since(Instant::now()) {
-            return Err(Failure::TooLate { pause, error });
-        }
-        tracing::info!("{}; trying again in {}", error.message, span(pause));
-        last = Some(error);
-        if let Err(reason) = stop.run_until_stopped(sleep(pause)).await {
-            return Err(Failure::stopped(reason, "waiting for the next attempt").after(last));
-        }
-    }
-}
-
-/// Sends the file once, from its start, and holds a hash to what was sent.
-async fn attempt<U: Uploads>(
-    sofy: &U,
-    inputs: &UploadInputs<AppFile>,
-    stop: &mut Stop,
-) -> Result<UploadAnswer, Failure> {
-    let app = &inputs.app;
-    app.check_unchanged().map_err(Failure::Changed)?;
-    // An answer ends the sending, however early it comes: without this, the connection goes on in the background.
-    let sent = Sent::default();
-    let payload = Payload {
-        name: app.name(),
-        size: app.size(),
-        pieces: app.pieces(&sent),
-    };
-    let answer = watched(
-        sofy.upload(&inputs.details, payload),
-        &sent,
-        app.size(),
-        stop,
-    )
-    .await?;
-    if let UploadAnswer::Created(_) = &answer {
-        app.check_unchanged().map_err(Failure::Changed)?;
-        if sent.bytes() < app.size() {
-            let (sent, size) = (bytes(sent.bytes()), bytes(app.size()));
-            let why = format!(
-                "Sofy answered with a hash after {sent} of {size}, so it is not the hash of this file"
-            );
-            return Err(Failure::Api(
-                ApiError::new(ErrorKind::Rejected, why).advise(AGAIN),
-            ));
-        }
-    }
-    Ok(answer)
-}
-
-/// Waits for the end of a call and logs how far it is.
-async fn watched(
-    call: impl Future<Output = Result<UploadAnswer, ApiError>>,
-    sent: &Sent,
-    size: u64,
-    stop: &mut Stop,
-) -> Result<UploadAnswer, Failure> {
-    let start = Instant::now();
-    let mut transfer = Transfer::of(size);
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut call = std::pin::pin!(call);
-    loop {
-        tokio::select! {
-            biased;
-            reason = stop.reached() => {
-                let state = transfer.state(sent.bytes(), start.elapsed());
-                return Err(Failure::stopped(reason, format!("uploading ({state})")));
-            }
-            answer = &mut call => return answer.map_err(Failure::Api),
-            _ = ticks.tick() => match transfer.look(sent.bytes(), start.elapsed()) {
-                Progress::Quiet => {}
-                Progress::Line(line) => tracing::info!("{line}"),
-                Progress::Stuck(why) => {
-                    return Err(Failure::Api(ApiError::new(ErrorKind::OutcomeUnknown, why)));
-                }
-            },
-        }
-    }
-}
-
-/// Looks for the build that Sofy refused to take twice: only the MD5 of our file proves it.
-async fn find_existing<U: Uploads>(
-    sofy: &U,
-    app: &AppFile,
-    said: String,
-    stop: &mut Stop,
-) -> Result<UploadedBuild, Failure> {
-    tracing::info!("Sofy already has this build; looking up its hash");
-    let search = async {
-        let md5 = app
-            .md5()
-            .await
-            .map_err(|error| Failure::Changed(error.to_string()))?;
+    pub(crate) async fn run(mut self, jitter: Jitter) -> UploadReport {
         let start = Instant::now();
+        let (path, size) = (self.inputs.app.path.clone(), self.inputs.app.size);
+        tracing::info!("uploading {path} ({})", bytes(size));
+        if path.to_lowercase().ends_with("-unsigned.apk") {
+            tracing::warn!(
+                "{path} is probably not signed, and no device installs an unsigned app; upload a signed one"
+            );
+        }
+        let delivered = self.deliver(jitter).await;
+        UploadReport {
+            file: path,
+            size,
+            duration: start.elapsed(),
+            ..delivered.unwrap_or_else(UploadReport::of)
+        }
+    }
+
+    /// Sends the file until Sofy has it, or until that is given up.
+    async fn deliver(&mut self, jitter: Jitter) -> Result<UploadReport, Verdict> {
+        // What is perhaps not Sofy's answer is counted by itself, and only in a row.
+        let (mut failures, mut not_sofy) = (Retry::new(jitter), Retry::new(jitter));
+        let (mut reached, mut before) = (false, String::new());
         loop {
-            let because = match sofy.builds().await {
-                Ok(builds) => {
-                    let ours = builds.list.iter().find(|build| build.has_hash(&md5));
-                    if let Some(build) = ours {
-                        return Ok(UploadedBuild {
-                            app_hash: build.app_hash.clone().unwrap_or_default(),
+            let answer = self.attempt().await.map_err(|verdict| Verdict {
+                reason: verdict.reason + &before,
+                ..verdict
+            })?;
+            let (error, retry, patience) = match answer {
+                Ok(UploadAnswer::Created(app_hash)) => return Ok(self.created(app_hash).await),
+                Ok(UploadAnswer::AlreadyExists { said }) => return self.find_existing(&said).await,
+                Ok(UploadAnswer::NotSofy(error)) => (error, &mut not_sofy, Patience::OF_A_REFUSAL),
+                Err(error) => {
+                    not_sofy.succeeded();
+                    let patience = match error.kind {
+                        _ if !error.is_transient() => Patience::NONE,
+                        ErrorKind::NotSent if !reached => Patience::BEFORE_A_RUN,
+                        _ => Patience::ENDLESS,
+                    };
+                    (error, &mut failures, patience)
+                }
+            };
+            reached |= error.kind != ErrorKind::NotSent;
+            let now = Instant::now();
+            let Some(pause) = retry.failed((), now, error.retry_after, patience) else {
+                return Err(failed(error));
+            };
+            let (next, message) = (span(pause), error.message);
+            if pause >= self.stop.deadline().duration_since(now) {
+                let limit = span(self.stop.timeout());
+                let why = format!(
+                    "the next attempt would be in {next}, past the timeout of {limit}; {message}"
+                );
+                return Err(Verdict::new(Conclusion::TimedOut, why).advise(LATE));
+            }
+            tracing::info!("{message}; trying again in {next}");
+            before = format!("; before that: {message}");
+            let paused = self.stop.run_until_stopped(sleep(pause)).await;
+            paused.map_err(|reason| {
+                stopped(reason, &format!("waiting for the next attempt{before}"))
+            })?;
+        }
+    }
+
+    /// Sends the file once, from its start, logs how far it is, and holds a hash to what was sent.
+    ///
+    /// A verdict is the end of the upload; an error may not be.
+    async fn attempt(&mut self) -> Result<Result<UploadAnswer, ApiError>, Verdict> {
+        let app = &self.inputs.app;
+        app.check_unchanged().map_err(changed)?;
+        let start = Instant::now();
+        let sent = Arc::new(AtomicU64::new(0));
+        let mut transfer = Transfer::of(app.size);
+        let call = self.sofy.upload(&self.inputs.details, app.part(&sent));
+        let mut call = std::pin::pin!(call);
+        let answer = loop {
+            match self.stop.run_until_stopped(timeout(TICK, &mut call)).await {
+                Ok(Ok(answer)) => break answer,
+                Ok(Err(_)) => {}
+                Err(reason) => {
+                    let state = transfer.state(start.elapsed());
+                    return Err(stopped(reason, &format!("uploading ({state})")));
+                }
+            }
+            match transfer.update(sent.load(Ordering::Relaxed), start.elapsed()) {
+                Ok(None) => {}
+                Ok(Some(line)) => tracing::info!("{line}"),
+                Err(why) => break Err(ApiError::new(ErrorKind::OutcomeUnknown, why)),
+            }
+        };
+        if let Ok(UploadAnswer::Created(_)) = answer {
+            app.check_unchanged().map_err(changed)?;
+            let sent = sent.load(Ordering::Relaxed);
+            if sent < app.size {
+                let (sent, size) = (bytes(sent), bytes(app.size));
+                let why = format!(
+                    "Sofy answered with a hash after {sent} of {size}, so it is not the hash of this file"
+                );
+                return Ok(Err(ApiError::new(ErrorKind::Rejected, why).advise(AGAIN)));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// Reports a build that Sofy took, with its name if the list of builds has one.
+    async fn created(&mut self, app_hash: AppHash) -> UploadReport {
+        let list = timeout(BUILD_NAME, self.sofy.builds());
+        let build = match self.stop.run_until_stopped(list).await {
+            Ok(Ok(Ok(builds))) => listed(builds, app_hash.as_str()),
+            Ok(Ok(Err(_)) | Err(_)) | Err(_) => None,
+        };
+        let reason = format!("{} was uploaded", self.inputs.app.path);
+        UploadReport {
+            app_hash: app_hash.as_str().to_owned(),
+            build: build
+                .map(|build| build.name().to_owned())
+                .unwrap_or_default(),
+            uploaded: Some(true),
+            ..UploadReport::of(Verdict::new(Conclusion::Success, reason))
+        }
+    }
+
+    /// Looks for the build that Sofy refused to take twice: only the MD5 of our file proves it.
+    async fn find_existing(&mut self, said: &str) -> Result<UploadReport, Verdict> {
+        tracing::info!("Sofy already has this build; looking up its hash");
+        let search = async {
+            let md5 = self.inputs.app.md5().await.map_err(changed)?;
+            let start = Instant::now();
+            loop {
+                let because = match self.sofy.builds().await.map(|builds| listed(builds, &md5)) {
+                    Err(error) => error.message,
+                    Ok(None) => "no hash in Sofy's list of builds is its MD5".to_owned(),
+                    Ok(Some(build)) => {
+                        let reason = "Sofy already has this very file: the listed hash is its MD5";
+                        return Ok(UploadReport {
                             build: build.name().to_owned(),
-                            delivery: Delivery::AlreadyThere,
-                            reason: "Sofy already has this very file: the listed hash is its MD5"
-                                .to_owned(),
+                            app_hash: build.app_hash.unwrap_or_default(),
+                            uploaded: Some(false),
+                            ..UploadReport::of(Verdict::new(Conclusion::Success, reason))
                         });
                     }
-                    "no hash in Sofy's list of builds is its MD5".to_owned()
+                };
+                if start.elapsed() >= LAG {
+                    let why = format!(
+                        "Sofy says {said}, but it is not proven to be this very file: {because}"
+                    );
+                    return Err(Verdict::new(Conclusion::Error, why).advise(UNPROVEN));
                 }
-                Err(error) => error.message,
-            };
-            if start.elapsed() >= LAG {
-                return Err(Failure::Unproven { said, because });
+                sleep(LAG_PAUSE).await;
             }
-            sleep(LAG_PAUSE).await;
-        }
+        };
+        let found = self.stop.run_until_stopped(search).await;
+        found.unwrap_or_else(|reason| Err(stopped(reason, "looking for the build in Sofy's list")))
+    }
+}
+
+/// Finds the build of a hash in Sofy's list.
+fn listed(builds: BuildList, app_hash: &str) -> Option<Build> {
+    let mut list = builds.list.into_iter();
+    list.find(|build| build.has_hash(app_hash))
+}
+
+fn stopped(reason: StopReason, doing: &str) -> Verdict {
+    let advice = match reason {
+        StopReason::Signal(_) => AGAIN,
+        StopReason::Deadline(_) => LATE,
     };
-    match stop.run_until_stopped(search).await {
-        Ok(found) => found,
-        Err(reason) => Err(Failure::stopped(
-            reason,
-            "looking for the build in Sofy's list",
-        )),
-    }
+    Verdict::stopped(reason, &format!(" while {doing}")).advise(advice)
 }
 
-/// What Sofy's list calls a build; blank if the list does not tell.
-async fn build_name<U: Uploads>(sofy: &U, app_hash: &AppHash, stop: &mut Stop) -> String {
-    let listed = stop
-        .run_until_stopped(timeout(BUILD_NAME, sofy.builds()))
-        .await;
-    let Ok(Ok(Ok(builds))) = listed else {
-        return String::new();
+fn failed(error: ApiError) -> Verdict {
+    let advice = error.with_details(&error.advice);
+    let reason = match error.kind {
+        ErrorKind::Rejected => format!("Sofy did not accept the build: {}", error.message),
+        ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => error.message,
     };
-    let build = builds
-        .list
-        .iter()
-        .find(|build| build.has_hash(app_hash.as_str()));
-    build
-        .map(|build| build.name().to_owned())
-        .unwrap_or_default()
+    Verdict::new(Conclusion::Error, reason).advise(advice)
 }
 
-/// What the inputs say, and how it ended.
-fn report(inputs: &UploadInputs<AppFile>, verdict: Verdict) -> UploadReport {
-    UploadReport {
-        file: inputs.app.path(),
-        size: inputs.app.size(),
-        ..UploadReport::of(verdict)
-    }
-}
-
-/// What to do if an upload may simply be repeated.
-const AGAIN: &str = "Run the job again: a build that Sofy already has is recognised.";
-
-impl Failure {
-    fn stopped(reason: StopReason, doing: impl Into<String>) -> Self {
-        let doing = doing.into();
-        Self::Stopped {
-            reason,
-            doing,
-            last: None,
-        }
-    }
-
-    /// Adds what went wrong before.
-    fn after(self, last: Option<ApiError>) -> Self {
-        match self {
-            Self::Stopped { reason, doing, .. } => Self::Stopped {
-                reason,
-                doing,
-                last,
-            },
-            other => other,
-        }
-    }
-
-    fn verdict(self, timeout: Duration) -> Verdict {
-        let timeout = span(timeout);
-        match self {
-            Self::Stopped {
-                reason,
-                doing,
-                last,
-            } => {
-                let last = last.map(|error| format!("; before that: {}", error.message));
-                let advice = match reason {
-                    StopReason::Signal(_) => AGAIN.to_owned(),
-                    StopReason::Deadline(_) => {
-                        format!("If it only needs more time, raise the input timeout. {AGAIN}")
-                    }
-                };
-                let state = format!(" while {doing}{}", last.unwrap_or_default());
-                Verdict::stopped(reason, &state).advise(advice)
-            }
-            Self::TooLate { pause, error } => Verdict::new(
-                Conclusion::TimedOut,
-                format!(
-                    "the next attempt would be in {}, past the timeout of {timeout}; {}",
-                    span(pause),
-                    error.message
-                ),
-            )
-            .advise(format!("Raise the input timeout. {AGAIN}")),
-            Self::Api(error) => {
-                let reason = match error.kind {
-                    ErrorKind::Rejected => {
-                        format!("Sofy did not accept the build: {}", error.message)
-                    }
-                    ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
-                        error.message.clone()
-                    }
-                };
-                Verdict::new(Conclusion::Error, reason).advise(error.with_details(&error.advice))
-            }
-            Self::Changed(why) => Verdict::new(
-                Conclusion::Error,
-                format!("the file changed after the upload began ({why})"),
-            )
-            .advise("Let nothing write to the file while it is uploaded, then run the job again."),
-            Self::Unproven { said, because } => Verdict::new(
-                Conclusion::Error,
-                format!("Sofy says {said}, but it is not proven to be this very file: {because}"),
-            )
-            .advise(
-                "Give the build a new build number and upload it again; or copy the hash of the \
-                 build from Sofy's portal and pass it as app-hash.",
-            ),
-        }
-    }
+/// The file is not what it was when it was found, or cannot be read any more.
+fn changed(error: io::Error) -> Verdict {
+    let reason = format!("the file changed after the upload began ({error})");
+    Verdict::new(Conclusion::Error, reason)
+        .advise("Let nothing write to the file while it is uploaded, then run the job again.")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::schedule::{Build, Details, Generation};
+    use crate::model::schedule::{Details, Generation};
     use crate::secret::ApiKey;
-    use crate::sofy::BuildList;
     use crate::tests::fixtures::stop;
-    use crate::tests::scripted::{Public, failure};
-    use futures_util::StreamExt as _;
+    use crate::tests::scripted::{Public, failure, taken};
+    use reqwest::multipart::Part;
     use std::fs;
 
     const APP: &[u8] = b"PK\x03\x04";
@@ -473,14 +316,23 @@ mod tests {
 
     async fn inputs_in(folder: &Path) -> UploadInputs<AppFile> {
         fs::write(folder.join("app.apk"), APP).expect("an app");
-        let found = app_file::find(&[folder.to_owned()], Path::new("app.apk")).await;
+        let found = AppFile::find([folder, Path::new("")], Path::new("app.apk")).await;
         UploadInputs {
             api_key: ApiKey::new("k3y-of-uploads".into()),
             app: found.expect("the app"),
             details: Details::default(),
             api: Generation::Public,
             api_url: None,
-            timeout: 15 * MINUTE,
+        }
+    }
+
+    impl<U: Uploads> Uploads for &U {
+        async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer, ApiError> {
+            (**self).upload(details, file).await
+        }
+
+        async fn builds(&self) -> Result<BuildList, ApiError> {
+            (**self).builds().await
         }
     }
 
@@ -488,14 +340,19 @@ mod tests {
     async fn run(api: &Public, signal: Option<Duration>) -> UploadReport {
         let folder = tempfile::tempdir().expect("a folder");
         let inputs = inputs_in(folder.path()).await;
-        let (sender, stop) = stop(inputs.timeout);
+        let (sender, stop) = stop(15 * MINUTE);
         let signalling = async {
             if let Some(after) = signal {
                 sleep(after).await;
                 sender.send(Some("SIGINT")).expect("a listener");
             }
         };
-        let (report, ()) = tokio::join!(run_upload(api, &inputs, stop, || 0.0), signalling);
+        let upload = Upload {
+            inputs,
+            sofy: api,
+            stop,
+        };
+        let (report, ()) = tokio::join!(upload.run(|| 0.0), signalling);
         report
     }
 
@@ -517,7 +374,7 @@ mod tests {
             assert_eq!(report.verdict.conclusion, Conclusion::Success, "{why}");
             assert_eq!(report.app_hash, HASH, "{why}");
             assert_eq!((report.file.as_str(), report.size), ("app.apk", 4), "{why}");
-            assert_eq!(report.delivery, Some(Delivery::Uploaded), "{why}");
+            assert_eq!(report.uploaded, Some(true), "{why}");
             assert_eq!(report.build, expected, "{why}");
             assert_eq!(api.calls("builds").len(), 1, "{why}");
         }
@@ -565,7 +422,7 @@ mod tests {
         let report = run(&api, None).await;
 
         assert_eq!(report.verdict.conclusion, Conclusion::Error);
-        assert_eq!(report.delivery, None);
+        assert_eq!(report.uploaded, None);
         assert_eq!(api.calls("upload").len(), 1);
     }
 
@@ -630,8 +487,8 @@ mod tests {
 
             let report = run(&api, None).await;
 
-            let delivery = proven.then_some(Delivery::AlreadyThere);
-            assert_eq!(report.delivery, delivery, "{why}");
+            let uploaded = proven.then_some(false);
+            assert_eq!(report.uploaded, uploaded, "{why}");
             assert_eq!(report.app_hash.eq_ignore_ascii_case(MD5), proven, "{why}");
             let advice = report.verdict.advice.unwrap_or_default();
             assert_eq!(advice.contains("new build number"), !proven, "{why}");
@@ -686,7 +543,7 @@ mod tests {
         let report = run(&api, None).await;
 
         assert_eq!(report.verdict.conclusion, Conclusion::Error);
-        assert_eq!((report.app_hash.as_str(), report.delivery), ("", None));
+        assert_eq!((report.app_hash.as_str(), report.uploaded), ("", None));
         assert!(report.verdict.reason.contains("after 0 B of 4 B"));
         assert_eq!(api.calls("upload").len(), 1, "Sofy's own word is final");
     }
@@ -715,18 +572,11 @@ mod tests {
     struct Meanwhile<'a>(&'a Path, fn(&Path));
 
     impl Uploads for Meanwhile<'_> {
-        async fn upload(
-            &self,
-            _details: &Details,
-            mut payload: Payload,
-        ) -> Result<UploadAnswer, ApiError> {
+        async fn upload(&self, _details: &Details, file: Part) -> Result<UploadAnswer, ApiError> {
             // Longer than a tick of the file system's clock.
             std::thread::sleep(Duration::from_millis(20));
             self.1(self.0);
-            while let Some(piece) = payload.pieces.next().await {
-                piece
-                    .map_err(|error| ApiError::new(ErrorKind::OutcomeUnknown, error.to_string()))?;
-            }
+            taken(file).await?;
             created()
         }
 
@@ -767,10 +617,10 @@ mod tests {
         for (write, has_changed, why) in writes {
             let folder = tempfile::tempdir().expect("a folder");
             let inputs = inputs_in(folder.path()).await;
-            let (_sender, stop) = stop(inputs.timeout);
+            let (_sender, stop) = stop(15 * MINUTE);
             let sofy = Meanwhile(&folder.path().join("app.apk"), write);
 
-            let report = run_upload(&sofy, &inputs, stop, || 0.0).await;
+            let report = Upload { inputs, sofy, stop }.run(|| 0.0).await;
 
             assert_eq!(report.app_hash.is_empty(), has_changed, "{why}");
             let reason = &report.verdict.reason;

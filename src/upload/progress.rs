@@ -14,7 +14,7 @@ const STUCK: Duration = Duration::from_secs(60);
 const NO_ANSWER: Duration = Duration::from_secs(5 * 60);
 
 /// A transfer as its watcher knows it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Transfer {
     size: u64,
     sent: u64,
@@ -23,74 +23,55 @@ pub(crate) struct Transfer {
     said_at: Duration,
 }
 
-/// What there is to say about a transfer.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Progress {
-    /// Nothing worth a line.
-    Quiet,
-    Line(String),
-    /// Nothing moves any more.
-    Stuck(String),
-}
-
 impl Transfer {
-    pub(crate) const fn of(size: u64) -> Self {
+    pub(crate) fn of(size: u64) -> Self {
         Self {
             size,
-            sent: 0,
-            moved_at: Duration::ZERO,
-            said_tenth: 0,
-            said_at: Duration::ZERO,
+            ..Self::default()
         }
     }
 
-    /// Takes in how much is sent so far, and how long after the start.
-    pub(crate) fn look(&mut self, sent: u64, elapsed: Duration) -> Progress {
+    /// Takes in how much is sent so far, and how long after the start; gives a line for the log, if it is time for one.
+    ///
+    /// # Errors
+    ///
+    /// The transfer is stuck.
+    pub(crate) fn update(
+        &mut self,
+        sent: u64,
+        elapsed: Duration,
+    ) -> Result<Option<String>, String> {
         if sent > self.sent {
-            self.sent = sent;
-            self.moved_at = elapsed;
+            (self.sent, self.moved_at) = (sent, elapsed);
         }
-        let quiet_for = elapsed.saturating_sub(self.moved_at);
-        let all = sent >= self.size;
-        if !all && quiet_for >= STUCK {
-            let state = self.state(sent, elapsed);
-            return Progress::Stuck(format!("nothing was taken for {}: {state}", span(STUCK)));
+        let patience = if self.sent < self.size {
+            STUCK
+        } else {
+            NO_ANSWER
+        };
+        if elapsed.saturating_sub(self.moved_at) >= patience {
+            let state = self.state(elapsed);
+            return Err(format!("nothing happened for {}: {state}", span(patience)));
         }
-        if all && quiet_for >= NO_ANSWER {
-            return Progress::Stuck(format!(
-                "the whole file was sent, and no answer came for {}",
-                span(NO_ANSWER)
-            ));
-        }
-        let tenth = self.share(sent) / 10;
+        let tenth = self.sent.saturating_mul(10) / self.size.max(1);
         if tenth <= self.said_tenth && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
-            return Progress::Quiet;
+            return Ok(None);
         }
-        self.said_tenth = tenth;
-        self.said_at = elapsed;
-        Progress::Line(self.state(sent, elapsed))
+        (self.said_tenth, self.said_at) = (tenth, elapsed);
+        Ok(Some(self.state(elapsed)))
     }
 
     /// Says how much is sent, and how fast.
-    pub(crate) fn state(&self, sent: u64, elapsed: Duration) -> String {
+    pub(crate) fn state(&self, elapsed: Duration) -> String {
         let size = bytes(self.size);
-        if sent >= self.size {
+        if self.sent >= self.size {
             return format!("all of {size} is sent; waiting for Sofy's answer");
         }
-        let (done, share) = (bytes(sent), self.share(sent));
-        let rate = bytes(per_second(sent, elapsed));
-        format!("{done} of {size} ({share} %) at {rate}/s")
+        let percent = self.sent.saturating_mul(100) / self.size.max(1);
+        let rate = self.sent as f64 / elapsed.as_secs_f64().max(0.001);
+        let (sent, rate) = (bytes(self.sent), bytes(rate as u64));
+        format!("{sent} of {size} ({percent} %) at {rate}/s")
     }
-
-    fn share(&self, sent: u64) -> u64 {
-        let share = u128::from(sent) * 100 / u128::from(self.size.max(1));
-        u64::try_from(share).unwrap_or(100)
-    }
-}
-
-fn per_second(sent: u64, elapsed: Duration) -> u64 {
-    let rate = u128::from(sent) * 1000 / elapsed.as_millis().max(1);
-    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -126,10 +107,9 @@ mod tests {
             ),
             (100 * MIB, 41, None, "said already"),
         ] {
-            let look = transfer.look(sent, Duration::from_secs(seconds));
+            let line = transfer.update(sent, Duration::from_secs(seconds));
 
-            let expected = expected.map_or(Progress::Quiet, |line| Progress::Line(line.to_owned()));
-            assert_eq!(look, expected, "{why}");
+            assert_eq!(line, Ok(expected.map(str::to_owned)), "{why}");
         }
     }
 
@@ -141,15 +121,19 @@ mod tests {
             (50, 60, false, "moved just now"),
             (100, 299, false, "Sofy reads it"),
         ] {
-            let look = Transfer::of(100).look(sent, Duration::from_secs(seconds));
+            let line = Transfer::of(100).update(sent, Duration::from_secs(seconds));
 
-            assert_eq!(matches!(look, Progress::Stuck(_)), stuck, "{why}");
+            assert_eq!(line.is_err(), stuck, "{why}");
         }
         let mut waits = Transfer::of(100);
-        waits.look(100, Duration::from_secs(10));
-        let look = waits.look(100, Duration::from_secs(309));
-        assert!(matches!(look, Progress::Line(_)), "{look:?}");
-        let look = waits.look(100, Duration::from_secs(310));
-        assert!(matches!(look, Progress::Stuck(_)), "{look:?}");
+        for (seconds, stuck, why) in [
+            (10, false, "all is sent"),
+            (309, false, "Sofy reads it"),
+            (310, true, "no answer comes"),
+        ] {
+            let line = waits.update(100, Duration::from_secs(seconds));
+
+            assert_eq!(line.is_err(), stuck, "{why}: {line:?}");
+        }
     }
 }

@@ -111,7 +111,7 @@ pub(crate) fn every_documented_error_is_final_and_says_what_to_do() {
         (
             400,
             "No application exists against this applicationGUID.",
-            "application-guid",
+            "Sofy's portal",
         ),
         (400, "Missing required headers.", "Sofy's portal"),
         (401, "No user found.", "api-key"),
@@ -119,12 +119,12 @@ pub(crate) fn every_documented_error_is_final_and_says_what_to_do() {
         (
             500,
             "Manifest file could not be found.",
-            "AndroidManifest.xml",
+            "Build the app again",
         ),
         (
             500,
             "Files other than APK or IPA not supported.",
-            "another kind",
+            "whole .apk or .ipa",
         ),
     ];
     let cases: Vec<_> = APIS
@@ -420,10 +420,10 @@ pub(crate) fn bad_inputs_are_said_all_at_once_and_nothing_is_sent() {
     step.expect(2, "error");
     let errors = step.annotations("error");
     for (error, words) in errors.iter().zip([
+        "`app-path` is wrong: out/*.* matches 3 files; name exactly one of: out/app.aab, out/app.apk and out/empty.apk",
         "`application-guid` is \"7\"",
         "`timeout` is \"15\", which has no unit",
         "`build-name` is for the public API only",
-        "`app-path` is wrong: out/*.* matches 3 files; name exactly one of: out/app.aab, out/app.apk, out/empty.apk",
     ]) {
         assert!(error.contains(words), "{words}: {errors:?}");
     }

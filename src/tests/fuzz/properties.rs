@@ -15,8 +15,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{StreamExt as _, stream};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::multipart::Part;
 use reqwest::{Method, Url};
 use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
@@ -40,10 +40,10 @@ use crate::model::test_run::{Completeness, Group, Snapshot, TestRun};
 use crate::model::verdict::{Conclusion, Policy, Verdict};
 use crate::report::annotations::{Annotation, Severity, annotations};
 use crate::report::progress::Progress;
-use crate::report::upload::{self as upload_report, Delivery, UploadReport};
+use crate::report::upload::UploadReport;
 use crate::report::{Publication, junit, outputs, summary};
 use crate::secret::ApiKey;
-use crate::sofy::upload::{self, Payload, UploadAnswer, Uploads as _};
+use crate::sofy::upload::{self, UploadAnswer, Uploads as _};
 use crate::sofy::{ApiError, Baseline, BuildList, Classic, Public, SofyApi};
 use crate::tests::fixtures::{at, written};
 use crate::tests::network::simulate;
@@ -225,9 +225,10 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
         }
         Err(problems) => assert_said(&problems),
     }
-    match inputs::upload::parse(&env, inputs::upload::search(&env).0.map(Ok)) {
+    let (app_path, limit) = inputs::upload::search(&env);
+    assert!(!limit.is_zero());
+    match inputs::upload::parse(&env, Ok(app_path)) {
         Ok(inputs) => {
-            assert!(!inputs.timeout.is_zero());
             assert!(
                 inputs.api_url.as_ref().is_none_or(may_have_the_key),
                 "{inputs:?}"
@@ -496,12 +497,8 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
         assert!(!shows(said, KEY_LIKE_A_HASH), "{said}");
         assert!(said.chars().count() < 1_000, "{said}");
     };
-    let payload = Payload {
-        name: "app.apk".into(),
-        size: 2,
-        pieces: stream::iter([Ok(b"PK".to_vec())]).boxed(),
-    };
-    let mut report = match sofy.upload(&Details::default(), payload).await {
+    let file = Part::bytes(b"PK").file_name("app.apk");
+    let mut report = match sofy.upload(&Details::default(), file).await {
         Ok(UploadAnswer::Created(app_hash)) => {
             let app_hash = app_hash.as_str().to_owned();
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
@@ -510,7 +507,7 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
             assert!(!shows(&app_hash, KEY_LIKE_A_HASH), "{app_hash}");
             UploadReport {
                 app_hash,
-                delivery: Some(Delivery::Uploaded),
+                uploaded: Some(true),
                 ..UploadReport::of(Verdict::new(Conclusion::Success, "app.apk was uploaded"))
             }
         }
@@ -535,15 +532,16 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
         }
         Err(error) => assert_said(&error.message),
     }
-    assert_page(&upload_report::summary(&report), KEY_LIKE_A_HASH);
-    for annotation in Publication::of_upload(&report).annotations {
-        assert_annotation(&annotation, KEY_LIKE_A_HASH);
+    "app.apk".clone_into(&mut report.file);
+    let publication = Publication::of_upload(&report);
+    assert_page(&publication.summary, KEY_LIKE_A_HASH);
+    for annotation in &publication.annotations {
+        assert_annotation(annotation, KEY_LIKE_A_HASH);
     }
-    let pairs = upload_report::outputs(&report);
-    for (name, value) in &pairs {
+    for (name, value) in &publication.outputs {
         assert!(!shows(value, KEY_LIKE_A_HASH), "{name}: {value}");
     }
-    assert_written(&pairs);
+    assert_written(&publication.outputs);
     report
 }
 
