@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::error::ApiError;
+use super::error::Result;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::{Build, TriggerRequest};
 use crate::model::test_run::{Completeness, Group, Row};
@@ -16,26 +16,26 @@ pub(crate) trait SofyApi {
     const LISTS_BY_GROUP: bool;
 
     /// Reads what the schedule shows before a trigger, which also checks key and schedule.
-    async fn baseline(&self) -> Result<Baseline, ApiError>;
+    async fn baseline(&self) -> Result<Baseline>;
 
     /// Triggers, once, and gives the IDs of the groups that the answer names.
     ///
     /// An error of kind [`ErrorKind::OutcomeUnknown`](super::ErrorKind::OutcomeUnknown) means that a run may have started.
-    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError>;
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>>;
 
     /// Asks for the status of a group.
-    async fn group(&self, group_id: &GroupId) -> Result<Group, ApiError>;
+    async fn group(&self, group_id: &GroupId) -> Result<Group>;
 
     /// Asks for the rows that may be those of a group.
-    async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError>;
+    async fn rows(&self, group_id: &GroupId) -> Result<Rows>;
 
     /// Lists the builds that were uploaded.
-    async fn builds(&self) -> Result<BuildList, ApiError>;
+    async fn builds(&self) -> Result<BuildList>;
 
     /// Asks Sofy to stop this one group; gives Sofy's answer.
     ///
     /// An answer that nothing was aborted is an error: the run may be over, or may go on.
-    async fn abort(&self, group_id: &GroupId) -> Result<String, ApiError>;
+    async fn abort(&self, group_id: &GroupId) -> Result<String>;
 }
 
 /// What a schedule shows before a trigger.

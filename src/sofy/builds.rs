@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::api::BuildList;
-use super::error::ApiError;
+use super::error::Result;
 use super::http::Http;
 use super::json::{self, Text};
 use crate::model::schedule::Build;
@@ -29,7 +29,7 @@ struct WireBuild {
 }
 
 /// Lists every build of an account, and counts what cannot be read.
-pub(super) async fn list(http: &Http) -> Result<BuildList, ApiError> {
+pub(super) async fn list(http: &Http) -> Result<BuildList> {
     let answer = http
         .send(http.request(Method::GET, APPLICATIONS, &[]))
         .await?;
@@ -80,7 +80,7 @@ mod tests {
     use mockito::Server;
     use reqwest::Url;
 
-    async fn listed_by(server: &Server) -> Result<BuildList, ApiError> {
+    async fn listed_by(server: &Server) -> Result<BuildList> {
         _ = rustls::crypto::ring::default_provider().install_default();
         let url = Url::parse(&server.url()).expect("a URL");
         let key = ApiKey::new("k3y-of-builds".into());

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::api::{Baseline, BuildList, Rows, SofyApi};
-use super::error::{ApiError, ErrorKind};
+use super::error::{ApiError, ErrorKind, Result};
 use super::http::{Answer, Http, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
@@ -55,7 +55,7 @@ struct WireTestRun {
 
 impl Classic {
     /// Prepares the client; sends nothing.
-    pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: u64) -> Result<Self, ApiError> {
+    pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: u64) -> Result<Self> {
         Ok(Self {
             http: Http::new(base, BASE_URL, None, key)?,
             schedule,
@@ -73,7 +73,7 @@ impl Classic {
             .body(body.to_string())
     }
 
-    async fn list(&self) -> Result<Rows, ApiError> {
+    async fn list(&self) -> Result<Rows> {
         let answer = self.http.send(self.post(STATUS, &[], None)).await?;
         answer.rows(WireTestRun::into_row)
     }
@@ -83,17 +83,17 @@ impl SofyApi for Classic {
     const CAN_ABORT: bool = false;
     const LISTS_BY_GROUP: bool = false;
 
-    async fn baseline(&self) -> Result<Baseline, ApiError> {
+    async fn baseline(&self) -> Result<Baseline> {
         Ok(Baseline::Rows(self.list().await?.list))
     }
 
-    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
         let call = self.post(TRIGGER, &[], request.app_hash.as_deref());
         let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
-        answer.named_groups(|group: &WireGroup| &group.id)
+        answer.groups(|group: &WireGroup| &group.id)
     }
 
-    async fn group(&self, id: &GroupId) -> Result<Group, ApiError> {
+    async fn group(&self, id: &GroupId) -> Result<Group> {
         let query = [("ScheduleTestRunsGroupID", &**id)];
         let answer = self.http.send(self.post(STATUS, &query, None)).await?;
         let what = "the group's status";
@@ -105,18 +105,18 @@ impl SofyApi for Classic {
             answer.group_id(&group.id).as_ref() == Some(id) || (is_alone && group.id.is_empty())
         });
         let statuses = groups.into_iter().map(|group| answer.text(group.status));
-        answer.one_status(statuses.map(|status| Group::parse(&status)))
+        answer.one_status(statuses.map(|status| Group::parse(&status)).collect())
     }
 
-    async fn rows(&self, _group_id: &GroupId) -> Result<Rows, ApiError> {
+    async fn rows(&self, _group_id: &GroupId) -> Result<Rows> {
         self.list().await
     }
 
-    async fn builds(&self) -> Result<BuildList, ApiError> {
+    async fn builds(&self) -> Result<BuildList> {
         Err(no_call("the classic API has no list of builds"))
     }
 
-    async fn abort(&self, _group_id: &GroupId) -> Result<String, ApiError> {
+    async fn abort(&self, _group_id: &GroupId) -> Result<String> {
         Err(no_call("the classic API has no call to abort a run"))
     }
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
+
 /// A call to Sofy that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ApiError {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::error::Error;
-use std::io;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -15,7 +14,7 @@ use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
 use super::api::{ClockReading, Rows};
-use super::error::{ApiError, ErrorKind};
+use super::error::{ApiError, ErrorKind, Result};
 use super::json::{self, List, Text};
 use super::transport;
 use crate::model::group_id::GroupId;
@@ -24,6 +23,7 @@ use crate::secret::ApiKey;
 #[cfg(any(test, fuzzing))]
 use crate::tests::network as simulated;
 
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 /// A slow connection is as good as none.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sofy lists thousands of rows at most; what takes longer is stuck.
@@ -47,8 +47,10 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(24 * 30);
 /// The pause if the server names a moment that cannot be read.
 const A_MINUTE: Duration = Duration::from_secs(60);
 
-/// What to do about a certificate that is not trusted.
-const UNTRUSTED: &str = "The certificate of the server, or of a proxy that inspects TLS, is not trusted. If there \
+/// How rustls begins to say that a certificate is not trusted.
+const UNTRUSTED: &str = "invalid peer certificate";
+/// What to do about it.
+const TRUST: &str = "The certificate of the server, or of a proxy that inspects TLS, is not trusted. If there \
     is such a proxy, name its CA certificate, a PEM file below the workspace, in the variable SSL_CERT_FILE of the \
     step. Otherwise check the input api-url.";
 
@@ -84,17 +86,18 @@ impl Http {
         default: &str,
         key_header: Option<&'static str>,
         key: ApiKey,
-    ) -> Result<Self, ApiError> {
-        let rejected = |why: String| ApiError::new(ErrorKind::Rejected, why);
-        let base = match base {
-            Some(base) => base.clone(),
-            None => Url::parse(default).map_err(|error| rejected(format!("{default}: {error}")))?,
+    ) -> Result<Self> {
+        let unusable = |why: &dyn Error| {
+            let why = format!("the request cannot be written ({why})");
+            ApiError::new(ErrorKind::Rejected, why)
         };
+        let base = base.cloned().map_or_else(|| Url::parse(default), Ok);
+        let base = base.map_err(|error| unusable(&error))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         if let Some(name) = key_header {
-            let mut value = HeaderValue::from_str(key.expose())
-                .map_err(|_| rejected("The input api-key cannot be sent as a header".to_owned()))?;
+            let value = HeaderValue::from_str(key.expose());
+            let mut value = value.map_err(|error| unusable(&error))?;
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -128,7 +131,7 @@ impl Http {
     }
 
     /// Sends a request and gives a successful answer.
-    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer, ApiError> {
+    pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer> {
         let answer = self.ask(request).await?;
         if answer.status.is_success() {
             return Ok(answer);
@@ -137,21 +140,16 @@ impl Http {
     }
 
     /// Sends a request and gives the answer, whatever its status.
-    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Answer, ApiError> {
-        let request = request.build().map_err(|error| {
-            let why = format!("The request cannot be written ({})", cause(error));
-            ApiError::new(ErrorKind::Rejected, why)
-        })?;
+    pub(super) async fn ask(&self, request: RequestBuilder) -> Result<Answer> {
+        let request = request.build()?;
         let call = format!("{} {}", request.method(), request.url().path());
         let sent_at = Instant::now();
-        let answer = self
-            .receive(&call, request, sent_at)
-            .await
-            .map_err(|mut error| {
-                error.message = self.key.redact(error.message);
-                error.call = self.key.redact(call.clone());
-                error
-            });
+        let answer = self.receive(&call, request).await;
+        let answer = answer.map_err(|error| ApiError {
+            message: self.key.redact(error.message),
+            call: call.clone(),
+            ..error
+        });
         let (result, size) = match &answer {
             Ok(answer) => (answer.status.as_str(), answer.body.len()),
             Err(error) => (error.message.as_str(), 0),
@@ -161,16 +159,11 @@ impl Http {
         answer
     }
 
-    async fn receive(
-        &self,
-        call: &str,
-        request: Request,
-        sent_at: Instant,
-    ) -> Result<Answer, ApiError> {
+    async fn receive(&self, call: &str, request: Request) -> Result<Answer> {
+        let sent_at = Instant::now();
         let response = exchange(&self.client, request).await?;
-        let key = self.key.clone();
         let (status, headers) = (response.status(), response.headers());
-        let mut answer = Answer::new(call.to_owned(), key, status, headers, sent_at);
+        let mut answer = Answer::new(call, &self.key, status, headers, sent_at);
         match body(response).await {
             Ok(body) => answer.body = body,
             Err(problem) if status.is_success() => {
@@ -187,16 +180,16 @@ impl Http {
 impl Answer {
     /// An answer whose head has just come, without its body.
     pub(crate) fn new(
-        call: String,
-        key: ApiKey,
+        call: &str,
+        key: &ApiKey,
         status: StatusCode,
         headers: &HeaderMap,
         sent_at: Instant,
     ) -> Self {
         let date = date(headers, DATE);
         Self {
-            call,
-            key,
+            call: call.to_owned(),
+            key: key.clone(),
             status,
             clock: ClockReading {
                 sent_at,
@@ -223,7 +216,7 @@ impl Answer {
     }
 
     /// Reads a list leniently; `what` names it for people.
-    pub(super) fn list<T: DeserializeOwned>(&self, what: &str) -> Result<List<T>, ApiError> {
+    pub(super) fn list<T: DeserializeOwned>(&self, what: &str) -> Result<List<T>> {
         let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
         let not_whole = &mut list.completeness.not_whole;
         *not_whole = not_whole.take().map(|sign| self.key.redact(sign));
@@ -245,13 +238,12 @@ impl Answer {
     /// `row` gives the name of the schedule too.
     pub(super) fn rows<T: DeserializeOwned>(
         &self,
-        row: impl Fn(T, &Self) -> (String, Row),
-    ) -> Result<Rows, ApiError> {
+        row: fn(T, &Self) -> (String, Row),
+    ) -> Result<Rows> {
         let what = "the list of test runs";
         let list = self.list(what)?;
         let mut rows = Rows {
             completeness: list.completeness,
-            list: Vec::with_capacity(list.entries.len()),
             ..Rows::default()
         };
         for entry in list.entries {
@@ -269,29 +261,21 @@ impl Answer {
     }
 
     /// The one status of a group, however often an answer lists it.
-    pub(super) fn one_status(
-        &self,
-        statuses: impl Iterator<Item = Group>,
-    ) -> Result<Group, ApiError> {
-        let mut statuses: Vec<Group> = statuses.collect();
+    pub(super) fn one_status(&self, mut statuses: Vec<Group>) -> Result<Group> {
         statuses.dedup();
-        match (statuses.pop(), statuses.is_empty()) {
-            (Some(group), true) if !group.verbatim.is_empty() => Ok(group),
-            (_, true) => Err(self.unreadable("it does not contain the group's status")),
-            (_, false) => Err(self.unreadable("it gives the group several statuses")),
+        match statuses.as_slice() {
+            [one] if !one.verbatim.is_empty() => Ok(one.clone()),
+            [] | [_] => Err(self.unreadable("it does not contain the group's status")),
+            [_, _, ..] => Err(self.unreadable("it gives the group several statuses")),
         }
     }
 
     /// The groups that the answer to a trigger names, each once.
-    pub(super) fn named_groups<T: DeserializeOwned>(
-        &self,
-        id: impl Fn(&T) -> &Text,
-    ) -> Result<Vec<GroupId>, ApiError> {
-        let list = json::list::<T>(&self.body).ok();
+    pub(super) fn groups<T: DeserializeOwned>(&self, id: fn(&T) -> &Text) -> Result<Vec<GroupId>> {
+        let list = json::list(&self.body).ok();
         let entries = list.into_iter().flat_map(|list| list.entries).flatten();
-        let named: BTreeSet<GroupId> = entries
-            .filter_map(|entry| self.group_id(id(&entry)))
-            .collect();
+        let named = entries.filter_map(|entry| self.group_id(id(&entry)));
+        let named: BTreeSet<GroupId> = named.collect();
         if named.is_empty() {
             return Err(self.unreadable("it names no test run group"));
         }
@@ -307,9 +291,22 @@ impl Answer {
         // The reason may quote what a parser decoded, of any length.
         let why = self.key.redact_and_cut(why, SNIPPET);
         let message = format!("Sofy answered {}, but {why}", self.said());
+        self.error(ErrorKind::OutcomeUnknown, message)
+    }
+
+    /// A failure that the status of the answer states.
+    pub(super) fn failure(&self, kind: ErrorKind) -> ApiError {
+        let message = format!("Sofy answered {} {}", self.status.as_u16(), self.said());
         ApiError {
-            call: self.key.redact(self.call.clone()),
-            ..ApiError::new(ErrorKind::OutcomeUnknown, message)
+            retry_after: self.retry_after,
+            ..self.error(kind, message)
+        }
+    }
+
+    fn error(&self, kind: ErrorKind, message: String) -> ApiError {
+        ApiError {
+            call: self.call.clone(),
+            ..ApiError::new(kind, message)
         }
     }
 
@@ -328,38 +325,21 @@ impl Answer {
     /// Finds what Sofy's errors say, each text once.
     fn words(&self) -> Option<String> {
         let json = self.json()?;
+        let places = "/message /Message /error /error/message /error/details /details";
+        let texts = places
+            .split(' ')
+            .flat_map(|place| json.pointer(place)?.as_str());
         let mut words: Vec<&str> = Vec::new();
-        let places = [
-            "/message",
-            "/Message",
-            "/error",
-            "/error/message",
-            "/error/details",
-            "/details",
-        ];
-        for text in places
-            .iter()
-            .filter_map(|place| json.pointer(place)?.as_str())
-        {
-            let same = text.trim().trim_end_matches('.').to_lowercase();
-            let is_known = words
+        for text in texts.map(str::trim).filter(|text| !text.is_empty()) {
+            let same = text.trim_end_matches('.').to_lowercase();
+            if !words
                 .iter()
-                .any(|known| known.to_lowercase().contains(&same));
-            if !is_known {
-                words.push(text.trim());
+                .any(|known| known.to_lowercase().contains(&same))
+            {
+                words.push(text);
             }
         }
         (!words.is_empty()).then(|| words.join(" "))
-    }
-
-    /// A failure that the status of the answer states.
-    pub(super) fn failure(&self, kind: ErrorKind) -> ApiError {
-        let message = format!("Sofy answered {} {}", self.status.as_u16(), self.said());
-        ApiError {
-            call: self.key.redact(self.call.clone()),
-            retry_after: self.retry_after,
-            ..ApiError::new(kind, message)
-        }
     }
 
     /// Classifies an answer that is not a success by what may have happened.
@@ -393,59 +373,19 @@ impl Answer {
     }
 }
 
-/// Why a request got no answer.
-pub(crate) struct NoAnswer {
-    pub(crate) kind: ErrorKind,
-    pub(crate) why: String,
-    /// The server's certificate is not trusted.
-    pub(crate) is_untrusted: bool,
-}
-
-impl From<reqwest::Error> for NoAnswer {
+impl From<reqwest::Error> for ApiError {
     fn from(error: reqwest::Error) -> Self {
-        Self {
-            kind: if error.is_connect() {
-                ErrorKind::NotSent
-            } else {
-                ErrorKind::OutcomeUnknown
-            },
-            is_untrusted: is_untrusted(&error),
-            why: cause(error),
-        }
-    }
-}
-
-impl From<NoAnswer> for ApiError {
-    fn from(
-        NoAnswer {
-            kind,
-            why,
-            is_untrusted,
-        }: NoAnswer,
-    ) -> Self {
-        let what = match kind {
-            ErrorKind::NotSent => "Sofy could not be reached",
-            ErrorKind::Rejected | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
-                "Sofy did not answer"
-            }
+        let (kind, what) = if error.is_connect() {
+            (ErrorKind::NotSent, "Sofy could not be reached")
+        } else {
+            (ErrorKind::OutcomeUnknown, "Sofy did not answer")
         };
+        let why = cause(error);
         let error = Self::new(kind, format!("{what} ({why})"));
-        if is_untrusted {
-            return error.advise(UNTRUSTED).permanent();
+        if why.starts_with(UNTRUSTED) {
+            return error.advise(TRUST).permanent();
         }
         error
-    }
-}
-
-/// Tells whether a server's certificate is among the causes.
-fn is_untrusted(error: &(dyn Error + 'static)) -> bool {
-    if let Some(error) = error.downcast_ref() {
-        return matches!(error, rustls::Error::InvalidCertificate(_));
-    }
-    // An I/O error does not name what it was made of as its source.
-    match error.downcast_ref().and_then(io::Error::get_ref) {
-        Some(inner) => is_untrusted(inner),
-        None => error.source().is_some_and(is_untrusted),
     }
 }
 
@@ -460,7 +400,7 @@ fn cause(error: reqwest::Error) -> String {
 }
 
 /// Sends a request and takes the head of its answer: all of HTTP that a simulation replaces.
-async fn exchange(client: &Client, request: Request) -> Result<Response, NoAnswer> {
+async fn exchange(client: &Client, request: Request) -> Result<Response> {
     #[cfg(any(test, fuzzing))]
     if let Some(network) = simulated::network() {
         return network(request).await;
@@ -468,17 +408,13 @@ async fn exchange(client: &Client, request: Request) -> Result<Response, NoAnswe
     Ok(client.execute(request).await?)
 }
 
-fn client(base: &Url) -> Result<Client, ApiError> {
+fn client(base: &Url) -> Result<Client> {
     #[cfg(any(test, fuzzing))]
     if let Some(client) = simulated::client() {
         return Ok(client);
     }
     let client = Client::builder()
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
+        .user_agent(USER_AGENT)
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
         // A kept connection that the server ends just as a call is on its way leaves the call's fate unclear.
@@ -616,7 +552,7 @@ mod tests {
             let headers = HeaderMap::new();
             Self {
                 body: body.to_owned(),
-                ..Self::new("GET /x".to_owned(), key, status, &headers, Instant::now())
+                ..Self::new("GET /x", &key, status, &headers, Instant::now())
             }
         }
     }
@@ -731,6 +667,18 @@ mod tests {
 
             assert!(error.message.chars().count() < 500, "{}", error.message);
             assert!(!error.message.contains("secret"), "{}", error.message);
+        }
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_known_by_its_message() {
+        for error in [
+            rustls::CertificateError::UnknownIssuer,
+            rustls::CertificateError::Expired,
+        ] {
+            let said = rustls::Error::InvalidCertificate(error).to_string();
+
+            assert!(said.starts_with(UNTRUSTED), "{said}");
         }
     }
 

@@ -88,8 +88,8 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
 fn is_part(message: &str) -> bool {
     let words: Vec<&str> = message.split_whitespace().collect();
     words.windows(3).any(|words| {
-        let (n, m) = (numbers(words[0]).last(), numbers(words[2]).next());
-        words[1].eq_ignore_ascii_case("of") && n.zip(m).is_some_and(|(n, m)| n < m)
+        let (n, m) = (numbers(words[0]), numbers(words[2]));
+        words[1].eq_ignore_ascii_case("of") && !n.is_empty() && n.last() < m.first()
     })
 }
 
@@ -97,15 +97,17 @@ fn is_part(message: &str) -> bool {
 fn fetched(message: &str) -> Option<usize> {
     let mut words = message.split_whitespace();
     let is_fetched = words.next()?.eq_ignore_ascii_case("fetched");
-    numbers(words.next()?).next().filter(|_| is_fetched)
+    numbers(words.next()?)
+        .first()
+        .copied()
+        .filter(|_| is_fetched)
 }
 
 /// The numbers in a word such as `(1-20` or `4,500.`.
-fn numbers(word: &str) -> impl Iterator<Item = usize> {
-    let digits = word.replace(',', "");
-    let numbers = digits.split(|c: char| !c.is_ascii_digit());
-    let numbers: Vec<usize> = numbers.flat_map(str::parse).collect();
-    numbers.into_iter()
+fn numbers(word: &str) -> Vec<usize> {
+    let word = word.replace(',', "");
+    let digits = word.split(|c: char| !c.is_ascii_digit());
+    digits.flat_map(str::parse).collect()
 }
 
 /// The entries of a list, or the members of an object, not yet read.

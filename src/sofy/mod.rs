@@ -17,8 +17,6 @@ pub(crate) use api::{Baseline, BuildList, Groups, ListedGroup, SofyApi};
 pub(crate) use api::{ClockReading, Rows};
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, ErrorKind};
-#[cfg(any(test, fuzzing))]
-pub(crate) use http::NoAnswer;
 pub(crate) use public::Public;
 #[cfg(feature = "bench")]
 pub(crate) use {http::Answer, public::rows as public_rows};

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
 use super::builds;
-use super::error::{ApiError, ErrorKind};
+use super::error::{ApiError, ErrorKind, Result};
 use super::http::{Answer, Http, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
@@ -57,21 +57,21 @@ struct WireTestRun {
 
 impl Public {
     /// Prepares the client; sends nothing.
-    pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: String) -> Result<Self, ApiError> {
+    pub(crate) fn new(base: Option<&Url>, key: ApiKey, schedule: String) -> Result<Self> {
         Ok(Self {
             http: Http::new(base, BASE_URL, Some(KEY_HEADER), key)?,
             schedule,
         })
     }
 
-    async fn get(&self, call: &str) -> Result<Answer, ApiError> {
+    async fn get(&self, call: &str) -> Result<Answer> {
         let path = format!("{RUNS}/{}/{call}", self.schedule);
         self.http
             .send(self.http.request(Method::GET, &path, &[]))
             .await
     }
 
-    async fn groups(&self) -> Result<(Answer, Groups), ApiError> {
+    async fn groups(&self) -> Result<(Answer, Groups)> {
         let answer = self.get("test-run-groups").await?;
         let listed = answer.list::<WireGroup>("the list of groups")?;
         let mut groups = Groups {
@@ -96,11 +96,11 @@ impl SofyApi for Public {
     const CAN_ABORT: bool = true;
     const LISTS_BY_GROUP: bool = true;
 
-    async fn baseline(&self) -> Result<Baseline, ApiError> {
+    async fn baseline(&self) -> Result<Baseline> {
         Ok(Baseline::Groups(self.groups().await?.1))
     }
 
-    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>, ApiError> {
+    async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
         let path = format!("{RUNS}/{}/execute", self.schedule);
         let serials = request.device_serials.join(",");
         let mut query = vec![
@@ -110,33 +110,36 @@ impl SofyApi for Public {
         query.retain(|(_, value)| !value.is_empty());
         let call = self.http.request(Method::POST, &path, &query);
         let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
-        answer.named_groups(WireGroup::id)
+        answer.groups(WireGroup::id)
     }
 
-    async fn group(&self, group_id: &GroupId) -> Result<Group, ApiError> {
+    async fn group(&self, group_id: &GroupId) -> Result<Group> {
         let (answer, groups) = self.groups().await?;
-        let groups = groups.list.into_iter();
-        let mut this = groups.filter(|group| group.id == *group_id).peekable();
-        if this.peek().is_none() {
+        let this = groups
+            .list
+            .into_iter()
+            .filter(|group| group.id == *group_id);
+        let statuses: Vec<Group> = this.map(|group| group.group).collect();
+        if statuses.is_empty() {
             let why = format!(
                 "Schedule {} has no test run group {group_id} (or Sofy does not list it)",
                 self.schedule
             );
             return Err(ApiError::new(ErrorKind::NotFound, why));
         }
-        answer.one_status(this.map(|group| group.group))
+        answer.one_status(statuses)
     }
 
-    async fn rows(&self, group_id: &GroupId) -> Result<Rows, ApiError> {
+    async fn rows(&self, group_id: &GroupId) -> Result<Rows> {
         rows(&self.get(&format!("status/{group_id}")).await?)
     }
 
-    async fn builds(&self) -> Result<BuildList, ApiError> {
+    async fn builds(&self) -> Result<BuildList> {
         builds::list(&self.http).await
     }
 
     /// Always names the group: without it, Sofy aborts every execution of the schedule.
-    async fn abort(&self, group_id: &GroupId) -> Result<String, ApiError> {
+    async fn abort(&self, group_id: &GroupId) -> Result<String> {
         let path = format!("{ABORT}/{}", self.schedule);
         let query = [("testRunGroupId", &**group_id)];
         let answer = self
@@ -156,7 +159,7 @@ impl SofyApi for Public {
 }
 
 /// Reads the rows of one group.
-pub(crate) fn rows(answer: &Answer) -> Result<Rows, ApiError> {
+pub(crate) fn rows(answer: &Answer) -> Result<Rows> {
     answer.rows(WireTestRun::into_row)
 }
 

@@ -14,7 +14,7 @@ use {
     std::{fs, io},
 };
 
-use super::error::{ApiError, ErrorKind};
+use super::error::{ApiError, ErrorKind, Result};
 
 /// Where Linux distributions keep the system's certificates, in the order in which Go looks for them.
 #[cfg(not(target_os = "macos"))]
@@ -34,7 +34,7 @@ type Variable = dyn Fn(&str) -> Option<OsString>;
 /// Gives a client its certificates, which root alone may be allowed to read, and its proxy to a base URL.
 ///
 /// On macOS the keychain decides about certificates.
-pub(super) fn configure(client: ClientBuilder, base: &Url) -> Result<ClientBuilder, ApiError> {
+pub(super) fn configure(client: ClientBuilder, base: &Url) -> Result<ClientBuilder> {
     let variable = |name: &str| env::var_os(name);
     #[cfg(not(target_os = "macos"))]
     let client = client.tls_backend_preconfigured(tls(roots(&variable)?)?);
@@ -61,7 +61,7 @@ fn named(variable: &Variable, names: &[&'static str]) -> Option<(&'static str, S
 }
 
 /// The proxy for a base URL. None for plain http: a proxy would read the key.
-fn proxy(variable: &Variable, base: &Url) -> Result<Option<Proxy>, ApiError> {
+fn proxy(variable: &Variable, base: &Url) -> Result<Option<Proxy>> {
     let names = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
     let exempt = named(variable, &["NO_PROXY", "no_proxy"]);
     let is_exempt = exempt.is_some_and(|(_, list)| is_exempt(&list, base));
@@ -69,26 +69,17 @@ fn proxy(variable: &Variable, base: &Url) -> Result<Option<Proxy>, ApiError> {
         Some(found) if base.scheme() == "https" && !is_exempt => found,
         Some(_) | None => return Ok(None),
     };
-    let text = if value.contains("://") {
-        value
-    } else {
-        format!("http://{value}")
-    };
-    let url = Url::parse(&text).ok();
-    let scheme = url.as_ref().map_or("", Url::scheme).to_owned();
-    let url = url.filter(|_| matches!(scheme.as_str(), "http" | "https"));
+    let scheme = if value.contains("://") { "" } else { "http://" };
+    let url = Url::parse(&format!("{scheme}{value}")).ok();
+    let url = url.filter(|url| matches!(url.scheme(), "http" | "https"));
     if let Some(proxy) = url.and_then(|url| Proxy::https(url).ok()) {
         return Ok(Some(proxy));
     }
-    // Neither message quotes the value, which may contain a password.
-    let problem = if scheme.starts_with("socks") {
-        "names a SOCKS proxy, which is not supported"
-    } else {
-        "does not name an HTTP proxy"
-    };
+    // The message does not quote the value, which may contain a password.
     Err(unusable(
-        format!("the variable {name} {problem}"),
-        "Name an HTTP proxy, such as http://proxy.example.com:3128, or list the host in NO_PROXY.",
+        format!("the variable {name} does not name an HTTP proxy"),
+        "Name an HTTP proxy, such as http://proxy.example.com:3128 (SOCKS is not supported), or list the host in \
+         NO_PROXY.",
     ))
 }
 
@@ -136,7 +127,7 @@ fn is_in_network(address: IpAddr, network: &str) -> bool {
 
 /// The certificates that the environment names, else the system's. An odd one among others is skipped.
 #[cfg(not(target_os = "macos"))]
-fn roots(variable: &Variable) -> Result<RootCertStore, ApiError> {
+fn roots(variable: &Variable) -> Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     let variables = ["SSL_CERT_FILE", "SSL_CERT_DIR"].map(|name| named(variable, &[name]));
     if variables.iter().all(Option::is_none) {
@@ -186,7 +177,7 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
 }
 
 #[cfg(not(target_os = "macos"))]
-fn tls(roots: RootCertStore) -> Result<ClientConfig, ApiError> {
+fn tls(roots: RootCertStore) -> Result<ClientConfig> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .map_err(|error| unusable(format!("TLS cannot start: {error}"), "Please report this."))?;
@@ -328,7 +319,7 @@ mod tests {
             (
                 &[("ALL_PROXY", "socks5://u:pa55@p")],
                 "https://a",
-                Err("ALL_PROXY names a SOCKS proxy"),
+                Err("ALL_PROXY does not name"),
                 "SOCKS",
             ),
             (

@@ -10,9 +10,9 @@ use std::rc::Rc;
 
 use reqwest::{Client, Request, Response};
 
-use crate::sofy::NoAnswer;
+use crate::sofy::ApiError;
 
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, NoAnswer>>>>;
+pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<Response, ApiError>>>>;
 
 /// Plays the network.
 pub(crate) type Network = Rc<dyn Fn(Request) -> Answer>;

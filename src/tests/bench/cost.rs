@@ -107,8 +107,8 @@ pub fn cost() {
 /// Reads an answer as the program does.
 fn parse(answer: &str) -> Vec<Row> {
     let key = ApiKey::new("secret-key".to_owned());
-    let (call, headers) = ("GET /x".to_owned(), HeaderMap::new());
-    let mut whole = Answer::new(call, key, StatusCode::OK, &headers, Instant::now());
+    let (status, headers) = (StatusCode::OK, HeaderMap::new());
+    let mut whole = Answer::new("GET /x", &key, status, &headers, Instant::now());
     answer.clone_into(&mut whole.body);
     let rows = public_rows(&whole);
     rows.map(|rows| rows.list).unwrap_or_default()

@@ -25,7 +25,7 @@ use super::world::{
     Status, Times, World,
 };
 use super::{GUID, KEY};
-use crate::sofy::{ErrorKind, NoAnswer};
+use crate::sofy::{ApiError, ErrorKind};
 
 /// What the real client waits for a connection, and for the whole of an answer where the request says nothing else.
 const CONNECT_TIMEOUT: Ms = 10 * SECOND;
@@ -146,7 +146,7 @@ impl Network {
     }
 
     /// Plays the way to Sofy, Sofy itself, and the way back.
-    pub(super) async fn exchange(&self, request: Request) -> Result<Response, NoAnswer> {
+    pub(super) async fn exchange(&self, request: Request) -> Result<Response, ApiError> {
         self.0.exchange(request).await
     }
 }
@@ -225,7 +225,7 @@ impl Sofy {
         Timestamp::from_millisecond(since).expect("a time")
     }
 
-    async fn exchange(&self, mut request: Request) -> Result<Response, NoAnswer> {
+    async fn exchange(&self, mut request: Request) -> Result<Response, ApiError> {
         let sent_at = self.now();
         let call = self.note(&request, sent_at);
         let fate = self.fate(call, sent_at);
@@ -252,19 +252,17 @@ impl Sofy {
     }
 
     /// Sends an answer back, as far as a fault lets it.
-    fn tell(&self, fate: &Fate, answer: Answer) -> Result<Response, NoAnswer> {
+    fn tell(&self, fate: &Fate, answer: Answer) -> Result<Response, ApiError> {
         let whole = |body: &str| Ok(self.respond(fate, 200, None, body.into()));
         match fate.fault {
-            Some(Fault::Refused) => Err(NoAnswer {
-                is_untrusted: false,
-                kind: ErrorKind::NotSent,
-                why: "tcp connect error: Connection refused".to_owned(),
-            }),
-            Some(Fault::ConnectionHangs) => Err(NoAnswer {
-                is_untrusted: false,
-                kind: ErrorKind::NotSent,
-                why: "tcp connect error: deadline has elapsed".to_owned(),
-            }),
+            Some(Fault::Refused) => Err(ApiError::new(
+                ErrorKind::NotSent,
+                "Sofy could not be reached (Connection refused)",
+            )),
+            Some(Fault::ConnectionHangs) => Err(ApiError::new(
+                ErrorKind::NotSent,
+                "Sofy could not be reached (deadline has elapsed)",
+            )),
             Some(Fault::Reset) => lost("connection reset by peer"),
             Some(Fault::Hangs) => lost("operation timed out"),
             Some(Fault::TooMany(after)) => Ok(self.refusal(fate, 429, after, "Too many requests")),
@@ -303,7 +301,7 @@ impl Sofy {
         upload: &Upload,
         body: reqwest::Body,
         fate: Fate,
-    ) -> Result<Response, NoAnswer> {
+    ) -> Result<Response, ApiError> {
         let is_first = {
             let mut state = self.state.borrow_mut();
             state.uploads += 1;
@@ -1027,12 +1025,9 @@ impl Live {
     }
 }
 
-fn lost(why: &str) -> Result<Response, NoAnswer> {
-    Err(NoAnswer {
-        is_untrusted: false,
-        kind: ErrorKind::OutcomeUnknown,
-        why: why.to_owned(),
-    })
+fn lost(why: &str) -> Result<Response, ApiError> {
+    let message = format!("Sofy did not answer ({why})");
+    Err(ApiError::new(ErrorKind::OutcomeUnknown, message))
 }
 
 /// The same moment with another number of digits, which changes from look to look.
