@@ -102,11 +102,13 @@ impl<'text> Decoded<'text> {
     fn of(text: &'text str) -> Self {
         let layers = Vec::new();
         let mut decoded = Self { text, layers };
-        if text.contains(MARKS) {
-            for _ in 0..LAYERS {
-                let layer = (0..text.len()).map(|at| decoded.decode(at)).collect();
-                decoded.layers.push(layer);
+        for _ in 0..LAYERS {
+            let layer: Vec<_> = (0..text.len()).map(|at| decoded.decode(at)).collect();
+            // Nothing that is spelled in this layer, so nothing in the next one.
+            if layer.iter().all(Option::is_none) {
+                break;
             }
+            decoded.layers.push(layer);
         }
         decoded
     }
@@ -136,11 +138,8 @@ impl<'text> Decoded<'text> {
 
     /// Decodes one layer more than before at a position.
     fn decode(&self, at: usize) -> Option<(char, usize)> {
-        let (mark, start) = self
-            .text
-            .get(at..)?
-            .starts_with(MARKS)
-            .then(|| self.character(at))??;
+        self.text.get(at..)?.strip_prefix(MARKS)?;
+        let (mark, start) = self.character(at)?;
         let code: Vec<(char, usize)> =
             successors(self.character(start), |(_, end)| self.character(*end))
                 .take_while(|(c, _)| c.is_ascii_alphanumeric() || "#;\\/'\"".contains(*c))
@@ -173,11 +172,9 @@ fn entity(code: &str) -> Option<(char, usize)> {
         let end = start + digits.count();
         (number(&code[start..end], radix)?, end)
     } else {
-        let mut entities = ENTITIES
-            .split(' ')
-            .map(|entity| entity.split_at(entity.len() - 1));
-        let (name, c) = entities.find(|(name, _)| code.starts_with(name))?;
-        (c.chars().next()?, name.len())
+        let mut entities = ENTITIES.split(' ');
+        let entity = entities.find(|entity| code.starts_with(&entity[..entity.len() - 1]))?;
+        (entity.chars().last()?, entity.len() - 1)
     };
     Some((c, length + usize::from(code[length..].starts_with(';'))))
 }

@@ -81,28 +81,22 @@ pub(crate) struct Groups {
 impl Groups {
     /// Finds the group that was over last before this one; none where that cannot be told.
     pub(crate) fn before(&self, group_id: &GroupId) -> Option<&GroupId> {
-        let limit = match self.list.iter().find(|group| group.id == *group_id) {
-            Some(ours) => Some(ours.executed_at?),
-            None => None,
-        };
-        let mut earlier: Vec<&ListedGroup> = self
-            .list
+        let this = self.list.iter().find(|group| group.id == *group_id);
+        let others = self.list.iter().filter(|group| group.id != *group_id);
+        let finished: Vec<&ListedGroup> = others.filter(|one| one.group.is_terminal()).collect();
+        if let (None, [only]) = (this, &finished[..]) {
+            return Some(&only.id);
+        }
+        let limit = this.map_or(Some(Timestamp::MAX), |this| this.executed_at)?;
+        let times: Option<Vec<Timestamp>> = finished.iter().map(|one| one.executed_at).collect();
+        let newest = times?.into_iter().filter(|at| *at < limit).max()?;
+        let mut newest = finished
             .iter()
-            .filter(|group| group.id != *group_id && group.group.is_terminal())
-            .collect();
-        if limit.is_none() && earlier.len() == 1 {
-            return Some(&earlier[0].id);
-        }
-        if earlier.iter().any(|group| group.executed_at.is_none()) {
-            return None;
-        }
-        earlier.retain(|group| limit.is_none() || group.executed_at < limit);
-        earlier.sort_by_key(|group| std::cmp::Reverse(group.executed_at));
-        match earlier[..] {
-            [first, second, ..] if first.executed_at == second.executed_at => None,
-            [first, ..] => Some(&first.id),
-            [] => None,
-        }
+            .filter(|one| one.executed_at == Some(newest));
+        newest
+            .next()
+            .filter(|_| newest.next().is_none())
+            .map(|one| &one.id)
     }
 }
 

@@ -63,7 +63,7 @@ impl Classic {
     }
 
     fn post(&self, path: &str, query: &[(&str, &str)], app_hash: Option<&str>) -> RequestBuilder {
-        let mut body = json!({"APIKey": self.http.key().expose(), "ScheduledID": self.schedule});
+        let mut body = json!({"APIKey": self.http.key.expose(), "ScheduledID": self.schedule});
         if let Some(app_hash) = app_hash {
             body["AppHash"] = app_hash.into();
         }

@@ -59,7 +59,7 @@ const TRUST: &str = "The certificate of the server, or of a proxy that inspects 
 pub(crate) struct Http {
     client: Client,
     base: Url,
-    key: ApiKey,
+    pub(super) key: ApiKey,
     /// What every request carries.
     headers: HeaderMap,
 }
@@ -87,17 +87,14 @@ impl Http {
         key_header: Option<&'static str>,
         key: ApiKey,
     ) -> Result<Self> {
-        let unusable = |why: &dyn Error| {
-            let why = format!("the request cannot be written ({why})");
-            ApiError::new(ErrorKind::Rejected, why)
+        let Some(base) = base.cloned().or_else(|| Url::parse(default).ok()) else {
+            let why = format!("{default} is not a URL");
+            return Err(ApiError::new(ErrorKind::Rejected, why));
         };
-        let base = base.cloned().map_or_else(|| Url::parse(default), Ok);
-        let base = base.map_err(|error| unusable(&error))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        if let Some(name) = key_header {
-            let value = HeaderValue::from_str(key.expose());
-            let mut value = value.map_err(|error| unusable(&error))?;
+        // Without a key that no header can carry, which the inputs refuse, Sofy refuses the call.
+        if let (Some(name), Ok(mut value)) = (key_header, HeaderValue::from_str(key.expose())) {
             value.set_sensitive(true);
             headers.insert(name, value);
         }
@@ -107,11 +104,6 @@ impl Http {
             key,
             headers,
         })
-    }
-
-    /// The key, for the body that carries it.
-    pub(super) const fn key(&self) -> &ApiKey {
-        &self.key
     }
 
     /// Begins a request to a path below the base URL, with its query percent-encoded.
@@ -126,8 +118,9 @@ impl Http {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        let request = self.client.request(method, url);
-        request.headers(self.headers.clone())
+        self.client
+            .request(method, url)
+            .headers(self.headers.clone())
     }
 
     /// Sends a request and gives a successful answer.
@@ -144,23 +137,21 @@ impl Http {
         let request = request.build()?;
         let call = format!("{} {}", request.method(), request.url().path());
         let sent_at = Instant::now();
-        let answer = self.receive(&call, request).await;
+        let answer = self.receive(&call, request, sent_at).await;
+        let took = sent_at.elapsed().as_millis();
         let answer = answer.map_err(|error| ApiError {
             message: self.key.redact(error.message),
             call: call.clone(),
             ..error
         });
-        let (result, size) = match &answer {
-            Ok(answer) => (answer.status.as_str(), answer.body.len()),
-            Err(error) => (error.message.as_str(), 0),
-        };
-        let took = sent_at.elapsed().as_millis();
-        tracing::debug!("{call}: {result} after {took} ms, {size} bytes");
+        match &answer {
+            Ok(answer) => tracing::debug!("{call}: {} after {took} ms", answer.status),
+            Err(error) => tracing::debug!("{call}: {} after {took} ms", error.message),
+        }
         answer
     }
 
-    async fn receive(&self, call: &str, request: Request) -> Result<Answer> {
-        let sent_at = Instant::now();
+    async fn receive(&self, call: &str, request: Request, sent_at: Instant) -> Result<Answer> {
         let response = exchange(&self.client, request).await?;
         let (status, headers) = (response.status(), response.headers());
         let mut answer = Answer::new(call, &self.key, status, headers, sent_at);

@@ -23,19 +23,16 @@ pub(crate) struct List<T> {
 /// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}`, `{"data":{…}}`, or `null` for none.
 pub(crate) fn list<T: DeserializeOwned>(body: &str) -> Result<List<T>, Error> {
     let Parts(members) = from_str(body)?;
-    let mut data = members.iter().filter(|(name, _)| name == "data");
-    let Some((_, list)) = data.next() else {
-        return Ok(List {
-            entries: entries(body)?,
-            completeness: Completeness::default(),
-        });
+    let data = members.iter().filter(|(name, _)| name == "data");
+    let data: Vec<&RawValue> = data.map(|(_, data)| *data).collect();
+    let (list, around) = match data[..] {
+        [] => (body, &[][..]),
+        [data] => (data.get(), &members[..]),
+        [_, _, ..] => return Err(Error::custom("two members are called data")),
     };
-    if data.next().is_some() {
-        return Err(Error::custom("two members are called data"));
-    }
-    let entries = entries(list.get())?;
+    let entries = entries(list)?;
     Ok(List {
-        completeness: completeness(&members, entries.len()),
+        completeness: completeness(around, entries.len()),
         entries,
     })
 }
@@ -96,11 +93,9 @@ fn is_part(message: &str) -> bool {
 /// Reads the number of a message such as `Fetched 2 record(s)`.
 fn fetched(message: &str) -> Option<usize> {
     let mut words = message.split_whitespace();
-    let is_fetched = words.next()?.eq_ignore_ascii_case("fetched");
-    numbers(words.next()?)
-        .first()
-        .copied()
-        .filter(|_| is_fetched)
+    let (first, second) = (words.next()?, words.next()?);
+    let number = numbers(second).first().copied();
+    number.filter(|_| first.eq_ignore_ascii_case("fetched"))
 }
 
 /// The numbers in a word such as `(1-20` or `4,500.`.
@@ -114,14 +109,12 @@ fn numbers(word: &str) -> Vec<usize> {
 #[derive(Default)]
 struct Parts<'body>(Vec<(String, &'body RawValue)>);
 
-impl Parts<'_> {
-    fn bounded<E: serde::de::Error>(self) -> Result<Self, E> {
-        if self.0.len() <= MOST_ENTRIES {
-            return Ok(self);
-        }
-        Err(E::custom(format_args!(
-            "it has more than {MOST_ENTRIES} entries"
-        )))
+impl<'body> Parts<'body> {
+    fn push<E: serde::de::Error>(&mut self, name: String, part: &'body RawValue) -> Result<(), E> {
+        self.0.push((name, part));
+        let is_bounded = self.0.len() <= MOST_ENTRIES;
+        let problem = || E::custom(format_args!("it has more than {MOST_ENTRIES} entries"));
+        is_bounded.then_some(()).ok_or_else(problem)
     }
 }
 
@@ -134,16 +127,14 @@ impl<'de> Visitor<'de> for Parts<'de> {
 
     fn visit_seq<A: SeqAccess<'de>>(mut self, mut entries: A) -> Result<Self, A::Error> {
         while let Some(entry) = entries.next_element()? {
-            self.0.push((String::new(), entry));
-            self = self.bounded()?;
+            self.push(String::new(), entry)?;
         }
         Ok(self)
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<Self, A::Error> {
-        while let Some(member) = members.next_entry()? {
-            self.0.push(member);
-            self = self.bounded()?;
+        while let Some((name, value)) = members.next_entry()? {
+            self.push(name, value)?;
         }
         Ok(self)
     }
@@ -169,6 +160,10 @@ pub(crate) struct Text(pub(super) String);
 impl Text {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    pub(super) const fn or<'text>(&'text self, other: &'text Self) -> &'text Self {
+        if self.is_empty() { other } else { self }
     }
 }
 

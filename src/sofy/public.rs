@@ -66,9 +66,8 @@ impl Public {
 
     async fn get(&self, call: &str) -> Result<Answer> {
         let path = format!("{RUNS}/{}/{call}", self.schedule);
-        self.http
-            .send(self.http.request(Method::GET, &path, &[]))
-            .await
+        let request = self.http.request(Method::GET, &path, &[]);
+        self.http.send(request).await
     }
 
     async fn groups(&self) -> Result<(Answer, Groups)> {
@@ -165,13 +164,9 @@ pub(crate) fn rows(answer: &Answer) -> Result<Rows> {
 
 impl WireGroup {
     fn id(&self) -> &Text {
-        let ids = [
-            &self.test_run_group_id,
-            &self.test_groups_run_id,
-            &self.schedule_test_runs_group_id,
-        ];
-        let id = ids.into_iter().find(|id| !id.is_empty());
-        id.unwrap_or(&self.test_run_group_id)
+        self.test_run_group_id
+            .or(&self.test_groups_run_id)
+            .or(&self.schedule_test_runs_group_id)
     }
 
     /// None if it has no ID.

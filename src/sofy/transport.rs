@@ -16,14 +16,12 @@ use {
 
 use super::error::{ApiError, ErrorKind, Result};
 
-/// Where Linux distributions keep the system's certificates, in the order in which Go looks for them.
+/// Where Debian, Fedora, openSUSE, Alpine and others keep the system's certificates.
 #[cfg(not(target_os = "macos"))]
-const SYSTEM: [&str; 7] = [
+const SYSTEM: [&str; 5] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
-    "/etc/pki/tls/cacert.pem",
-    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
     "/etc/ssl/certs",
 ];
@@ -165,15 +163,17 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let texts: Vec<Vec<u8>> = if path.is_dir() {
         let files = path.read_dir()?.flatten().map(|entry| entry.path());
-        let files = files.filter(|file| file.is_file());
-        files.filter_map(|file| fs::read(file).ok()).collect()
+        files
+            .filter(|file| file.is_file())
+            .flat_map(fs::read)
+            .collect()
     } else {
         vec![fs::read(path)?]
     };
-    let all = texts
+    let found = texts
         .iter()
-        .flat_map(|text| CertificateDer::pem_slice_iter(text));
-    Ok(all.flatten().collect())
+        .map(|text| CertificateDer::pem_slice_iter(text));
+    Ok(found.flatten().flatten().collect())
 }
 
 #[cfg(not(target_os = "macos"))]
