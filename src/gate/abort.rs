@@ -7,13 +7,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use tokio::sync::watch::Receiver;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::inputs;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::{Origin, ScheduleId};
 use crate::model::test_run::Group;
-use crate::retry::{Patience, Retry};
+use crate::retry::backoff;
 use crate::sofy::{Public, SofyApi};
 use crate::stop::Stop;
 
@@ -69,53 +69,56 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
     group_id: &GroupId,
     stop: &mut Stop,
 ) -> (AbortOutcome, Option<Group>) {
-    let keeps_running = format!("Test run group {group_id} keeps running on Sofy");
-    if !wanted {
-        let why = format!("{keeps_running}: `abort-unfinished` is false.");
-        return (AbortOutcome::LeftRunning(why), None);
-    }
-    if !A::CAN_ABORT {
-        return (no_call(group_id), None);
-    }
-    match origin {
+    let why = match origin {
+        _ if !wanted => "`abort-unfinished` is false",
+        _ if !A::CAN_ABORT => NO_CALL,
         Origin::Adopted => {
-            let why = format!(
-                "{keeps_running}: it was found after a lost answer and may be someone else's, so it is never aborted."
-            );
-            (AbortOutcome::LeftRunning(why), None)
+            "it was found after a lost answer and may be someone else's, so it is never aborted"
         }
         Origin::Triggered | Origin::Attached => {
             let patience = async {
                 _ = timeout(WITHOUT_A_SIGNAL, stop.signal()).await;
                 sleep(AFTER_A_SIGNAL).await;
             };
-            abort(api, group_id, patience).await
+            return abort(api, group_id, patience).await;
         }
-    }
+    };
+    (left_running(group_id, why), None)
+}
+
+const NO_CALL: &str = "the classic API cannot abort a run";
+
+fn left_running(group_id: &GroupId, why: &str) -> AbortOutcome {
+    AbortOutcome::LeftRunning(format!(
+        "Test run group {group_id} keeps running on Sofy: {why}."
+    ))
+}
+
+fn failed(group_id: &GroupId, why: &str) -> AbortOutcome {
+    AbortOutcome::Failed(format!(
+        "Test run group {group_id} could not be aborted: {why}"
+    ))
 }
 
 /// Asks until Sofy has aborted the group, or shows that it has finished, or patience ends.
 ///
-/// A gateway says no in a bad minute, an answer may be lost or blank, and a group that has just been triggered may not
-/// be abortable yet: given up, it would run on.
+/// A gateway may refuse during a brief outage, an answer may be lost or blank, and a group that has just been triggered
+/// may not be abortable yet: after a single attempt it would keep running.
 async fn abort<A: SofyApi>(
     api: &A,
     group_id: &GroupId,
     patience: impl Future,
 ) -> (AbortOutcome, Option<Group>) {
-    let failed = |why: &str| AbortOutcome::Failed(could_not(group_id, why));
-    let mut outcome = failed("Sofy did not answer in time.");
+    let mut outcome = failed(group_id, "Sofy did not answer in time.");
     let mut status = None;
     let attempts = async {
-        let mut retry = Retry::new(|| SHORTEST);
-        loop {
-            let sent_at = Instant::now();
+        for failures in 1.. {
             let answer = api.abort(group_id).await;
             outcome = match &answer {
                 Ok(words) => AbortOutcome::Aborted(format!(
                     "Aborted test run group {group_id}. Sofy answered: {words}"
                 )),
-                Err(error) => failed(&error.message),
+                Err(error) => failed(group_id, &error.message),
             };
             if let Ok(Ok(group)) = timeout(STATUS, api.group(group_id)).await {
                 if group.is_terminal() && answer.is_err() {
@@ -126,9 +129,7 @@ async fn abort<A: SofyApi>(
             let (AbortOutcome::Failed(_), Err(error)) = (&outcome, answer) else {
                 return;
             };
-            let retry_after = error.retry_after;
-            let pause = retry.failed(error, sent_at, retry_after, Patience::ENDLESS);
-            sleep(pause.unwrap_or_default()).await;
+            sleep(backoff(failures, error.retry_after, SHORTEST)).await;
         }
     };
     tokio::select! {
@@ -139,50 +140,20 @@ async fn abort<A: SofyApi>(
     (outcome, status)
 }
 
-fn no_call(group_id: &GroupId) -> AbortOutcome {
-    AbortOutcome::LeftRunning(format!(
-        "Test run group {group_id} keeps running on Sofy: the classic API cannot abort a run."
-    ))
-}
-
-fn could_not(group_id: &GroupId, why: &str) -> String {
-    format!("Test run group {group_id} could not be aborted: {why}")
-}
-
-/// What the main step saves for the post step. It never holds the key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct State {
-    schedule: ScheduleId,
-    group_id: GroupId,
-}
-
-/// The name under which the runner keeps the state.
+/// The name under which the runner keeps what the main step saves for the post step.
 pub(crate) const STATE: &str = "unfinished";
-/// Another version of the action may have written the state.
-const VERSION: &str = "1";
 
-impl State {
-    /// A run that the post step has to abort where the main step does not come to its end.
-    pub(crate) const fn unfinished(schedule: ScheduleId, group_id: GroupId) -> Self {
-        Self { schedule, group_id }
-    }
-
-    /// Reads what [`Self::unfinished`] writes, and nothing else.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut words = text.split(' ').skip(1);
-        let state = Self {
-            schedule: ScheduleId::parse(words.next()?)?,
-            group_id: GroupId::parse(words.next()?)?,
-        };
-        // We write a state in one way only: another version or a word more is not ours.
-        (state.to_string() == text).then_some(state)
-    }
+/// What the main step saves of a run that the post step has to abort if the main step is killed. It never holds the key.
+///
+/// The number is the version: another version of the action may have written the state.
+pub(crate) fn state(schedule: &ScheduleId, group_id: &GroupId) -> String {
+    format!("1 {schedule} {group_id}")
 }
 
-impl std::fmt::Display for State {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{VERSION} {} {}", self.schedule, self.group_id)
-    }
+/// Reads what [`state`] writes for this schedule, and nothing else.
+pub(crate) fn saved_group(state_text: &str, schedule: &ScheduleId) -> Option<GroupId> {
+    let (_, id) = state_text.rsplit_once(' ')?;
+    GroupId::parse(id).filter(|id| state(schedule, id) == state_text)
 }
 
 /// Does what the post step is for. It never triggers.
@@ -208,35 +179,29 @@ pub(crate) struct Unfinished {
 impl Unfinished {
     /// Reads what the main step saved; gives the outcome if there is nothing to do, or no way to do it.
     pub(crate) fn of(env: &[(String, String)]) -> Result<Self, AbortOutcome> {
-        let failed = |why: String| AbortOutcome::Failed(why);
-        let state = inputs::value_of(env, &format!("STATE_{STATE}"));
-        if state.is_empty() {
+        let saved = inputs::value_of(env, &format!("STATE_{STATE}"));
+        if saved.is_empty() {
             return Err(AbortOutcome::NotNeeded(
                 "the main step left no run unfinished",
             ));
         }
-        let Some(State { schedule, group_id }) = State::parse(state) else {
-            return Err(failed(
-                "The state that the main step saved cannot be read, so nothing is aborted. Check the schedule in \
-                 Sofy's portal."
+        let inputs = inputs::for_post_step(env)
+            .map_err(|problems| AbortOutcome::Failed(problems.join(" ")))?;
+        let group_id = saved_group(saved, &inputs.schedule).ok_or_else(|| {
+            AbortOutcome::Failed(
+                "The saved state cannot be read, or is about another schedule than the input `schedule-id`, so \
+                 nothing is aborted. Check the schedule in Sofy's portal."
                     .to_owned(),
-            ));
-        };
-        let inputs = inputs::for_post_step(env).map_err(|problems| failed(problems.join(" ")))?;
-        if inputs.schedule != schedule {
-            return Err(failed(
-                "The saved state is about another schedule than the input `schedule-id`, so nothing is aborted. \
-                 Check the schedule in Sofy's portal."
-                    .to_owned(),
-            ));
-        }
-        let guid = match schedule {
-            ScheduleId::Classic(_) => return Err(no_call(&group_id)),
+            )
+        })?;
+        let guid = match inputs.schedule {
+            ScheduleId::Classic(_) => return Err(left_running(&group_id, NO_CALL)),
             ScheduleId::Public(guid) => guid,
         };
-        let api = Public::new(inputs.api_url.as_ref(), inputs.api_key, guid)
-            .map_err(|error| failed(could_not(&group_id, &error.message)))?;
-        Ok(Self { api, group_id })
+        match Public::new(inputs.api_url.as_ref(), inputs.api_key, guid) {
+            Ok(api) => Ok(Self { api, group_id }),
+            Err(error) => Err(failed(&group_id, &error.message)),
+        }
     }
 }
 
@@ -544,9 +509,9 @@ mod tests {
     #[test]
     fn the_state_is_read_back() {
         for schedule in [ScheduleId::Classic(1888), ScheduleId::Public(GUID.into())] {
-            let state = State::unfinished(schedule, "77".into());
+            let saved = state(&schedule, &"77".into());
 
-            assert_eq!(State::parse(&state.to_string()), Some(state));
+            assert_eq!(saved_group(&saved, &schedule), Some("77".into()));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which of the rows that Sofy lists are our run's?
+//! Which of the rows that Sofy lists are this run's?
 //!
 //! The classic API lists rows by schedule alone: of the newest execution, of several, for a while
 //! still of the previous one, perhaps all under one `ScheduledAt`. Pure: compares rows with what
@@ -25,22 +25,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::DateTime;
 
 use crate::model::group_id::GroupId;
-use crate::model::schedule::{Cutoff, ResultsAfter};
-use crate::model::test_run::Row;
+use crate::model::schedule::{Cutoff, Origin, ResultsAfter};
 use crate::model::test_run::{
-    AmbiguityReason, Ambiguous, Group, GroupStatus, ScheduledAt, Slot, TestRun, TestStatus,
+    AmbiguityReason, Ambiguous, Group, GroupStatus, Row, ScheduledAt, Slot, TestRun, TestStatus,
 };
+use crate::sofy::Baseline;
 
-/// What tells our rows from others.
+/// A run on Sofy, and what tells its rows from others.
 #[derive(Debug)]
-pub(crate) struct Attribution {
-    group_id: GroupId,
+pub(crate) struct Run {
+    pub(crate) group_id: GroupId,
+    pub(crate) origin: Origin,
     rule: Rule,
     /// Every time of a row without a group's name that was attributed so far.
     times: BTreeSet<ScheduledAt>,
-    /// The times of the first look that showed rows of ours.
+    /// The times of the first poll that showed rows of this run.
     first_times: BTreeSet<ScheduledAt>,
-    /// Why rows that name no group cannot be ours for certain.
+    /// Why rows that name no group cannot be this run's for certain.
     doubt: Option<AmbiguityReason>,
     /// Whether the first poll has to show a group that is not terminal. If an earlier attempt of the workflow run
     /// wrote down the time, anybody's run may have come into the list since the group finished.
@@ -57,35 +58,36 @@ enum Rule {
     Since(BaselineRows),
 }
 
-/// The rows that are ours, and those that cannot be told.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Attributed {
-    pub(crate) test_runs: Vec<TestRun>,
-    pub(crate) ambiguous: Option<Ambiguous>,
-}
-
-impl Attribution {
-    /// Every row of a list that is asked for by group.
-    pub(crate) const fn listed_by_group(group_id: GroupId) -> Self {
-        Self::by(group_id, Rule::ListedByGroup)
+impl Run {
+    /// A run that this step triggered; `before` is what the schedule showed just before.
+    pub(crate) fn triggered(group_id: GroupId, origin: Origin, before: Option<&Baseline>) -> Self {
+        let rule = match before {
+            Some(Baseline::Rows(rows)) => Rule::Since(BaselineRows::of(rows)),
+            Some(Baseline::Groups(_)) | None => Rule::ListedByGroup,
+        };
+        Self::by(group_id, origin, rule)
     }
 
-    /// Rows newer than what an earlier step found before its trigger; `attempt` is ours.
-    pub(crate) fn after(group_id: GroupId, after: ResultsAfter, attempt: Option<u32>) -> Self {
+    /// A run that an earlier step triggered; `attempt` is this step's.
+    pub(crate) fn attached(
+        group_id: GroupId,
+        after: Option<ResultsAfter>,
+        attempt: Option<u32>,
+    ) -> Self {
+        let expects_unfinished = after
+            .as_ref()
+            .is_some_and(|after| after.is_of_an_earlier_attempt(attempt));
+        let rule = after.map_or(Rule::ListedByGroup, |after| Rule::After(after.newest));
         Self {
-            expects_unfinished: after.is_of_an_earlier_attempt(attempt),
-            ..Self::by(group_id, Rule::After(after.newest))
+            expects_unfinished,
+            ..Self::by(group_id, Origin::Attached, rule)
         }
     }
 
-    /// Rows that differ from those listed before the trigger.
-    pub(crate) fn since(group_id: GroupId, baseline: &[Row]) -> Self {
-        Self::by(group_id, Rule::Since(BaselineRows::of(baseline)))
-    }
-
-    const fn by(group_id: GroupId, rule: Rule) -> Self {
+    const fn by(group_id: GroupId, origin: Origin, rule: Rule) -> Self {
         Self {
             group_id,
+            origin,
             rule,
             times: BTreeSet::new(),
             first_times: BTreeSet::new(),
@@ -99,14 +101,16 @@ impl Attribution {
         self.doubt = Some(doubt);
     }
 
-    /// Finds our rows in a list that was read after the group's status.
-    pub(crate) fn attribute(&mut self, group: &Group, rows: Vec<Row>) -> Attributed {
+    /// Finds this run's rows, and those that cannot be told, in a list that was read after the group's status.
+    pub(crate) fn attribute(
+        &mut self,
+        group: &Group,
+        rows: Vec<Row>,
+    ) -> (Vec<TestRun>, Option<Ambiguous>) {
         if std::mem::take(&mut self.expects_unfinished) && group.is_terminal() {
             self.mark_ambiguous(AmbiguityReason::EarlierAttempt);
         }
-        let mut named = Vec::new();
-        let mut unnamed = Vec::new();
-        let mut others = 0;
+        let (mut named, mut unnamed, mut others) = (Vec::new(), Vec::new(), 0);
         for row in rows {
             match row.group_id {
                 None => unnamed.push(row.test_run),
@@ -115,74 +119,62 @@ impl Attribution {
             }
         }
         let listed = unnamed.len();
-        let (mut ours, ambiguous) = match &mut self.rule {
+        let (mut ours, unclear) = match &mut self.rule {
             Rule::ListedByGroup => {
                 named.extend(unnamed);
-                return Attributed::new(named, others, AmbiguityReason::OtherGroup);
+                return (named, ambiguous(others, AmbiguityReason::OtherGroup));
             }
-            Rule::After(newest) => newest.attribute(unnamed, &named),
+            Rule::After(newest) => after(newest, unnamed, &named),
             Rule::Since(before) => before.attribute(unnamed, &named),
         };
         if let Some(doubt) = self.doubt {
-            return Attributed::new(named, ours.len() + ambiguous, doubt);
+            return (named, ambiguous(ours.len() + unclear, doubt));
         }
-        let times: BTreeSet<&ScheduledAt> = ours.iter().map(|run| &run.scheduled_at).collect();
-        if !self.times.iter().all(|at| times.contains(at)) {
-            return Attributed::new(named, listed, AmbiguityReason::LaterExecution);
+        let time = |run: &TestRun| run.scheduled_at.clone();
+        let times: BTreeSet<ScheduledAt> = ours.iter().map(time).collect();
+        if !times.is_superset(&self.times) {
+            return (named, ambiguous(listed, AmbiguityReason::LaterExecution));
         }
-        self.times = times.into_iter().cloned().collect();
+        self.times = times;
         if self.first_times.is_empty() {
-            let runs = ours.iter().chain(&named);
-            self.first_times = runs.map(|run| run.scheduled_at.clone()).collect();
+            self.first_times = ours.iter().chain(&named).map(time).collect();
         }
         for run in &mut ours {
             run.late = !self.first_times.contains(&run.scheduled_at);
         }
         ours.extend(named);
-        Attributed::new(ours, ambiguous, AmbiguityReason::EarlierExecution)
+        (ours, ambiguous(unclear, AmbiguityReason::EarlierExecution))
     }
 }
 
-impl Attributed {
-    fn new(test_runs: Vec<TestRun>, ambiguous: usize, doubt: AmbiguityReason) -> Self {
-        Self {
-            test_runs,
-            ambiguous: (ambiguous > 0).then_some(Ambiguous {
-                rows: ambiguous,
-                doubt,
-            }),
-        }
-    }
+fn ambiguous(rows: usize, doubt: AmbiguityReason) -> Option<Ambiguous> {
+    (rows > 0).then_some(Ambiguous { rows, doubt })
 }
 
 impl Cutoff {
     /// Finds the newest time of the rows.
     pub(crate) fn of(rows: &[Row]) -> Self {
-        if rows.is_empty() {
-            return Self::NoRows;
+        // Rows without a time come before those with one.
+        match rows.iter().map(|row| &row.test_run.scheduled_at).max() {
+            None => Self::NoRows,
+            Some(at) if at.time().is_none() => Self::NoTimes,
+            Some(at) => Self::At(at.clone()),
         }
-        rows.iter()
-            .map(|row| &row.test_run.scheduled_at)
-            .filter(|at| at.time().is_some())
-            .max()
-            .map_or(Self::NoTimes, |at| Self::At(at.clone()))
     }
+}
 
-    /// Gives our rows, and how many others cannot be told.
-    fn attribute(&self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
-        let newest = match self {
-            Self::NoRows => return (rows, 0),
-            Self::NoTimes => return (Vec::new(), rows.len()),
-            Self::At(at) => at.time(),
-        };
-        let is_newer = |run: &TestRun| run.scheduled_at.time() > newest;
-        let (ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
-        let times_tell = !(ours.is_empty() && named.is_empty()) && named.iter().all(is_newer);
-        let is_old = |run: &&TestRun| run.scheduled_at.time().is_some() && !may_start(&run.status);
-        let old = others.iter().filter(is_old).count();
-        let ambiguous = others.len() - if times_tell { old } else { 0 };
-        (ours, ambiguous)
-    }
+/// Gives the rows that are newer than a time, and how many others cannot be told.
+fn after(newest: &Cutoff, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
+    let newest = match newest {
+        Cutoff::NoRows => return (rows, 0),
+        Cutoff::NoTimes => return (Vec::new(), rows.len()),
+        Cutoff::At(at) => at.time(),
+    };
+    let is_newer = |run: &TestRun| run.scheduled_at.time() > newest;
+    let (ours, mut others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
+    let times_tell = !(ours.is_empty() && named.is_empty()) && named.iter().all(is_newer);
+    others.retain(|run| !times_tell || run.scheduled_at.time().is_none() || may_start(&run.status));
+    (ours, others.len())
 }
 
 /// Tells whether a test run may still start, and get another time then. Of other words that are not documented for
@@ -196,132 +188,88 @@ fn may_start(status: &TestStatus) -> bool {
 ///
 /// Rows without a time cannot be told by it, so they stay, and what they contradict is not known.
 pub(crate) fn previous_execution(rows: Vec<Row>) -> Vec<TestRun> {
+    let place = |run: &TestRun| (run.scenario.clone(), run.device.clone());
+    let mut runs: Vec<TestRun> = rows.into_iter().map(|row| row.test_run).collect();
     let mut newest: BTreeMap<(String, String), Option<DateTime>> = BTreeMap::new();
-    for Row { test_run, .. } in &rows {
-        let place = (test_run.scenario.clone(), test_run.device.clone());
-        let time = newest.entry(place).or_default();
-        *time = test_run.scheduled_at.time().max(*time);
+    for run in &runs {
+        let time = newest.entry(place(run)).or_default();
+        *time = run.scheduled_at.time().max(*time);
     }
-    rows.into_iter()
-        .map(|row| row.test_run)
-        .filter(|run| {
-            let time = run.scheduled_at.time();
-            let place = (run.scenario.clone(), run.device.clone());
-            time.is_none() || newest.get(&place) == Some(&time)
-        })
-        .collect()
+    runs.retain(|run| {
+        let time = run.scheduled_at.time();
+        time.is_none() || newest.get(&place(run)) == Some(&time)
+    });
+    runs
 }
 
 /// What was listed before the trigger, and what has changed since.
 #[derive(Debug, Default)]
 struct BaselineRows {
-    newest: Option<DateTime>,
-    is_empty: bool,
-    slots: BTreeMap<Slot<'static>, Vec<State>>,
-    times: BTreeSet<ScheduledAt>,
-    /// Times at which somebody's test run was unfinished: what runs there may still be theirs.
-    unfinished: BTreeSet<ScheduledAt>,
-    /// Slots of those times or older ones in which our execution was seen to run.
-    changes: BTreeMap<Slot<'static>, Change>,
+    /// Each time, and whether somebody's test run was unfinished at it: what runs there may still be theirs.
+    times: BTreeMap<ScheduledAt, bool>,
+    slots: BTreeMap<Slot<'static>, Vec<TestRun>>,
+    /// Slots of those times or older ones in which this run was seen to run, with the earlier rows that stand beside
+    /// its own: none if they were replaced.
+    changes: BTreeMap<Slot<'static>, Vec<TestRun>>,
 }
-
-/// How our execution showed in a slot that may hold an earlier one's rows too.
-#[derive(Clone, Copy, Debug)]
-enum Change {
-    /// In place of the earlier rows.
-    Replaced,
-    /// Beside them.
-    Added,
-}
-
-/// What a new run changes in a slot: build and status.
-type State = (String, TestStatus);
 
 impl BaselineRows {
     fn of(baseline: &[Row]) -> Self {
-        let mut before = Self {
-            is_empty: baseline.is_empty(),
-            ..Self::default()
-        };
-        for row in baseline {
-            let run = &row.test_run;
-            before.newest = before.newest.max(run.scheduled_at.time());
-            before.times.insert(run.scheduled_at.clone());
-            if !run.status.is_final() {
-                before.unfinished.insert(run.scheduled_at.clone());
-            }
-            before
-                .slots
-                .entry(run.slot().into_owned())
-                .or_default()
-                .push(state(run));
+        let mut before = Self::default();
+        for Row { test_run: run, .. } in baseline {
+            *before.times.entry(run.scheduled_at.clone()).or_default() |= !run.status.is_final();
+            let slot = before.slots.entry(run.slot().into_owned()).or_default();
+            slot.push(run.clone());
         }
         before
     }
 
-    /// Gives our rows, and how many others cannot be told.
+    /// Gives this run's rows, and how many others cannot be told.
     fn attribute(&mut self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
-        let mut ours = Vec::new();
+        let newest = self.times.last_key_value().and_then(|(at, _)| at.time());
+        let is_newer = |run: &TestRun| self.times.is_empty() || run.scheduled_at.time() > newest;
+        let (mut ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
         let mut slots: BTreeMap<Slot<'static>, Vec<TestRun>> = BTreeMap::new();
-        for run in rows {
-            let newer = run.scheduled_at.time().is_some() && run.scheduled_at.time() > self.newest;
-            if newer || self.is_empty {
-                ours.push(run);
-            } else {
-                slots.entry(run.slot().into_owned()).or_default().push(run);
-            }
+        for run in others {
+            slots.entry(run.slot().into_owned()).or_default().push(run);
         }
-        let mut unattributed: Vec<(ScheduledAt, usize)> = Vec::new();
+        let mut rest = Vec::new();
         for (slot, runs) in slots {
-            let earlier = self.slots.get(&slot).map_or(&[][..], Vec::as_slice);
-            if !self.changes.contains_key(&slot)
-                && !self.unfinished.contains(&slot.scheduled_at)
-                && runs.iter().any(|run| run.status == TestStatus::Running)
-            {
-                let change = if runs.len() > earlier.len() {
-                    Change::Added
-                } else {
-                    Change::Replaced
-                };
-                self.changes.insert(slot.clone(), change);
+            let was_unfinished = self.times.get(&slot.scheduled_at) == Some(&true);
+            if !was_unfinished && runs.iter().any(|run| run.status == TestStatus::Running) {
+                let earlier = self.slots.get(&slot).map_or(&[][..], Vec::as_slice);
+                let are_added = runs.len() > earlier.len();
+                let beside = if are_added { earlier } else { &[] };
+                let change = self.changes.entry(slot.clone());
+                change.or_insert_with(|| beside.to_vec());
             }
             match self.changes.get(&slot) {
-                Some(Change::Replaced) => ours.extend(runs),
-                Some(Change::Added) => ours.extend(added(runs, earlier)),
-                None => unattributed.push((slot.scheduled_at.into_owned(), runs.len())),
+                Some(beside) => ours.extend(without(runs, beside)),
+                None => rest.extend(runs),
             }
         }
+        let is_of_old_time = |run: &TestRun| self.times.contains_key(&run.scheduled_at);
         let mut attributed = ours.iter().chain(named).peekable();
-        let times_tell = attributed.peek().is_some()
-            && attributed.all(|run| !self.times.contains(&run.scheduled_at));
-        let ambiguous = unattributed
-            .iter()
-            .filter(|(at, _)| !times_tell || at.time().is_none())
-            .map(|(_, rows)| rows)
-            .sum();
-        (ours, ambiguous)
+        let times_tell = attributed.peek().is_some() && !attributed.any(is_of_old_time);
+        rest.retain(|run| !times_tell || run.scheduled_at.time().is_none());
+        (ours, rest.len())
     }
 }
 
 /// Leaves out the rows that stood in the slot before.
-fn added(runs: Vec<TestRun>, earlier: &[State]) -> Vec<TestRun> {
-    let mut earlier_states: BTreeMap<&State, usize> = BTreeMap::new();
-    for state in earlier {
-        *earlier_states.entry(state).or_default() += 1;
+fn without(mut runs: Vec<TestRun>, earlier: &[TestRun]) -> Vec<TestRun> {
+    let mut left: BTreeMap<&TestRun, usize> = BTreeMap::new();
+    for run in earlier {
+        *left.entry(run).or_default() += 1;
     }
-    runs.into_iter()
-        .filter(|run| match earlier_states.get_mut(&state(run)) {
-            Some(left @ 1..) => {
-                *left -= 1;
-                false
-            }
-            Some(_) | None => true,
-        })
-        .collect()
-}
-
-fn state(run: &TestRun) -> State {
-    (run.build.clone(), run.status.clone())
+    runs.retain(|run| match left.get_mut(run) {
+        Some(n @ 1..) => {
+            *n -= 1;
+            false
+        }
+        Some(_) | None => true,
+    });
+    runs
 }
 
 #[cfg(test)]
@@ -356,21 +304,26 @@ mod tests {
         rows
     }
 
-    fn look(attribution: &mut Attribution, rows: &[Row]) -> (Vec<String>, usize) {
-        let attributed = attribution.attribute(&Group::parse("Running"), rows.to_vec());
-        let statuses = attributed.test_runs.iter();
+    fn since(baseline: &[Row]) -> Run {
+        let before = Baseline::Rows(baseline.to_vec());
+        Run::triggered("77".into(), Origin::Triggered, Some(&before))
+    }
+
+    fn look(run: &mut Run, rows: &[Row]) -> (Vec<String>, usize) {
+        let (test_runs, ambiguous) = run.attribute(&Group::parse("Running"), rows.to_vec());
+        let statuses = test_runs.iter();
         (
             statuses.map(|run| run.status.to_string()).collect(),
-            attributed.ambiguous.map_or(0, |ambiguous| ambiguous.rows),
+            ambiguous.map_or(0, |ambiguous| ambiguous.rows),
         )
     }
 
     /// Plays the looks and says what the last one showed: our statuses, and how many rows are ambiguous.
     fn last(baseline: &[Row], looks: &[Vec<Row>]) -> (Vec<String>, usize) {
-        let mut attribution = Attribution::since("77".into(), baseline);
+        let mut run = since(baseline);
         let mut shown = None;
         for rows in looks {
-            shown = Some(look(&mut attribution, rows));
+            shown = Some(look(&mut run, rows));
         }
         shown.expect("a look")
     }
@@ -423,11 +376,11 @@ mod tests {
                 "after a row that names our group",
             ),
         ] {
-            let mut attribution = Attribution::since("77".into(), &rows(YESTERDAY, &["Passed"]));
+            let mut run = since(&rows(YESTERDAY, &["Passed"]));
             let mut found = None;
             for rows in looks {
                 let group = Group::parse("Running");
-                let test_runs = attribution.attribute(&group, rows).test_runs;
+                let (test_runs, _) = run.attribute(&group, rows);
                 let late = test_runs.into_iter().filter(|run| run.late);
                 found = Some(late.map(|run| run.status).collect::<Vec<_>>());
             }
@@ -670,22 +623,19 @@ mod tests {
 
     #[test]
     fn another_group_in_our_own_list_is_not_passed_over() {
-        let mut attribution = Attribution::listed_by_group("77".into());
+        let mut run = Run::triggered("77".into(), Origin::Triggered, None);
         let list = [
             rows(TODAY, &["Passed"]),
             named(rows(TODAY, &["Failed"]), "76"),
         ]
         .concat();
 
-        assert_eq!(look(&mut attribution, &list), expected(&["Passed"], 1));
+        assert_eq!(look(&mut run, &list), expected(&["Passed"], 1));
     }
 
-    fn attached(after: &str) -> Attribution {
-        Attribution::after(
-            "77".into(),
-            ResultsAfter::parse(after).expect("a text"),
-            None,
-        )
+    fn attached(after: &str) -> Run {
+        let after = ResultsAfter::parse(after).expect("a text");
+        Run::attached("77".into(), Some(after), None)
     }
 
     #[test]
@@ -771,8 +721,8 @@ mod tests {
 
     #[test]
     fn a_doubt_is_about_every_row_that_names_no_group_and_is_not_old() {
-        let mut attribution = attached(YESTERDAY);
-        attribution.mark_ambiguous(AmbiguityReason::LostContact);
+        let mut run = attached(YESTERDAY);
+        run.mark_ambiguous(AmbiguityReason::LostContact);
         let list = [
             rows(YESTERDAY, &["Failed"]),
             rows(TODAY, &["Passed"]),
@@ -780,21 +730,22 @@ mod tests {
         ]
         .concat();
 
-        assert_eq!(look(&mut attribution, &list), expected(&[], 2));
+        assert_eq!(look(&mut run, &list), expected(&[], 2));
     }
 
     #[test]
     fn another_execution_never_takes_our_rows_place() {
-        let mut attribution = attached(YESTERDAY);
-        look(&mut attribution, &rows(TODAY, &["Running"]));
+        let mut run = attached(YESTERDAY);
+        look(&mut run, &rows(TODAY, &["Running"]));
 
-        let replaced = attribution.attribute(&Group::parse("Running"), rows(LATER, &["Passed"]));
+        let (test_runs, ambiguous) =
+            run.attribute(&Group::parse("Running"), rows(LATER, &["Passed"]));
 
-        assert_eq!(replaced.test_runs, []);
-        let doubt = replaced.ambiguous.map(|ambiguous| ambiguous.doubt);
+        assert_eq!(test_runs, []);
+        let doubt = ambiguous.map(|ambiguous| ambiguous.doubt);
         assert_eq!(doubt, Some(AmbiguityReason::LaterExecution));
         assert_eq!(
-            look(&mut attribution, &rows(TODAY, &["Passed"])),
+            look(&mut run, &rows(TODAY, &["Passed"])),
             expected(&["Passed"], 0),
             "a list that flickers"
         );

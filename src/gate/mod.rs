@@ -6,31 +6,31 @@ pub(crate) mod build_check;
 pub(crate) mod failures;
 pub(crate) mod pace;
 mod previous;
-pub(crate) mod run;
 pub(crate) mod settle;
 pub(crate) mod trigger;
 pub(crate) mod verdict;
 pub(crate) mod watch;
 
+use std::time::Duration;
+
 use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
-use crate::gate::abort::{AbortOutcome, STATE, State, abort_unfinished};
+use crate::gate::abort::{AbortOutcome, STATE, abort_unfinished, state};
+use crate::gate::attribution::Run;
 use crate::gate::build_check::check_build;
 use crate::gate::previous::previous_run;
-use crate::gate::run::{Run, results_after};
-use crate::gate::trigger::{TriggerError, trigger};
+use crate::gate::trigger::{Sent, failed, trigger};
 use crate::gate::verdict::{Ending, Observation, judge};
 use crate::gate::watch::watch;
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
-use crate::model::previous::PreviousRun;
 use crate::model::report::Report;
-use crate::model::schedule::{Origin, ScheduleId};
-use crate::model::test_run::{Group, TestRun};
+use crate::model::schedule::{Cutoff, Origin, ResultsAfter, ScheduleId};
+use crate::model::test_run::Group;
 use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::retry::Jitter;
-use crate::sofy::{ApiError, Classic, ErrorKind, Public, SofyApi};
+use crate::sofy::{ApiError, Baseline, Classic, ErrorKind, Public, SofyApi};
 use crate::stop::Stop;
 use crate::text::span;
 
@@ -63,7 +63,21 @@ pub(crate) async fn run(
     match api {
         Ok(Api::Classic(api)) => run_gate(&api, inputs, runner, stop, jitter).await,
         Ok(Api::Public(api)) => run_gate(&api, inputs, runner, stop, jitter).await,
-        Err(error) => before_a_run(inputs, TriggerError::Failed(error).verdict()),
+        Err(error) => Report {
+            verdict: failed(&error),
+            ..of_inputs(inputs)
+        },
+    }
+}
+
+/// The report of what the inputs say.
+fn of_inputs(inputs: &Inputs) -> Report {
+    Report {
+        title: inputs.title.clone(),
+        schedule_id: Some(inputs.schedule.to_string()),
+        app_hash: inputs.app_hash.as_ref().map(ToString::to_string),
+        policy: inputs.policy.clone(),
+        ..Report::default()
     }
 }
 
@@ -75,105 +89,66 @@ pub(crate) async fn run_gate<A: SofyApi>(
     mut stop: Stop,
     jitter: Jitter,
 ) -> Report {
-    let mut run = match start(api, inputs, &mut stop, jitter).await {
-        Ok(run) => run,
-        Err(report) => return *report,
-    };
-    let started_at = Instant::now();
-    runner.set_outputs(&[("test-run-group-id", run.group_id.to_string())]);
-    if let (Start::Detach(_), None) = (&inputs.start, stop.signalled()) {
-        return Report {
-            inputs_to_attach: run.inputs_to_attach(),
-            ..of_run(inputs, &run, detached(inputs, &run))
-        };
-    }
-    if inputs.abort_unfinished && run.origin != Origin::Adopted {
-        let state = State::unfinished(inputs.schedule.clone(), run.group_id.clone());
-        runner.save_state(STATE, &state.to_string());
-    }
-    let mut seen = watch(api, &mut run, inputs.poll_interval, &mut stop, jitter).await;
-    let (abort, group) = end_of_run(api, inputs, &run, &seen, &mut stop).await;
-    match abort {
-        AbortOutcome::NotNeeded(_) | AbortOutcome::Aborted(_) | AbortOutcome::LeftRunning(_) => {
-            runner.save_state(STATE, "");
+    let mut report = of_inputs(inputs);
+    let mut sent = Sent::default();
+    let started = start(api, inputs, &mut sent, &mut stop, jitter).await;
+    let after = results_after(inputs, sent.before.as_ref());
+    report.results_after = after.map(|after| after.to_string());
+    match started {
+        Err(verdict) => report.verdict = verdict,
+        Ok(mut run) => {
+            report.group_id = Some(run.group_id.to_string());
+            report.origin = Some(run.origin);
+            runner.set_outputs(&[("test-run-group-id", run.group_id.to_string())]);
+            if let (Start::Detach(_), None) = (&inputs.start, stop.signalled()) {
+                report.inputs_to_attach = inputs_to_attach(&report);
+                report.verdict = detached(inputs, &run);
+            } else {
+                watch_run(
+                    api,
+                    inputs,
+                    &mut run,
+                    &mut report,
+                    runner,
+                    &mut stop,
+                    jitter,
+                )
+                .await;
+            }
+            let did_not_pass = |outcome| matches!(outcome, Outcome::Failing | Outcome::Tolerated);
+            let mut test_runs = report.test_runs.iter();
+            if test_runs.any(|run| did_not_pass(report.outcome(run))) {
+                report.previous = previous_run(api, &run.group_id, sent.before, &mut stop).await;
+            }
         }
-        AbortOutcome::Failed(_) => {}
     }
-    seen.asks_for_build = inputs.app_hash.is_some();
-    check_the_build(api, inputs, &mut seen, &mut stop).await;
-    // An input may name a run that is not there.
-    let exists = run.origin != Origin::Attached || seen.snapshot.is_some();
-    seen.still_running = exists && abort.is_running();
-
-    let verdict = judge(&seen, &inputs.policy);
-    let inputs_to_attach = if seen.still_running {
-        run.inputs_to_attach()
-    } else {
-        Vec::new()
-    };
-    let known = of_run(inputs, &run, verdict);
-    let (schedule_name, last_group, test_runs) = match seen.snapshot {
-        Some(seen) => (Some(seen.schedule_name), Some(seen.group), seen.test_runs),
-        None => (None, None, Vec::new()),
-    };
-    let previous = if test_runs.iter().any(|run| is_bad(run, inputs)) {
-        previous_run(api, run, &mut stop).await
-    } else {
-        PreviousRun::default()
-    };
-    Report {
-        schedule_name: schedule_name.filter(|name| !name.trim().is_empty()),
-        group_status: group.or(last_group).map(|group| group.verbatim),
-        test_runs,
-        previous,
-        inputs_to_attach,
-        build_check: seen.build_check,
-        abort: abort.message().map(str::to_owned),
-        queued: seen.queued,
-        duration: started_at.elapsed(),
-        ..known
-    }
-}
-
-fn is_bad(run: &TestRun, inputs: &Inputs) -> bool {
-    match inputs.policy.outcome(&run.status) {
-        Outcome::Failing | Outcome::Tolerated => true,
-        Outcome::Unfinished | Outcome::Passed => false,
-    }
+    report.duration = sent.at.map_or(Duration::ZERO, |at| at.elapsed());
+    report
 }
 
 /// Triggers a run, or attaches to the one that the inputs name.
 async fn start<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
+    sent: &mut Sent,
     stop: &mut Stop,
     jitter: Jitter,
-) -> Result<Run, Box<Report>> {
+) -> Result<Run, Verdict> {
     let (did, run) = match &inputs.start {
-        Start::Attach(group_id, after) => (
-            "attached to",
-            Run::attached(group_id.clone(), after.clone(), inputs.attempt),
-        ),
+        Start::Attach(group_id, after) => {
+            sent.at = Some(Instant::now());
+            let run = Run::attached(group_id.clone(), after.clone(), inputs.attempt);
+            ("attached to", run)
+        }
         Start::Trigger(request) | Start::Detach(request) => {
             if request.app_hash.is_none() {
                 tracing::info!(
                     "no app-hash given: Sofy tests the latest build, whoever uploaded it"
                 );
             }
-            let mut before = None;
-            match trigger(api, request, &mut before, stop, jitter).await {
-                Ok((group_id, origin)) => {
-                    let run = Run::triggered(group_id, origin, before, inputs.attempt);
-                    ("triggered", run)
-                }
-                Err(error) => {
-                    let after = results_after(before.as_ref(), inputs.attempt);
-                    return Err(Box::new(Report {
-                        results_after: after.map(|after| after.to_string()),
-                        ..before_a_run(inputs, error.verdict())
-                    }));
-                }
-            }
+            let (group_id, origin) = trigger(api, request, sent, stop, jitter).await?;
+            let run = Run::triggered(group_id, origin, sent.before.as_ref());
+            ("triggered", run)
         }
     };
     let wait = match inputs.start {
@@ -188,83 +163,24 @@ async fn start<A: SofyApi>(
     Ok(run)
 }
 
-/// Aborts what is unfinished, if that is wanted and possible; gives the group's last status if it was read.
-async fn end_of_run<A: SofyApi>(
-    api: &A,
-    inputs: &Inputs,
-    run: &Run,
-    seen: &Observation,
-    stop: &mut Stop,
-) -> (AbortOutcome, Option<Group>) {
-    let group = seen.snapshot.as_ref().map(|seen| &seen.group);
-    match &seen.ending {
-        Ending::Settled | Ending::Stuck(_) => {
-            (AbortOutcome::NotNeeded("the run has finished"), None)
-        }
-        Ending::Stopped(_) | Ending::LostContact { .. }
-            if group.is_some_and(Group::is_terminal) =>
-        {
-            (AbortOutcome::NotNeeded("the run has finished"), None)
-        }
-        // The input names what is not there.
-        Ending::Refused(error) if error.kind == ErrorKind::NotFound && group.is_none() => (
-            AbortOutcome::NotNeeded("Sofy does not list the group"),
-            None,
-        ),
-        Ending::Refused(_) => {
-            let group_id = &run.group_id;
-            let why =
-                format!("Test run group {group_id} was not aborted: Sofy denies access to it.");
-            (AbortOutcome::LeftRunning(why), None)
-        }
-        Ending::Stopped(_) | Ending::LostContact { .. } => {
-            let wanted = inputs.abort_unfinished;
-            let (outcome, group) =
-                abort_unfinished(api, wanted, run.origin, &run.group_id, stop).await;
-            if let Some(message) = outcome.message() {
-                tracing::info!("{message}");
-            }
-            (outcome, group)
-        }
+/// What a later step needs to tell this run's rows from those before it; none if no list of rows was read.
+fn results_after(inputs: &Inputs, before: Option<&Baseline>) -> Option<ResultsAfter> {
+    match (&inputs.start, before) {
+        (Start::Attach(_, after), _) => after.clone(),
+        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Rows(rows))) => Some(ResultsAfter {
+            newest: Cutoff::of(rows),
+            attempt: inputs.attempt,
+        }),
+        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Groups(_)) | None) => None,
     }
 }
 
-/// Adds to what was seen which build was tested. A signal meanwhile ends the step as any other does.
-async fn check_the_build<A: SofyApi>(
-    api: &A,
-    inputs: &Inputs,
-    seen: &mut Observation,
-    stop: &mut Stop,
-) {
-    if let (Ending::Settled, Some(app_hash), Some(snapshot)) =
-        (&seen.ending, &inputs.app_hash, &seen.snapshot)
-    {
-        match check_build(api, app_hash.as_str(), &snapshot.test_runs, stop).await {
-            Ok(check) => seen.build_check = Some(check),
-            Err(reason) => seen.ending = Ending::Stopped(reason),
-        }
-    }
-}
-
-/// The report of what is known of the run itself.
-fn of_run(inputs: &Inputs, run: &Run, verdict: Verdict) -> Report {
-    Report {
-        group_id: Some(run.group_id.to_string()),
-        origin: Some(run.origin),
-        results_after: run.results_after.as_ref().map(ToString::to_string),
-        ..before_a_run(inputs, verdict)
-    }
-}
-
-/// The report of what the inputs say, before anything is known of a run.
-fn before_a_run(inputs: &Inputs, verdict: Verdict) -> Report {
-    Report {
-        title: inputs.title.clone(),
-        schedule_id: Some(inputs.schedule.to_string()),
-        app_hash: inputs.app_hash.as_ref().map(ToString::to_string),
-        policy: inputs.policy.clone(),
-        ..Report::of(verdict)
-    }
+/// The inputs with which a later step judges this run.
+fn inputs_to_attach(report: &Report) -> Vec<(&'static str, String)> {
+    let group = report.group_id.clone().map(|id| ("test-run-group-id", id));
+    let after = report.results_after.clone();
+    let after = after.map(|after| ("results-after", after));
+    group.into_iter().chain(after).collect()
 }
 
 /// The end of a step that does not wait.
@@ -288,6 +204,85 @@ fn detached(inputs: &Inputs, run: &Run) -> Verdict {
         )
         .advise("Judge it in a later step or job, with the inputs below."),
     }
+}
+
+/// Watches the run to its end, and reports it.
+async fn watch_run<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    run: &mut Run,
+    report: &mut Report,
+    runner: &mut Runner,
+    stop: &mut Stop,
+    jitter: Jitter,
+) {
+    if inputs.abort_unfinished && run.origin != Origin::Adopted {
+        runner.save_state(STATE, &state(&inputs.schedule, &run.group_id));
+    }
+    let mut seen = watch(api, run, inputs.poll_interval, stop, jitter).await;
+    let (abort, mut group) = end_of_run(api, inputs, run, &seen, stop).await;
+    if !matches!(abort, AbortOutcome::Failed(_)) {
+        runner.save_state(STATE, "");
+    }
+    seen.asks_for_build = inputs.app_hash.is_some();
+    if let (Ending::Settled, Some(app_hash), Some(snapshot)) =
+        (&seen.ending, &inputs.app_hash, &seen.snapshot)
+    {
+        match check_build(api, app_hash.as_str(), &snapshot.test_runs, stop).await {
+            Ok(check) => seen.build_check = Some(check),
+            Err(reason) => seen.ending = Ending::Stopped(reason),
+        }
+    }
+    // An input may name a run that is not there.
+    let exists = run.origin != Origin::Attached || seen.snapshot.is_some();
+    seen.still_running = exists && abort.is_running();
+    report.verdict = judge(&seen, &inputs.policy);
+    if seen.still_running {
+        report.inputs_to_attach = inputs_to_attach(report);
+    }
+    if let Some(snapshot) = seen.snapshot {
+        report.schedule_name = Some(snapshot.schedule_name);
+        report.test_runs = snapshot.test_runs;
+        group.get_or_insert(snapshot.group);
+    }
+    report.group_status = group.map(|group| group.verbatim);
+    report.build_check = seen.build_check;
+    report.abort = abort.message().map(str::to_owned);
+    report.queued = seen.queued;
+}
+
+/// Aborts what is unfinished, if that is wanted and possible; gives the group's last status if it was read.
+async fn end_of_run<A: SofyApi>(
+    api: &A,
+    inputs: &Inputs,
+    run: &Run,
+    seen: &Observation,
+    stop: &mut Stop,
+) -> (AbortOutcome, Option<Group>) {
+    let (group_id, wanted) = (&run.group_id, inputs.abort_unfinished);
+    let group = seen.snapshot.as_ref().map(|seen| &seen.group);
+    let has_finished = group.is_some_and(Group::is_terminal);
+    let outcome = match &seen.ending {
+        Ending::Stopped(_) | Ending::LostContact { .. } if !has_finished => {
+            let (outcome, group) = abort_unfinished(api, wanted, run.origin, group_id, stop).await;
+            if let Some(message) = outcome.message() {
+                tracing::info!("{message}");
+            }
+            return (outcome, group);
+        }
+        Ending::Refused(error) if error.kind != ErrorKind::NotFound || group.is_some() => {
+            AbortOutcome::LeftRunning(format!(
+                "Test run group {group_id} was not aborted: Sofy denies access to it."
+            ))
+        }
+        // The group has finished, or the input names one that is not there.
+        Ending::Settled
+        | Ending::Stuck(_)
+        | Ending::Stopped(_)
+        | Ending::LostContact { .. }
+        | Ending::Refused(_) => AbortOutcome::NotNeeded("nothing is unfinished"),
+    };
+    (outcome, None)
 }
 
 #[cfg(test)]
@@ -438,6 +433,39 @@ mod tests {
             assert_eq!(api.calls("abort").len(), aborts, "{why}");
             assert_eq!(left_to_do, left, "{why}: for the post step");
             assert_eq!(report.group_id.as_deref(), Some("77"), "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_duration_counts_from_the_trigger_or_the_attach_to_the_end() {
+        let listed = || Ok(groups(&[("76", None)], None));
+        let passes = |api: Scripted| api.look("Complete", test_runs(&["Passed"]));
+        let slow = || Scripted::new().slow_baseline(listed(), 20 * SECOND);
+        let answered = || slow().trigger(Ok(&["77"]), 40 * SECOND);
+        let unclear = || Err(failure(ErrorKind::OutcomeUnknown));
+        let no = || Err(failure(ErrorKind::Rejected));
+        for (api, pairs, seconds, why) in [
+            (passes(answered()), vec![], 47, "Sofy answers late"),
+            (answered(), vec![("wait", "false")], 40, "nobody waits"),
+            (
+                slow()
+                    .trigger(unclear(), 40 * SECOND)
+                    .baseline(Err(failure(ErrorKind::OutcomeUnknown))),
+                vec![],
+                55,
+                "the run is looked for in vain",
+            ),
+            (slow().trigger(no(), SECOND), vec![], 0, "Sofy said no"),
+            (
+                passes(Scripted::new()),
+                vec![("test-run-group-id", "77")],
+                7,
+                "attached",
+            ),
+        ] {
+            let (report, _) = step(&api, &pairs, None).await;
+
+            assert_eq!(report.duration.as_secs(), seconds, "{why}");
         }
     }
 

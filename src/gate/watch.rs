@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use crate::gate::attribution::Run;
 use crate::gate::pace::{FIRST_ROW, Pace, bounded};
-use crate::gate::run::Run;
 use crate::gate::settle::{History, PollTime, Settlement};
 use crate::gate::verdict::{Ending, Observation};
 use crate::model::schedule::Origin;
@@ -95,7 +95,7 @@ impl Watch {
     ) -> ControlFlow<Ending> {
         let has_shown_none = !self.history.failures.have_shown_test_runs();
         if has_shown_none && self.retry.silence() > BLIND {
-            run.attribution.mark_ambiguous(AmbiguityReason::LostContact);
+            run.mark_ambiguous(AmbiguityReason::LostContact);
         }
         let deadline = stop.deadline();
         let sent_at = Instant::now();
@@ -202,12 +202,12 @@ impl Watch {
 pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut Run) -> Result<Snapshot, ApiError> {
     let group = api.group(&run.group_id).await?;
     let rows = api.rows(&run.group_id).await?;
-    let attributed = run.attribution.attribute(&group, rows.list);
+    let (test_runs, ambiguous) = run.attribute(&group, rows.list);
     Ok(Snapshot {
         schedule_name: rows.schedule_name,
         group,
-        test_runs: attributed.test_runs,
-        ambiguous: attributed.ambiguous,
+        test_runs,
+        ambiguous,
         completeness: rows.completeness,
     })
 }
@@ -215,11 +215,10 @@ pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut Run) -> Result<Snapshot,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gate::attribution::Attribution;
     use crate::gate::settle::Blocker;
     use crate::model::schedule::ResultsAfter;
     use crate::tests::fixtures::{at, stop, test_runs};
-    use crate::tests::scripted::{Classic, Public, failure, handle, unnamed};
+    use crate::tests::scripted::{Classic, Public, failure, handle, rows};
     use std::sync::{Arc, Mutex};
     use tracing::field::{Field, Visit};
     use tracing::{Event, Level, Subscriber};
@@ -756,13 +755,8 @@ mod tests {
     const TODAY: &str = "2024-05-01T10:00:00";
 
     fn triggered_after(time: &str) -> Run {
-        Run {
-            attribution: Attribution::since(
-                "77".into(),
-                &[unnamed(at(time, "S0", "Pixel 8", "Passed"))],
-            ),
-            ..handle()
-        }
+        let before = rows(vec![at(time, "S0", "Pixel 8", "Passed")]);
+        Run::triggered("77".into(), Origin::Triggered, Some(&before))
     }
 
     #[tokio::test(start_paused = true)]
@@ -870,10 +864,7 @@ mod tests {
             let rows = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
             let api = Classic::new().look(first, rows()).look("Complete", rows());
             let after = ResultsAfter::parse(after).expect("what a step wrote");
-            let run = Run {
-                attribution: Attribution::after("77".into(), after, Some(2)),
-                ..handle()
-            };
+            let run = Run::attached("77".into(), Some(after), Some(2));
 
             let (observation, _) = watched(&api, run, Origin::Attached, 60 * MINUTE).await;
 

@@ -12,9 +12,9 @@ mod public;
 mod transport;
 pub(crate) mod upload;
 
-pub(crate) use api::{Baseline, BuildList, Groups, ListedGroup, SofyApi};
+pub(crate) use api::{Baseline, BuildList, Groups, SofyApi};
 #[cfg(test)]
-pub(crate) use api::{ClockReading, Rows};
+pub(crate) use api::{ClockReading, ListedGroup, Rows};
 pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, ErrorKind};
 pub(crate) use public::Public;

@@ -8,7 +8,7 @@ use futures_util::TryStreamExt as _;
 use reqwest::multipart::{Form, Part};
 use tokio::time::{Instant, sleep};
 
-use crate::gate::run::Run;
+use crate::gate::attribution::Run;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::Build;
 use crate::model::schedule::Details;
@@ -340,8 +340,5 @@ pub(crate) fn failure(kind: ErrorKind) -> ApiError {
 
 /// A run whose rows are listed by its group, 77.
 pub(crate) fn handle() -> Run {
-    Run {
-        origin: Origin::Triggered,
-        ..Run::attached(OURS.into(), None, None)
-    }
+    Run::triggered(OURS.into(), Origin::Triggered, None)
 }

@@ -11,7 +11,7 @@ use reqwest::header::HeaderMap;
 use tokio::time::Instant;
 
 use super::frame::{self, Step, timed};
-use crate::gate::attribution::Attribution;
+use crate::gate::attribution::Run;
 use crate::gate::pace::Pace;
 use crate::gate::settle::{History, PollTime};
 use crate::gate::verdict::{self, Ending, Observation};
@@ -24,7 +24,7 @@ use crate::model::test_run::{
 use crate::model::verdict::Policy;
 use crate::report::{junit, outputs, summary};
 use crate::secret::ApiKey;
-use crate::sofy::{Answer, Public, public_rows};
+use crate::sofy::{Answer, Baseline, Public, public_rows};
 const YESTERDAY: &str = "2022-10-07T20:39:26.02";
 const TODAY: &str = "2022-10-08T09:00:00";
 
@@ -34,12 +34,13 @@ const STEPS: [(&str, Step); 8] = [
         Box::new(move || timed(|| parse(&answer)))
     }),
     ("attribute", |count| {
-        let earlier = rows(count, YESTERDAY);
+        let earlier = Baseline::Rows(rows(count, YESTERDAY));
         let listed = [rows(count, YESTERDAY), rows(count, TODAY)].concat();
         Box::new(move || {
-            let attribution = GroupId::parse("77").map(|id| Attribution::since(id, &earlier));
+            let run = GroupId::parse("77")
+                .map(|id| Run::triggered(id, Origin::Triggered, Some(&earlier)));
             let listed = listed.clone();
-            timed(|| attribution.map(|mut this| this.attribute(&Group::parse("Running"), listed)))
+            timed(|| run.map(|mut this| this.attribute(&Group::parse("Running"), listed)))
         })
     }),
     ("settle", |count| {

@@ -22,8 +22,8 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use crate::gate::abort::{self, AbortOutcome, STATE, State};
-use crate::gate::attribution::{Attribution, previous_execution};
+use crate::gate::abort::{self, AbortOutcome, STATE};
+use crate::gate::attribution::{Run, previous_execution};
 use crate::gate::build_check;
 use crate::gate::verdict::{Ending, Observation, judge};
 use crate::github::Runner;
@@ -241,14 +241,14 @@ pub(super) fn inputs<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) {
 
 /// Whatever the runner hands to the post step, it aborts the one group that this action saved, or nothing.
 pub(super) fn state(text: &str) {
-    let saved = State::parse(text);
     let words: Vec<&str> = text.split(' ').collect();
-    if let Some(state) = &saved {
-        assert_eq!(state.to_string(), text);
+    let schedule = words.get(1).copied().unwrap_or_default();
+    let id = ScheduleId::parse(schedule);
+    let saved = id.and_then(|id| abort::saved_group(text, &id));
+    if saved.is_some() {
         assert_eq!(words.len(), 3, "{text:?}");
         assert!(is_harmless(words[1]) && is_harmless(words[2]), "{text:?}");
     }
-    let schedule = words.get(1).copied().unwrap_or_default();
     let env = [
         (format!("STATE_{STATE}"), text),
         ("INPUT_API-KEY".to_owned(), KEY),
@@ -299,8 +299,8 @@ pub(super) fn saved_state(schedule: &str, group: &str) {
         return;
     };
     if crate::model::group_id::GroupId::parse(group).is_some() {
-        let written = State::unfinished(schedule, group.into());
-        assert_eq!(State::parse(&written.to_string()), Some(written));
+        let saved = abort::state(&schedule, &group.into());
+        assert_eq!(abort::saved_group(&saved, &schedule), Some(group.into()));
     }
 }
 
@@ -451,9 +451,9 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
             "{message}"
         );
     }
-    let mut attribution = Attribution::listed_by_group(GROUP.into());
-    let attributed = attribution.attribute(&Group::parse("Complete"), listed);
-    for run in &attributed.test_runs {
+    let mut run = Run::triggered(GROUP.into(), Origin::Triggered, None);
+    let (test_runs, _) = run.attribute(&Group::parse("Complete"), listed);
+    for run in &test_runs {
         let status = run.status.to_string();
         for text in [
             &run.scenario,
@@ -465,7 +465,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
             assert!(text.chars().count() <= 2_001 && !shows(text, KEY), "{text}");
         }
     }
-    understood.test_runs = attributed.test_runs;
+    understood.test_runs = test_runs;
     understood
 }
 
