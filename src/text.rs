@@ -14,6 +14,9 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
     }
 }
 
+/// The most items that one sentence names: enough to recognize a pattern, and still read at a glance.
+pub(crate) const MOST_NAMED: usize = 5;
+
 /// Lists the first few of many: a sentence has an end, however long the list is.
 pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
     let mut items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();

@@ -13,15 +13,12 @@ use crate::model::schedule::Build;
 use crate::model::test_run::TestRun;
 use crate::sofy::{BuildList, SofyApi};
 use crate::stop::{Stop, StopReason};
-use crate::text::{count, list, span};
+use crate::text::{MOST_NAMED, count, list, span};
 
 /// How long the list may keep a verdict waiting, deadline or not: without it the wrong build would pass.
 const AT_MOST: Duration = Duration::from_secs(10);
 /// The pause before the list is read again: a new build may be listed late, or named late.
 const PAUSE: Duration = Duration::from_secs(2);
-
-/// The most names that one sentence lists.
-const MOST_NAMED: usize = 5;
 
 /// Reads the list and compares; only a signal ends it early.
 pub(crate) async fn check_build<A: SofyApi>(
@@ -72,14 +69,9 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
         .list
         .iter()
         .partition(|build| build.has_hash(app_hash));
-    let applications: BTreeSet<&str> = ours
-        .iter()
-        .map(|build| build.application.as_str())
-        .collect();
+    let applications: BTreeSet<_> = ours.iter().map(|build| &build.application).collect();
     let mut rivals = others.clone();
-    rivals.retain(|build| {
-        build.app_hash.is_some() && applications.contains(build.application.as_str())
-    });
+    rivals.retain(|build| build.app_hash.is_some() && applications.contains(&build.application));
     let asked_for = name(&builds.list, app_hash);
     let (ours, others, rivals) = (names(&ours), names(&others), names(&rivals));
     let tested: BTreeSet<&str> = test_runs.iter().map(|run| run.build.as_str()).collect();
@@ -378,7 +370,9 @@ mod tests {
             let check = check.expect("no signal");
             assert_eq!(check.is_verified(), verified, "{check}");
             assert!(check.to_string().contains(words), "{check}");
-            assert_eq!(api.calls("builds").len(), calls, "{check}");
+            let asked = api.calls("builds").len();
+            assert_eq!(asked, calls, "{check}");
+            assert_eq!(start.elapsed(), PAUSE * (asked as u32 - 1), "{check}");
             assert!(start.elapsed() <= AT_MOST);
         }
     }

@@ -296,6 +296,16 @@ mod tests {
             (
                 &[
                     "Running: a Failed",
+                    "Running: a Preparing",
+                    "Complete: a Passed",
+                ],
+                "a Failed",
+                "",
+                "a status that is not documented does not show that it ran again",
+            ),
+            (
+                &[
+                    "Running: a Failed",
                     "Running: a Running",
                     "Complete: a Failed",
                 ],

@@ -293,6 +293,15 @@ mod tests {
             ),
             (
                 vec![
+                    (0, "Running", one()),
+                    (4, "Complete", one()),
+                    (12, "Complete", one()),
+                ],
+                false,
+                "too few polls since the group finished",
+            ),
+            (
+                vec![
                     (0, "Complete", one()),
                     (3, "Running", one()),
                     (6, "Complete", one()),
@@ -390,6 +399,36 @@ mod tests {
     }
 
     #[test]
+    fn a_slow_answer_is_no_gap_between_two_polls() {
+        let mut history = History::of::<Public>();
+        let passed = || seen("Complete", test_runs(&["Passed"]));
+        let [slow, second, third] = [(0, 20), (45, 45), (50, 50)]
+            .map(|(from, to)| polled(Duration::from_secs(from), Duration::from_secs(to)));
+
+        history.observe(passed(), slow);
+        history.observe(passed(), second);
+
+        assert_eq!(history.observe(passed(), third), Settlement::Settled);
+    }
+
+    #[test]
+    fn polls_stay_close_while_only_time_is_lacking() {
+        let build = |build: &str| {
+            let mut rows = test_runs(&["Passed"]);
+            rows[0].build = build.into();
+            rows
+        };
+
+        let settlement = last(&[
+            (0, "Complete", build("1.0")),
+            (30, "Complete", build("1.1")),
+        ]);
+
+        let pause = Duration::from_millis(3_500);
+        assert_eq!(settlement, Some(Settlement::Waiting(pause)));
+    }
+
+    #[test]
     fn patience_is_bounded_and_starts_anew_with_progress() {
         let running = || test_runs(&["Passed", "Running"]);
         let more = || test_runs(&["Passed", "Running", "Running"]);
@@ -416,6 +455,15 @@ mod tests {
                 ],
                 None,
                 "a row more at a minute",
+            ),
+            (
+                vec![
+                    (0, "Complete", more()),
+                    (60, "Complete", test_runs(&["Passed", "Passed", "Running"])),
+                    (134, "Complete", test_runs(&["Passed", "Passed", "Running"])),
+                ],
+                None,
+                "a result more at a minute",
             ),
             (
                 vec![

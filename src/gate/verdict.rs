@@ -11,7 +11,7 @@ use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, Tally, Test
 use crate::model::verdict::{Conclusion, Outcome, Policy, Verdict};
 use crate::sofy::{ApiError, ErrorKind};
 use crate::stop::StopReason;
-use crate::text::{count, list, span};
+use crate::text::{MOST_NAMED, count, list, span};
 
 /// How the watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,10 +84,10 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
         .still_running
         .then_some("The run is still going on Sofy.");
     let advice = [advice, left.unwrap_or_default()].join(" ");
-    verdict.advise(match &seen.ending {
-        Ending::Refused(error) => error.with_details(advice.trim()),
-        _ => advice.trim().to_owned(),
-    })
+    if let Ending::Refused(error) = &seen.ending {
+        return verdict.advise(error.with_details(advice.trim()));
+    }
+    verdict.advise(advice.trim())
 }
 
 /// What the last poll showed, as the rest of a sentence.
@@ -149,9 +149,6 @@ fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verd
     verdict.warnings = warnings(&facts);
     verdict
 }
-
-/// The most test runs that one sentence names.
-const MOST_NAMED: usize = 5;
 
 const CHECK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
 const REPORT_UNKNOWN: &str = "An unknown status never counts as a pass. Check the run in Sofy's portal, and please \

@@ -605,6 +605,16 @@ mod tests {
             Ending::Settled,
             "another error between two refusals"
         );
+        let answered = running()
+            .failures(&no, 7)
+            .look("Running", test_runs(&["Running"]))
+            .failures(&no, 7)
+            .look("Complete", test_runs(&["Passed"]));
+        assert_eq!(
+            ending(&answered, 60 * MINUTE).await.0,
+            Ending::Settled,
+            "an answer between two refusals"
+        );
         let back = running()
             .failures(&no, 6)
             .look("Complete", test_runs(&["Passed"]));

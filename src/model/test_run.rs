@@ -11,7 +11,7 @@ use std::str::FromStr as _;
 use jiff::civil::DateTime;
 
 use super::group_id::GroupId;
-use crate::text::list;
+use crate::text::{MOST_NAMED, list};
 
 /// One scenario on one device against one build: a row of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -343,12 +343,9 @@ impl fmt::Display for Tally<'_> {
             | TestStatus::Running
             | TestStatus::Passed => format!("{n} {status}"),
         });
-        f.write_str(&list(counts, MOST_STATUSES))
+        f.write_str(&list(counts, MOST_NAMED))
     }
 }
-
-/// The most statuses that one sentence names.
-const MOST_STATUSES: usize = 5;
 
 /// Folds away what is not stable in Sofy's spelling.
 fn folded(text: &str) -> String {
