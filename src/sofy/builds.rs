@@ -33,37 +33,37 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
     let answer = http
         .send(http.request(Method::GET, APPLICATIONS, &[]))
         .await?;
-    let applications = answer.list::<WireApplication>("the list of builds")?;
+    let applications = answer.list("the list of builds")?;
     let mut all = BuildList {
-        completeness: applications.completeness,
+        completeness: applications.completeness.clone(),
         ..BuildList::default()
     };
     if answer.clock.has_age {
         let sign = "its header Age says that a cache kept it, perhaps since before the run";
         all.completeness.not_whole = Some(sign.to_owned());
     }
-    for application in applications.entries {
+    for application in applications.read::<WireApplication>() {
         let Ok(application) = application else {
             all.unreadable += 1;
             continue;
         };
-        let builds = match &application.application_builds {
-            Some(raw) => json::entries::<WireBuild>(raw.get()),
-            None => Ok(Vec::new()),
+        let raw = application.application_builds.as_deref();
+        let Ok(builds) = json::entries(raw.map_or("[]", RawValue::get)) else {
+            all.unreadable += 1;
+            continue;
         };
         let guid = answer.text(application.application_guid);
-        for build in builds.unwrap_or_else(|error| vec![Err(error)]) {
+        for build in builds.read::<WireBuild>() {
             let build = build.ok().map(|build| Build {
                 app_hash: Some(answer.text(build.app_hash)).filter(|hash| !hash.is_empty()),
                 application: guid.clone(),
                 id: answer.text(build.build_id),
                 friendly_name: answer.text(build.build_friendly_name),
             });
-            match build {
-                Some(build) if build.app_hash.is_some() || !build.name().is_empty() => {
-                    all.list.push(build)
-                }
-                Some(_) | None => all.unreadable += 1,
+            let is_known = |one: &Build| one.app_hash.is_some() || !one.name().is_empty();
+            match build.filter(is_known) {
+                Some(build) => all.list.push(build),
+                None => all.unreadable += 1,
             }
         }
         if all.list.len() + all.unreadable > json::MOST_ENTRIES {

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::api::{Baseline, BuildList, Rows, SofyApi};
 use super::error::{ApiError, ErrorKind, Result};
-use super::http::{Answer, Http, TRIGGER_TIMEOUT};
+use super::http::{Answer, Http, NamedRow, Query, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;
@@ -62,7 +62,7 @@ impl Classic {
         })
     }
 
-    fn post(&self, path: &str, query: &[(&str, &str)], app_hash: Option<&str>) -> RequestBuilder {
+    fn post(&self, path: &str, query: &Query<'_>, app_hash: Option<&str>) -> RequestBuilder {
         let mut body = json!({"APIKey": self.http.key.expose(), "ScheduledID": self.schedule});
         if let Some(app_hash) = app_hash {
             body["AppHash"] = app_hash.into();
@@ -97,8 +97,7 @@ impl SofyApi for Classic {
         let query = [("ScheduleTestRunsGroupID", &**id)];
         let answer = self.http.send(self.post(STATUS, &query, None)).await?;
         let what = "the group's status";
-        let listed = answer.list::<WireGroup>(what)?.entries.into_iter();
-        let groups: Result<Vec<WireGroup>, _> = listed.collect();
+        let groups: Result<Vec<WireGroup>, _> = answer.list(what)?.read().collect();
         let mut groups = groups.map_err(|error| answer.cannot_be_read(what, &error))?;
         let is_alone = groups.len() == 1;
         groups.retain(|group| {
@@ -113,20 +112,18 @@ impl SofyApi for Classic {
     }
 
     async fn builds(&self) -> Result<BuildList> {
-        Err(no_call("the classic API has no list of builds"))
+        let why = "the classic API has no list of builds";
+        Err(ApiError::new(ErrorKind::Rejected, why))
     }
 
     async fn abort(&self, _group_id: &GroupId) -> Result<String> {
-        Err(no_call("the classic API has no call to abort a run"))
+        let why = "the classic API has no call to abort a run";
+        Err(ApiError::new(ErrorKind::Rejected, why))
     }
 }
 
-fn no_call(why: &str) -> ApiError {
-    ApiError::new(ErrorKind::Rejected, why)
-}
-
 impl WireTestRun {
-    fn into_row(self, answer: &Answer) -> (String, Row) {
+    fn into_row(self, answer: &Answer) -> NamedRow {
         let text = |text| answer.text(text);
         let [version, number] = [self.version, self.build_number].map(text);
         let build = match (version.trim(), number.trim()) {

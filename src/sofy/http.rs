@@ -1,6 +1,5 @@
 //! How is a call to Sofy made? Bounded in time and size, classified by what may have happened.
 
-use std::collections::BTreeSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -53,6 +52,12 @@ const UNTRUSTED: &str = "invalid peer certificate";
 const TRUST: &str = "The certificate of the server, or of a proxy that inspects TLS, is not trusted. If there \
     is such a proxy, name its CA certificate, a PEM file below the workspace, in the variable SSL_CERT_FILE of the \
     step. Otherwise check the input api-url.";
+
+/// The names and values of a query.
+pub(super) type Query<'text> = [(&'text str, &'text str)];
+
+/// A row, and the name of its schedule.
+pub(super) type NamedRow = (String, Row);
 
 /// An HTTP client for one base URL and one key.
 #[derive(Clone, Debug)]
@@ -107,12 +112,7 @@ impl Http {
     }
 
     /// Begins a request to a path below the base URL, with its query percent-encoded.
-    pub(super) fn request(
-        &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> RequestBuilder {
+    pub(super) fn request(&self, method: Method, path: &str, query: &Query<'_>) -> RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
         if !query.is_empty() {
@@ -207,7 +207,7 @@ impl Answer {
     }
 
     /// Reads a list leniently; `what` names it for people.
-    pub(super) fn list<T: DeserializeOwned>(&self, what: &str) -> Result<List<T>> {
+    pub(super) fn list(&self, what: &str) -> Result<List<'_>> {
         let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
         let not_whole = &mut list.completeness.not_whole;
         *not_whole = not_whole.take().map(|sign| self.key.redact(sign));
@@ -225,19 +225,15 @@ impl Answer {
     }
 
     /// Reads the list of test runs; one that cannot be read may be the one that failed.
-    ///
-    /// `row` gives the name of the schedule too.
-    pub(super) fn rows<T: DeserializeOwned>(
-        &self,
-        row: fn(T, &Self) -> (String, Row),
-    ) -> Result<Rows> {
+    pub(super) fn rows<T: DeserializeOwned>(&self, row: fn(T, &Self) -> NamedRow) -> Result<Rows> {
         let what = "the list of test runs";
         let list = self.list(what)?;
         let mut rows = Rows {
-            completeness: list.completeness,
+            list: Vec::with_capacity(list.entries.len()),
+            completeness: list.completeness.clone(),
             ..Rows::default()
         };
-        for entry in list.entries {
+        for entry in list.read() {
             let entry = entry.map_err(|error| self.cannot_be_read(what, &error))?;
             let (schedule_name, row) = row(entry, self);
             if row.test_run.scenario.is_empty() && row.test_run.status.to_string().is_empty() {
@@ -263,14 +259,17 @@ impl Answer {
 
     /// The groups that the answer to a trigger names, each once.
     pub(super) fn groups<T: DeserializeOwned>(&self, id: fn(&T) -> &Text) -> Result<Vec<GroupId>> {
-        let list = json::list(&self.body).ok();
-        let entries = list.into_iter().flat_map(|list| list.entries).flatten();
-        let named = entries.filter_map(|entry| self.group_id(id(&entry)));
-        let named: BTreeSet<GroupId> = named.collect();
+        let mut named = Vec::new();
+        if let Ok(list) = json::list(&self.body) {
+            let entries = list.read().flatten();
+            named.extend(entries.filter_map(|entry| self.group_id(id(&entry))));
+        }
+        named.sort();
+        named.dedup();
         if named.is_empty() {
             return Err(self.unreadable("it names no test run group"));
         }
-        Ok(named.into_iter().collect())
+        Ok(named)
     }
 
     pub(super) fn cannot_be_read(&self, what: &str, error: &serde_json::Error) -> ApiError {
@@ -317,20 +316,16 @@ impl Answer {
     fn words(&self) -> Option<String> {
         let json = self.json()?;
         let places = "/message /Message /error /error/message /error/details /details";
-        let texts = places
-            .split(' ')
-            .flat_map(|place| json.pointer(place)?.as_str());
-        let mut words: Vec<&str> = Vec::new();
-        for text in texts.map(str::trim).filter(|text| !text.is_empty()) {
+        let mut words = String::new();
+        for place in places.split(' ') {
+            let text = json.pointer(place).and_then(Value::as_str);
+            let text = text.unwrap_or_default().trim();
             let same = text.trim_end_matches('.').to_lowercase();
-            if !words
-                .iter()
-                .any(|known| known.to_lowercase().contains(&same))
-            {
-                words.push(text);
+            if !words.to_lowercase().contains(&same) {
+                words = format!("{words} {text}");
             }
         }
-        (!words.is_empty()).then(|| words.join(" "))
+        Some(words.trim().to_owned()).filter(|words| !words.is_empty())
     }
 
     /// Classifies an answer that is not a success by what may have happened.
@@ -418,20 +413,13 @@ fn client(base: &Url) -> Result<Client> {
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
         .http1_max_headers(MOST_HEADERS);
-    transport::configure(client, base)?
-        .build()
-        .map_err(|error| {
-            let message = format!("the HTTPS client cannot start: {}", cause(error));
-            ApiError::new(ErrorKind::NotSent, message).permanent()
-        })
+    Ok(transport::configure(client, base)?.build()?)
 }
 
 async fn body(mut response: Response) -> Result<String, String> {
     // It was not asked for, so a small answer could be a huge one and nothing is unpacked.
     if let Some(coding) = coding(response.headers()) {
-        return Err(format!(
-            "the answer is packed ({coding}), which was not asked for"
-        ));
+        return Err(format!("the answer is packed ({coding}), unasked for"));
     }
     let is_success = response.status().is_success();
     let limit = match response.status().as_u16() {
@@ -503,17 +491,12 @@ fn has_next_page(headers: &HeaderMap) -> bool {
 
 /// The coding in which an answer is packed. Some servers name there what is not a coding, such as `utf-8`.
 fn coding(headers: &HeaderMap) -> Option<String> {
-    let values = headers
-        .get_all(CONTENT_ENCODING)
-        .iter()
-        .flat_map(HeaderValue::to_str);
-    let mut codings = values
-        .flat_map(|value| value.split(','))
-        .map(|coding| coding.trim().to_lowercase());
-    codings.find(|coding| {
-        let known = "gzip x-gzip compress x-compress deflate br zstd dcb dcz";
-        known.split(' ').any(|known| known == coding)
-    })
+    let known = "gzip x-gzip compress x-compress deflate br zstd dcb dcz";
+    let values = headers.get_all(CONTENT_ENCODING).iter();
+    let values = values.flat_map(HeaderValue::to_str);
+    let codings = values.flat_map(|value| value.split(','));
+    let mut codings = codings.map(|coding| coding.trim().to_lowercase());
+    codings.find(|coding| known.split(' ').any(|known| known == coding))
 }
 
 /// Takes the tags out of a gateway's page, so that its words are what is quoted.
@@ -654,7 +637,7 @@ mod tests {
             format!("\"{}secret-key\"", "x".repeat(170)),
         ] {
             let answer = Answer::scripted(200, &body);
-            let error = answer.list::<u8>("the list").err().expect("no list");
+            let error = answer.list("the list").err().expect("no list");
 
             assert!(error.message.chars().count() < 500, "{}", error.message);
             assert!(!error.message.contains("secret"), "{}", error.message);
@@ -853,21 +836,18 @@ mod tests {
         ] {
             let body = format!(r#"{{{members},"data":{rows}}}"#);
 
-            let list = Answer::scripted(200, &body).list::<Id>("x").expect(why);
+            let answer = Answer::scripted(200, &body);
+            let list = answer.list("x").expect(why);
 
-            let sign = list.completeness.not_whole;
+            let sign = list.completeness.not_whole.clone();
             assert_eq!(sign.is_none(), whole, "{why}: {sign:?}");
             assert!(!sign.unwrap_or_default().contains("secret-key"), "{why}");
-            let ids: Vec<String> = list
-                .entries
-                .into_iter()
-                .flatten()
-                .map(|one| one.id.0)
-                .collect();
+            let ids = list.read::<Id>().flatten().map(|one| one.id.0);
+            let ids: Vec<String> = ids.collect();
             assert_eq!(ids, ["1", "2"], "{why}");
         }
         let fetched = Answer::scripted(200, r#"{"data":[],"message":"Fetched 3 record(s)"}"#);
-        let completeness = fetched.list::<Id>("x").expect("a list").completeness;
+        let completeness = fetched.list("x").expect("a list").completeness;
         assert_eq!(completeness.fetched, Some(3));
     }
 
@@ -890,7 +870,7 @@ mod tests {
             assert_eq!(has_next_page(&headers), expected, "{link}");
             let mut answer = Answer::scripted(200, "[]");
             answer.has_next_page = expected;
-            let list = answer.list::<Id>("x").expect("a list");
+            let list = answer.list("x").expect("a list");
             assert_eq!(list.completeness.not_whole.is_some(), expected);
         }
     }

@@ -11,17 +11,24 @@ use serde_json::{Error, from_str};
 use crate::model::test_run::Completeness;
 
 /// Five times the largest schedule that we were told of; a body of empty objects must not fill the memory.
-pub(crate) const MOST_ENTRIES: usize = 100_000;
+pub(super) const MOST_ENTRIES: usize = 100_000;
 
-/// A list as an answer gives it.
-pub(crate) struct List<T> {
-    /// An entry that cannot be read stays in the list, as an error.
-    pub(crate) entries: Vec<Result<T, Error>>,
-    pub(crate) completeness: Completeness,
+/// A list as an answer gives it. Its entries are read one by one: all at once they would double the memory.
+#[derive(Default)]
+pub(super) struct List<'body> {
+    pub(super) entries: Vec<&'body RawValue>,
+    pub(super) completeness: Completeness,
+}
+
+impl List<'_> {
+    /// Reads the entries; one that cannot be read stays in the list, as an error.
+    pub(super) fn read<T: DeserializeOwned>(&self) -> impl Iterator<Item = Result<T, Error>> {
+        self.entries.iter().map(|entry| from_str(entry.get()))
+    }
 }
 
 /// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}`, `{"data":{…}}`, or `null` for none.
-pub(crate) fn list<T: DeserializeOwned>(body: &str) -> Result<List<T>, Error> {
+pub(super) fn list(body: &str) -> Result<List<'_>, Error> {
     let Parts(members) = from_str(body)?;
     let data = members.iter().filter(|(name, _)| name == "data");
     let data: Vec<&RawValue> = data.map(|(_, data)| *data).collect();
@@ -30,21 +37,23 @@ pub(crate) fn list<T: DeserializeOwned>(body: &str) -> Result<List<T>, Error> {
         [data] => (data.get(), &members[..]),
         [_, _, ..] => return Err(Error::custom("two members are called data")),
     };
-    let entries = entries(list)?;
-    Ok(List {
-        completeness: completeness(around, entries.len()),
-        entries,
-    })
+    let mut list = entries(list)?;
+    list.completeness = completeness(around, list.entries.len());
+    Ok(list)
 }
 
 /// Reads a list without an envelope; an object is a list of one.
-pub(crate) fn entries<T: DeserializeOwned>(text: &str) -> Result<Vec<Result<T, Error>>, Error> {
-    if text.trim_start().starts_with('{') {
-        return Ok(vec![from_str(text)]);
-    }
-    let Parts(entries) = from_str(text)?;
-    let read = entries.iter().map(|(_, entry)| from_str(entry.get()));
-    Ok(read.collect())
+pub(super) fn entries(text: &str) -> Result<List<'_>, Error> {
+    let entries = if text.trim_start().starts_with('{') {
+        vec![from_str(text)?]
+    } else {
+        let Parts(entries) = from_str(text)?;
+        entries.into_iter().map(|(_, entry)| entry).collect()
+    };
+    Ok(List {
+        entries,
+        ..List::default()
+    })
 }
 
 /// Searches next to a list for signs that there is more of it.
@@ -155,7 +164,7 @@ impl<'de> Deserialize<'de> for Parts<'de> {
 /// Numbers and booleans are read as they are spelled, and nothing as empty. A text with the escape of a lone
 /// surrogate, which no Rust string can contain, keeps its escapes.
 #[derive(Default)]
-pub(crate) struct Text(pub(super) String);
+pub(super) struct Text(pub(super) String);
 
 impl Text {
     pub(super) const fn is_empty(&self) -> bool {
@@ -191,7 +200,8 @@ mod tests {
 
     /// The IDs; none where one cannot be read.
     fn ids(body: &str) -> Option<Vec<String>> {
-        let entries = list::<Entry>(body).ok()?.entries.into_iter();
+        let list = list(body).ok()?;
+        let entries = list.read::<Entry>();
         entries.map(|entry| Some(entry.ok()?.id.0)).collect()
     }
 

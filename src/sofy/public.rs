@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
 use super::builds;
 use super::error::{ApiError, ErrorKind, Result};
-use super::http::{Answer, Http, TRIGGER_TIMEOUT};
+use super::http::{Answer, Http, NamedRow, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;
@@ -72,13 +72,13 @@ impl Public {
 
     async fn groups(&self) -> Result<(Answer, Groups)> {
         let answer = self.get("test-run-groups").await?;
-        let listed = answer.list::<WireGroup>("the list of groups")?;
+        let listed = answer.list("the list of groups")?;
         let mut groups = Groups {
-            completeness: listed.completeness,
+            completeness: listed.completeness.clone(),
             clock: Some(answer.clock),
             ..Groups::default()
         };
-        for entry in listed.entries {
+        for entry in listed.read::<WireGroup>() {
             match entry.ok().and_then(|entry| entry.into_listed(&answer)) {
                 Some(group) => groups.list.push(group),
                 None => groups.unreadable += 1,
@@ -114,10 +114,8 @@ impl SofyApi for Public {
 
     async fn group(&self, group_id: &GroupId) -> Result<Group> {
         let (answer, groups) = self.groups().await?;
-        let this = groups
-            .list
-            .into_iter()
-            .filter(|group| group.id == *group_id);
+        let groups = groups.list.into_iter();
+        let this = groups.filter(|group| group.id == *group_id);
         let statuses: Vec<Group> = this.map(|group| group.group).collect();
         if statuses.is_empty() {
             let why = format!(
@@ -141,14 +139,11 @@ impl SofyApi for Public {
     async fn abort(&self, group_id: &GroupId) -> Result<String> {
         let path = format!("{ABORT}/{}", self.schedule);
         let query = [("testRunGroupId", &**group_id)];
-        let answer = self
-            .http
-            .send(self.http.request(Method::PUT, &path, &query))
-            .await?;
+        let call = self.http.request(Method::PUT, &path, &query);
+        let answer = self.http.send(call).await?;
         let json = answer.json().unwrap_or_default();
-        let message = answer.text(Text(
-            json["message"].as_str().unwrap_or_default().to_owned(),
-        ));
+        let message = json["message"].as_str().unwrap_or_default();
+        let message = answer.text(Text(message.to_owned()));
         let lower = message.to_lowercase();
         if ABORTED.iter().all(|words| lower.contains(words)) {
             return Ok(message);
@@ -180,7 +175,7 @@ impl WireGroup {
 }
 
 impl WireTestRun {
-    fn into_row(self, answer: &Answer) -> (String, Row) {
+    fn into_row(self, answer: &Answer) -> NamedRow {
         let row = Row {
             group_id: GroupId::named(&answer.text(self.test_run_group_id)),
             test_run: TestRun {

@@ -87,12 +87,12 @@ fn is_exempt(list: &str, base: &Url) -> bool {
     let host = host.trim_matches(['[', ']']).trim_end_matches('.');
     let base_port = base.port_or_known_default();
     let list = list.to_lowercase();
+    // Elsewhere, a colon is part of an address of version six.
+    let is_whole = |name: &str| name.ends_with(']') || !name.contains(':');
     let mut entries = list.split(|c: char| c == ',' || c.is_whitespace());
     entries.any(|entry| {
         let (name, port) = match entry.rsplit_once(':') {
-            Some((name, port)) if name.ends_with(']') || !name.contains(':') => {
-                (name, port.parse().ok())
-            }
+            Some((name, port)) if is_whole(name) => (name, port.parse().ok()),
             Some(_) | None => (entry, base_port),
         };
         let name = name.trim_matches(['[', ']']);

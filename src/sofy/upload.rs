@@ -154,9 +154,9 @@ fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
 
 /// Takes the hash out of a success that reports no error beside it.
 fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer, ApiError> {
-    let list = answer.list::<WireUpload>("the answer");
-    let mut uploads = list.map(|list| list.entries).unwrap_or_default();
-    if let (Some(Ok(upload)), true) = (uploads.pop(), uploads.is_empty())
+    let list = answer.list("the answer").unwrap_or_default();
+    let mut uploads = list.read::<WireUpload>();
+    if let (Some(Ok(upload)), None) = (uploads.next(), uploads.next())
         && let Ok(app_hash) = AppHash::parse(&answer.text(upload.app_hash))
         && !reports_an_error(json)
     {
