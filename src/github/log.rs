@@ -4,8 +4,12 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::retry_on_intr;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::LevelFilter;
@@ -15,6 +19,9 @@ use super::command::{self, plain};
 
 /// The runner shows ten warnings of a step. These may come while it runs; the others are left to its report.
 const WARNINGS_ON_THE_WAY: usize = 5;
+
+/// How long the log waits for a slow reader, in all. A step that is cancelled has 7.5 s, of which an abort takes three.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// How much the log says, and to whom.
 #[derive(Clone, Copy, Debug)]
@@ -38,14 +45,29 @@ pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
     tracing_subscriber::registry().with(lines.with_filter(level))
 }
 
-/// Prints one line. A log that nobody reads any more must not end the step.
+/// Prints one line. A log that nobody reads any more must not end the step, nor keep it from ending.
 pub(crate) fn print(line: &str) {
+    /// How many milliseconds the log has waited for its reader.
+    static WAITED: AtomicU64 = AtomicU64::new(0);
     #[cfg(test)]
     if tests::take_down(line) {
         return;
     }
     let mut out = io::stdout().lock();
-    _ = writeln!(out, "{line}").and_then(|()| out.flush());
+    // If there is any room, a piece of this size is written without waiting.
+    for piece in format!("{line}\n").as_bytes().chunks(512) {
+        let start = Instant::now();
+        let left = LONGEST_WAIT.saturating_sub(Duration::from_millis(WAITED.load(Relaxed)));
+        let left = Timespec::try_from(left).ok();
+        let has_room = retry_on_intr(|| {
+            let out = PollFd::new(&out, PollFlags::OUT);
+            poll(&mut [out], left.as_ref())
+        });
+        WAITED.fetch_add(start.elapsed().as_millis() as u64, Relaxed);
+        if has_room == Ok(0) || out.write_all(piece).and_then(|()| out.flush()).is_err() {
+            return;
+        }
+    }
 }
 
 struct Lines {
@@ -72,7 +94,7 @@ impl<S: Subscriber> Layer<S> for Lines {
         };
         let is_one_too_many = severity == "warning"
             && title.is_empty()
-            && self.warnings.fetch_add(1, Ordering::Relaxed) >= WARNINGS_ON_THE_WAY;
+            && self.warnings.fetch_add(1, Relaxed) >= WARNINGS_ON_THE_WAY;
         if self.commands && !is_one_too_many {
             return print(&command::message(severity, &title, &text));
         }

@@ -17,6 +17,10 @@ pub(crate) fn a_log_that_nobody_reads_changes_nothing() {
             "no longer read",
             "mkfifo pipe; true <pipe & exec >pipe; wait",
         ),
+        (
+            "never read, and full",
+            "mkfifo pipe; exec 3<>pipe >pipe; dd if=/dev/zero of=pipe bs=512 count=999 oflag=nonblock 2>&-",
+        ),
     ];
     each(&logs, |(what, line)| {
         let fake = FakeSofy::start(Script {
