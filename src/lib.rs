@@ -78,9 +78,8 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     // What is not UTF-8 gets replacement characters, which no input takes.
-    let env: Vec<(String, String)> = std::env::vars_os()
-        .map(|(name, value)| (lossy(&name), lossy(&value)))
-        .collect();
+    let env = std::env::vars_os().map(|(name, value)| (lossy(&name), lossy(&value)));
+    let env: Vec<(String, String)> = env.collect();
     let mut runner = Runner::open(&env);
     let key = inputs::api_key(&env);
     // Elsewhere the command that hides the key would be what shows it.
@@ -92,11 +91,8 @@ pub fn main() -> ExitCode {
         // It may be a key that was meant for an input.
         let argument = key.map_or(argument.clone(), |key| key.redact(argument));
         let argument: String = argument.chars().take(60).collect();
-        let verdict = refusal(
-            &format!("The argument {argument:?} is unknown"),
-            KNOWN_ARGUMENTS,
-        );
-        return ExitCode::from(refuse(entry, verdict, &mut runner));
+        let reason = format!("The argument {argument:?} is unknown");
+        return ExitCode::from(refuse(entry, refusal(&reason, ARGUMENTS), &mut runner));
     }
     if entry != Entry::AbortUnfinished {
         tracing::info!("{VERSION}");
@@ -174,10 +170,8 @@ pub(crate) async fn step(
                     tracing::debug!("nothing to abort: {why}");
                     return 0;
                 }
-                AbortOutcome::Failed(problem) => (Some(Severity::Warning), problem),
-                AbortOutcome::Aborted(message) | AbortOutcome::LeftRunning(message) => {
-                    (None, message)
-                }
+                AbortOutcome::Failed(said) => (Some(Severity::Warning), said),
+                AbortOutcome::Aborted(said) | AbortOutcome::LeftRunning(said) => (None, said),
             };
             publish(&Publication::line(severity, &message), runner)
         }
@@ -229,18 +223,16 @@ fn refuse(entry: Entry, verdict: Verdict, runner: &mut Runner) -> u8 {
     publish(&publication, runner)
 }
 
-const KNOWN_ARGUMENTS: &str = "Use none, gate, upload, --help or --version. Inputs are environment variables, such as \
+const ARGUMENTS: &str = "Use none, gate, upload, --help or --version. Inputs are environment variables, such as \
     INPUT_SCHEDULE_ID. Nothing was sent to Sofy.";
 const RUN_AGAIN: &str = "Run the job again, and report it if it happens again.";
 const ROOT_REMAINS: &str = "Allow the container to drop capabilities (check its seccomp profile), or start it as a \
     non-root user. Nothing was sent to Sofy.";
 
 fn bad_inputs(problems: Vec<String>, runner: &Runner) -> Verdict {
-    let place = if runner.is_github() {
-        "under `with:` in the workflow"
-    } else {
-        "environment variables such as INPUT_SCHEDULE_ID"
-    };
+    const WITH: &str = "under `with:` in the workflow";
+    const VARIABLES: &str = "environment variables such as INPUT_SCHEDULE_ID";
+    let place = if runner.is_github() { WITH } else { VARIABLES };
     let advice = format!("Fix these inputs ({place}). Nothing was sent to Sofy.");
     let mut verdict = refusal(&problems.join(" "), &advice);
     verdict.problems = problems;

@@ -6,7 +6,7 @@ use crate::github::Runner;
 use crate::model::report::{Paths, Report};
 use crate::model::test_run::TestRun;
 use crate::model::verdict::Outcome;
-use crate::report::annotations::{Annotation, Severity};
+use crate::report::annotations::Severity;
 use crate::report::{Publication, junit, outputs};
 use crate::text::count;
 
@@ -20,13 +20,9 @@ pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) -> u8 {
     if let Some((report, paths)) = it.report {
         places.extend(write_files(report, paths, runner));
     }
-    for Annotation {
-        severity,
-        title,
-        text,
-    } in &it.annotations
-    {
-        match severity {
+    for annotation in &it.annotations {
+        let (title, text) = (&annotation.title, &annotation.text);
+        match annotation.severity {
             Severity::Error => tracing::error!(title, "{text}"),
             Severity::Warning => tracing::warn!(title, "{text}"),
         }
@@ -63,14 +59,10 @@ fn write_files(report: &Report, paths: &Paths, runner: &Runner) -> Vec<String> {
 
 /// Prints every test run in a fold of the log, the failed ones first.
 fn print_test_runs(report: &Report, runner: &Runner) {
-    let mut runs: Vec<(Outcome, &TestRun)> = report
-        .test_runs
-        .iter()
-        .map(|run| (report.outcome(run), run))
-        .collect();
-    runs.sort_by_key(|(outcome, _)| *outcome);
-    let lines = runs.iter().map(|(outcome, run)| {
-        let remark = match outcome {
+    let mut runs: Vec<&TestRun> = report.test_runs.iter().collect();
+    runs.sort_by_key(|run| report.outcome(run));
+    let lines = runs.iter().map(|run| {
+        let remark = match report.outcome(run) {
             Outcome::Tolerated => " | tolerated",
             Outcome::Failing | Outcome::Unfinished | Outcome::Passed => "",
         };

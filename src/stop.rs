@@ -21,8 +21,10 @@ pub(crate) enum StopReason {
 /// The deadline and the signal of one step.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
-    deadline: Instant,
-    timeout: Duration,
+    /// The instant after which only what was begun is finished.
+    pub(crate) deadline: Instant,
+    /// The input `timeout`.
+    pub(crate) timeout: Duration,
     signal: Receiver<Option<&'static str>>,
 }
 
@@ -36,16 +38,6 @@ impl Stop {
         }
     }
 
-    /// The instant after which only what was begun is finished.
-    pub(crate) const fn deadline(&self) -> Instant {
-        self.deadline
-    }
-
-    /// The input `timeout`.
-    pub(crate) const fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
     /// Tells the signal that was sent already.
     pub(crate) fn signalled(&self) -> Option<&'static str> {
         *self.signal.borrow()
@@ -53,12 +45,8 @@ impl Stop {
 
     /// Waits for a signal; for ever, if there is none.
     pub(crate) async fn signal(&mut self) -> &'static str {
-        match self
-            .signal
-            .wait_for(Option::is_some)
-            .await
-            .map(|name| *name)
-        {
+        let signal = self.signal.wait_for(Option::is_some).await;
+        match signal.map(|name| *name) {
             Ok(Some(name)) => name,
             Ok(None) | Err(_) => pending().await,
         }

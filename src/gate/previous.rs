@@ -21,7 +21,7 @@ pub(crate) async fn previous_run<A: SofyApi>(
     before: Option<Baseline>,
     stop: &mut Stop,
 ) -> PreviousRun {
-    let until = stop.deadline().min(Instant::now() + AT_MOST);
+    let until = stop.deadline.min(Instant::now() + AT_MOST);
     let read = stop.run_until(until, read(api, group_id, before)).await;
     let test_runs = read.ok().and_then(Result::ok).unwrap_or_default();
     PreviousRun::of(&test_runs)

@@ -114,7 +114,7 @@ async fn pause(
         Patience::NONE
     };
     let asked = error.retry_after;
-    let left = stop.deadline().saturating_duration_since(Instant::now());
+    let left = stop.deadline.saturating_duration_since(Instant::now());
     match retry.failed(error.clone(), Instant::now(), asked, patience) {
         Some(pause) if pause < left => {
             tracing::info!("{}; next try in {}", error.message, span(pause));
@@ -125,7 +125,7 @@ async fn pause(
             let reason = format!(
                 "Nothing was triggered: Sofy asked to retry in {}, which is past the {} timeout ({})",
                 span(asked.unwrap_or_default()),
-                span(stop.timeout()),
+                span(stop.timeout),
                 error.message
             );
             Err(Verdict::new(Conclusion::Error, reason)

@@ -97,7 +97,7 @@ impl Watch {
         if has_shown_none && self.retry.silence() > BLIND {
             run.mark_ambiguous(AmbiguityReason::LostContact);
         }
-        let deadline = stop.deadline();
+        let deadline = stop.deadline;
         let sent_at = Instant::now();
         let pause = match stop.run_until(deadline + LAST_POLL, poll(api, run)).await {
             Ok(Ok(seen)) => self.answered::<A>(seen, sent_at)?,
@@ -110,7 +110,7 @@ impl Watch {
         };
         // A poll that was sent before the deadline is not the last one, however long the process was held up since.
         if sent_at >= last {
-            return self.stopped(StopReason::Deadline(stop.timeout()));
+            return self.stopped(StopReason::Deadline(stop.timeout));
         }
         // The last poll falls on the deadline.
         let latest = if sent_at < deadline { deadline } else { last };

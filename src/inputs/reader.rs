@@ -75,12 +75,10 @@ impl<'env> Reader<'env> {
     pub(crate) fn optional<T>(&mut self, name: &str, parse: impl Parse<T>) -> Option<T> {
         let value = self.values.get(name)?;
         let is_leak = name != "api-key" && self.key.as_ref().is_some_and(|key| key.is_in(value));
-        let parsed = if is_leak {
-            Err(LEAK.to_owned())
-        } else if value.contains(char::REPLACEMENT_CHARACTER) {
-            Err(NOT_UTF_8.to_owned())
-        } else {
-            parse(value)
+        let parsed = match value {
+            _ if is_leak => Err(LEAK.to_owned()),
+            value if value.contains(char::REPLACEMENT_CHARACTER) => Err(NOT_UTF_8.to_owned()),
+            value => parse(value),
         };
         parsed.map_err(|problem| self.problem(name, problem)).ok()
     }
@@ -91,20 +89,16 @@ impl<'env> Reader<'env> {
     }
 
     /// Reads an input that must not be absent; `hint` says what to do if it is.
-    pub(crate) fn required<T>(
-        &mut self,
-        name: &str,
-        hint: &str,
-        parse: impl Parse<T>,
-    ) -> Option<T> {
+    pub(crate) fn required<T>(&mut self, name: &str, hint: &str, read: impl Parse<T>) -> Option<T> {
         if !self.is_given(name) {
             let variable = format!("INPUT_{}", name.to_uppercase().replace('-', "_"));
-            let is_set = !self.variable(&variable).trim().is_empty();
-            let ignored = is_set.then(|| format!(" {variable} {NOT_READ}"));
-            let ignored = ignored.unwrap_or_default();
+            let ignored = match self.variable(&variable).trim() {
+                "" => String::new(),
+                _ => format!(" {variable} {NOT_READ}"),
+            };
             self.problem(name, format!("is missing or blank. {hint}{ignored}"));
         }
-        self.optional(name, parse)
+        self.optional(name, read)
     }
 
     /// Notes a problem of one input.

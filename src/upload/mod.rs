@@ -132,8 +132,8 @@ impl<S: Uploads> Upload<S> {
                 return Err(failed(error));
             };
             let (next, message) = (span(pause), error.message);
-            if pause >= self.stop.deadline().duration_since(now) {
-                let limit = span(self.stop.timeout());
+            if pause >= self.stop.deadline.duration_since(now) {
+                let limit = span(self.stop.timeout);
                 let why = format!(
                     "the next attempt would be in {next}, past the timeout of {limit}; {message}"
                 );
