@@ -109,8 +109,8 @@ impl Build {
     }
 }
 
-/// The hash of a build, by the rule for all hashes. Case does not count.
-#[derive(Clone, Debug, Eq)]
+/// The hash of a build, by the rule for all hashes.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AppHash(String);
 
 impl AppHash {
@@ -160,19 +160,6 @@ impl AppHash {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl PartialEq for AppHash {
-    fn eq(&self, other: &Self) -> bool {
-        *self == *other.0
-    }
-}
-
-/// For hashes that Sofy lists, which need not follow the rule.
-impl PartialEq<str> for AppHash {
-    fn eq(&self, listed: &str) -> bool {
-        self.0.eq_ignore_ascii_case(listed)
     }
 }
 
@@ -296,11 +283,21 @@ mod tests {
     }
 
     #[test]
-    fn hashes_are_equal_whatever_their_case() {
-        let hash = AppHash::parse("4DDE0684").expect("a hash");
+    fn a_listed_build_has_a_hash_whatever_its_case() {
+        for (listed, is_it, why) in [
+            (Some("4Dde0684"), true, "in other letters"),
+            (Some("4dde0685"), false, "another one"),
+            (Some(""), false, "blank"),
+            (None, false, "not known"),
+        ] {
+            let build = Build {
+                app_hash: listed.map(str::to_owned),
+                application: String::new(),
+                id: String::new(),
+                friendly_name: String::new(),
+            };
 
-        assert_eq!(hash, AppHash::parse("4dde0684").expect("a hash"));
-        assert_eq!(hash, *"4Dde0684");
-        assert_ne!(hash, *"4dde0685");
+            assert_eq!(build.has_hash("4dDE0684"), is_it, "{why}");
+        }
     }
 }
