@@ -28,6 +28,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use fake_sofy::upload::UploadFault;
 use fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script, YESTERDAYS_GROUP};
 use rustix::process::{Pid, Signal, kill_process};
 use rustls::pki_types::pem::PemObject as _;
@@ -64,6 +65,8 @@ struct Step {
     /// Of `docker run`, beyond those of the runner.
     options: Vec<String>,
     entrypoint: &'static str,
+    /// What `args` of action.yml say.
+    entry: &'static str,
     /// A folder of the runner's, or a volume, which belongs to root.
     workspace: String,
 }
@@ -158,7 +161,19 @@ impl Step {
             env,
             options: Vec::new(),
             entrypoint: "/sofy-schedule-run",
+            entry: "gate",
         })
+    }
+
+    /// An upload of a file in the workspace.
+    fn upload(inputs: &[(&str, &str)], file: &str, bytes: &[u8]) -> Try<Self> {
+        let mut step = Self::new(inputs)?;
+        step.entry = "upload";
+        step.env.insert(variable_of("app-path"), file.to_owned());
+        let path = step.folder.join("work").join(file);
+        fs::write(&path, bytes)?;
+        hand_over(&path, 0o600)?;
+        Ok(step)
     }
 
     fn option(mut self, option: &str) -> Self {
@@ -221,7 +236,7 @@ impl Step {
             .args(&self.options);
         let log = File::create(self.folder.join("log"))?;
         let mut client = client
-            .args([&image()?, "gate"])
+            .args([&image()?, self.entry])
             .stdin(Stdio::piped())
             .stdout(log.try_clone()?)
             .stderr(log)
@@ -679,7 +694,7 @@ fn the_image_names_whatever_else_is_in_it_and_has_every_licence() -> Try {
     Ok(())
 }
 
-/// What the kernel says of a process, by the names of its `status`.
+/// What the kernel says of a process or of a thread, by the names of its `status`.
 fn status(process: &Path) -> Try<BTreeMap<String, String>> {
     let status = fs::read_to_string(process.join("status"))?;
     let lines = status.lines().filter_map(|line| line.split_once(':'));
@@ -688,14 +703,27 @@ fn status(process: &Path) -> Try<BTreeMap<String, String>> {
         .collect())
 }
 
-/// Holds a process to be `uid`, in a group that owns nothing, with nothing left of root and no way back.
+/// What the kernel says of each thread of a process: users and capabilities are per thread.
+fn threads(process: &Path) -> Try<Vec<BTreeMap<String, String>>> {
+    let mut threads = Vec::new();
+    for task in fs::read_dir(process.join("task"))? {
+        // One that ended meanwhile keeps nothing.
+        threads.extend(status(&task?.path()).ok());
+    }
+    Ok(threads)
+}
+
+/// Holds each thread of a process to be `uid`, in a group that owns nothing, with nothing left of root and no way back.
 fn assert_unprivileged(process: &Path, uid: &str) -> Try {
-    let status = status(process)?;
-    assert_eq!(status["Uid"], [uid; 4].join("\t"));
-    assert_eq!(status["Gid"], [NOBODY; 4].join("\t"));
-    assert_eq!(status["Groups"], "");
-    assert_without_capabilities(&status);
-    assert_eq!(status["CapBnd"], "0000000000000000");
+    let threads = threads(process)?;
+    assert!(!threads.is_empty(), "the process is there");
+    for status in threads {
+        assert_eq!(status["Uid"], [uid; 4].join("\t"));
+        assert_eq!(status["Gid"], [NOBODY; 4].join("\t"));
+        assert_eq!(status["Groups"], "");
+        assert_without_capabilities(&status);
+        assert_eq!(status["CapBnd"], "0000000000000000");
+    }
     assert_eq!(
         owner(&process.join("environ"))?,
         (0, 0),
@@ -735,6 +763,34 @@ fn while_it_waits_it_is_the_owner_of_the_workspace_and_nothing_more() -> Try {
         assert_eq!(ended.warnings(), [""; 0]);
         assert_eq!(ended.exit, Some(130));
     }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs Docker and the image"]
+fn no_thread_of_an_upload_keeps_root() -> Try {
+    let (_sofy, url) = sofy(Script {
+        uploads: vec![UploadFault::Slow(Duration::from_millis(200))],
+        ..Script::default()
+    });
+    // So large that it is still being read, by threads of their own, while it is looked at.
+    let mut app = b"PK\x03\x04".to_vec();
+    app.resize(40_000_000, 1);
+    let step = Step::upload(&[("api-url", &url)], "app.apk", &app)?;
+    let (uid, _) = owner(&step.folder.join("work"))?;
+    let log = step.folder.join("log");
+    let mut step = step.start()?;
+    step.until(|| fs::read_to_string(&log).is_ok_and(|log| log.contains("of 38.1 MiB")))?;
+    let process = step.process()?;
+    step.until(|| threads(&process).is_ok_and(|threads| threads.len() > 1))?;
+
+    let checked = assert_unprivileged(&process, &uid.to_string());
+    step.interrupt()?;
+    let ended = step.end()?;
+
+    checked?;
+    assert_eq!(ended.warnings(), [""; 0]);
+    assert_eq!(ended.exit, Some(130));
     Ok(())
 }
 

@@ -46,10 +46,7 @@ fn files(folder: &Path, module: Option<&str>) -> io::Result<Vec<(String, PathBuf
 
 /// The top-level modules that the product code of a file names by `crate::`.
 fn imports(source: &str) -> Vec<String> {
-    let product = source
-        .split("#[cfg(test)]\nmod tests {")
-        .next()
-        .unwrap_or_default();
+    let product = source.split("mod tests {").next().unwrap_or_default();
     let mut lines = product.lines().peekable();
     let mut modules = Vec::new();
     while let Some(line) = lines.next() {

@@ -12,11 +12,15 @@ use crate::github::Runner;
 use crate::model::report::Report;
 use crate::model::schedule::Build;
 use crate::model::test_run::{Group, TestRun};
+use crate::model::verdict::Verdict;
 use crate::report::annotations::{Severity, annotations};
-use crate::report::{junit, summary};
+use crate::report::upload::UploadReport;
+use crate::report::{Publication, junit, summary};
 use crate::sofy::{ApiError, Baseline, ErrorKind, SofyApi};
 use crate::tests::fixtures::{at, gate, test_run, written};
 use crate::tests::scripted::{Classic, Public, groups, rows, unnamed};
+use crate::upload::app_file::AppFile;
+use crate::upload::tests::{self as upload, HASH, MD5, MINUTE, created, exists, not_sofy};
 use crate::{ROOT_REMAINS, RUN_AGAIN, bad_inputs, inputs, refusal};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -616,6 +620,8 @@ async fn every_sentence_that_the_program_ends_with_is_a_golden_one() {
     #[cfg(target_os = "linux")]
     privileges(&mut text);
     input_problems(&mut text);
+    uploads(&mut text).await;
+    upload_problems(&mut text).await;
     post_steps(&mut text).await;
 
     is_golden("messages.txt", &text);
@@ -732,6 +738,131 @@ fn input_problems(text: &mut String) {
         &Runner::open(&[]),
     );
     sentences(text, "bad-inputs", &Report::of(verdict));
+}
+
+/// Endings of the upload.
+async fn uploads(text: &mut String) {
+    let once = |answer| Public::new().upload(answer, Duration::ZERO);
+    let rejected = || once(Err(answered(ErrorKind::Rejected, "400 \"No.\"")));
+    let refused = "tcp connect error: Connection refused";
+    let not_reached = || once(Err(ApiError::new(ErrorKind::NotSent, refused)));
+    let too_late = || {
+        let mut error = bad_gateway();
+        error.retry_after = Some(Duration::from_hours(1));
+        once(Err(error))
+    };
+    let slow = || Public::new().upload(created(), Duration::from_hours(5));
+    let cancelled = Some(SECOND);
+    for (name, api, cancelled) in [
+        (
+            "uploaded",
+            once(created()).builds(builds(&[(HASH, "1.0(1)")])),
+            None,
+        ),
+        (
+            "had",
+            once(exists()).builds(builds(&[(MD5, "1.0(1)")])),
+            None,
+        ),
+        (
+            "had-another",
+            once(exists()).builds(builds(&[(HASH, "1.0(1)")])),
+            None,
+        ),
+        ("rejected", rejected(), None),
+        ("not-reached", not_reached(), None),
+        ("not-sofy", once(not_sofy()), None),
+        (
+            "hash-before-the-end",
+            Public::new().upload(created(), SECOND),
+            None,
+        ),
+        ("timed-out", slow(), None),
+        ("timed-out-between-attempts", once(Err(bad_gateway())), None),
+        ("told-to-wait-too-long", too_late(), None),
+        ("cancelled", slow(), cancelled),
+        (
+            "cancelled-while-looking",
+            once(exists()).slow_builds(2 * MINUTE),
+            cancelled,
+        ),
+    ] {
+        let report = upload::run(&api, cancelled).await;
+        upload_sentences(text, name, &report);
+    }
+    let changed = upload::run_while(|path| std::fs::write(path, "PK").expect("written")).await;
+    upload_sentences(text, "changed", &changed);
+}
+
+fn upload_sentences(text: &mut String, name: &str, report: &UploadReport) {
+    let Verdict {
+        conclusion,
+        reason,
+        advice,
+        warnings: _,
+        problems: _,
+    } = &report.verdict;
+    let (exit, word) = (conclusion.exit_status(), conclusion.as_str());
+    _ = write!(
+        text,
+        "\n## upload-{name}\n\nexit {exit}, {word}\nwhy:     {reason}\n"
+    );
+    if let Some(advice) = advice {
+        _ = writeln!(text, "next:    {advice}");
+    }
+    let publication = Publication::of_upload(report);
+    _ = writeln!(text, "page:    {}", publication.summary.trim_end());
+    for line in publication.last_line {
+        _ = writeln!(text, "log:     {line}");
+    }
+}
+
+/// What can be wrong with the inputs of an upload.
+async fn upload_problems(text: &mut String) {
+    _ = write!(text, "\n## upload inputs\n\n");
+    let folder = tempfile::tempdir().expect("a folder");
+    let empty = tempfile::tempdir().expect("a folder");
+    for (name, bytes) in [
+        ("a.apk", "PK"),
+        ("b.apk", ""),
+        ("c.aab", "PK"),
+        ("d\t.apk", "PK"),
+        ("e.apk/f", ""),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::create_dir_all(path.parent().expect("a parent")).expect("a folder");
+        std::fs::write(path, bytes).expect("a file");
+    }
+    std::os::unix::fs::symlink("/dev/null", folder.path().join("g.apk")).expect("a link");
+    for (workspace, pairs) in [
+        (&folder, &[("app-path", "")][..]),
+        (&folder, &[("app-path", "[ab].apk"), ("api", "both")]),
+        (&folder, &[("app-path", "x.apk"), ("application-guid", "7")]),
+        (
+            &folder,
+            &[
+                ("app-path", "\u{fc}.apk"),
+                ("api", "classic"),
+                ("build-name", "x"),
+            ],
+        ),
+        (&folder, &[("app-path", "[.apk")]),
+        (&folder, &[("app-path", "a.apk")]),
+        (&folder, &[("app-path", "b.apk")]),
+        (&folder, &[("app-path", "c.*")]),
+        (&folder, &[("app-path", "d*.apk")]),
+        (&folder, &[("app-path", "e.apk")]),
+        (&folder, &[("app-path", "g.apk")]),
+        (&folder, &[("app-path", "../x.apk")]),
+        (&empty, &[("app-path", "*.apk")]),
+    ] {
+        let env = environment(pairs);
+        let (app_path, _) = inputs::upload::search(&env);
+        let app = AppFile::find([workspace.path(), Path::new("")], Path::new(&app_path)).await;
+        for problem in inputs::upload::parse(&env, app).expect_err("bad inputs") {
+            _ = writeln!(text, "{problem}");
+        }
+    }
 }
 
 async fn post_steps(text: &mut String) {

@@ -279,8 +279,12 @@ pub(crate) async fn taken(file: Part) -> Result<Vec<u8>, ApiError> {
     let pieces: Vec<_> = form
         .try_collect()
         .await
-        .map_err(|error| ApiError::new(ErrorKind::OutcomeUnknown, format!("{error:?}")))?;
+        .map_err(|error| ApiError::new(ErrorKind::OutcomeUnknown, root_cause(&error)))?;
     Ok(pieces.concat())
+}
+
+fn root_cause(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), root_cause)
 }
 
 /// Groups, with the second of Sofy's clock at which each was executed.

@@ -271,7 +271,7 @@ fn changed(error: io::Error) -> Verdict {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::model::schedule::{Details, Generation};
     use crate::secret::ApiKey;
@@ -282,25 +282,25 @@ mod tests {
 
     const APP: &[u8] = b"PK\x03\x04";
     /// The MD5 of that.
-    const MD5: &str = "10893fd7cff66dca193f658ca9438d15";
-    const HASH: &str = "aaaaaaa1";
+    pub(crate) const MD5: &str = "10893fd7cff66dca193f658ca9438d15";
+    pub(crate) const HASH: &str = "aaaaaaa1";
     const NOW: Duration = Duration::ZERO;
     /// Before the file was taken.
     const EARLY: Duration = Duration::from_millis(1);
-    const MINUTE: Duration = Duration::from_secs(60);
+    pub(crate) const MINUTE: Duration = Duration::from_secs(60);
     const HOURS: Duration = Duration::from_secs(5 * 3600);
 
-    fn created() -> Result<UploadAnswer, ApiError> {
+    pub(crate) fn created() -> Result<UploadAnswer, ApiError> {
         let app_hash = AppHash::parse(HASH).expect("a hash");
         Ok(UploadAnswer::Created(app_hash))
     }
 
-    fn exists() -> Result<UploadAnswer, ApiError> {
+    pub(crate) fn exists() -> Result<UploadAnswer, ApiError> {
         let said = "\"Build already exists.\"".to_owned();
         Ok(UploadAnswer::AlreadyExists { said })
     }
 
-    fn not_sofy() -> Result<UploadAnswer, ApiError> {
+    pub(crate) fn not_sofy() -> Result<UploadAnswer, ApiError> {
         Ok(UploadAnswer::NotSofy(failure(ErrorKind::OutcomeUnknown)))
     }
 
@@ -337,7 +337,7 @@ mod tests {
     }
 
     /// Runs an upload of up to 15 minutes, with a signal after some of them.
-    async fn run(api: &Public, signal: Option<Duration>) -> UploadReport {
+    pub(crate) async fn run(api: &Public, signal: Option<Duration>) -> UploadReport {
         let folder = tempfile::tempdir().expect("a folder");
         let inputs = inputs_in(folder.path()).await;
         let (sender, stop) = stop(15 * MINUTE);
@@ -585,6 +585,15 @@ mod tests {
         }
     }
 
+    /// Runs an upload while somebody writes to its file.
+    pub(crate) async fn run_while(write: fn(&Path)) -> UploadReport {
+        let folder = tempfile::tempdir().expect("a folder");
+        let inputs = inputs_in(folder.path()).await;
+        let (_sender, stop) = stop(15 * MINUTE);
+        let sofy = Meanwhile(&folder.path().join("app.apk"), write);
+        Upload { inputs, sofy, stop }.run(|| 0.0).await
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_file_that_changes_while_it_is_sent_has_no_hash() {
         type Write = fn(&Path);
@@ -615,12 +624,7 @@ mod tests {
             ),
         ];
         for (write, has_changed, why) in writes {
-            let folder = tempfile::tempdir().expect("a folder");
-            let inputs = inputs_in(folder.path()).await;
-            let (_sender, stop) = stop(15 * MINUTE);
-            let sofy = Meanwhile(&folder.path().join("app.apk"), write);
-
-            let report = Upload { inputs, sofy, stop }.run(|| 0.0).await;
+            let report = run_while(write).await;
 
             assert_eq!(report.app_hash.is_empty(), has_changed, "{why}");
             let reason = &report.verdict.reason;

@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::dice::Dice;
-use super::upload::{Had, Upload};
+use super::upload::{Had, Says, Upload};
 use super::world::{
     Call, Clutter, Execution, Fault, FaultPeriod, Glitch, Listing, MINUTE, Ms, Names, SECOND, Sign,
     Status, Times, World,
@@ -54,6 +54,8 @@ pub(super) struct State {
     /// How often the file was sent, and since when Sofy has it.
     pub(super) uploads: usize,
     pub(super) stored: Option<Ms>,
+    /// When Sofy first gave the hash of the whole file, after it had taken it.
+    pub(super) accepted: Option<Ms>,
     pub(super) executions: Vec<Live>,
     pub(super) triggers: Vec<Triggered>,
     pub(super) aborts: Vec<Aborted>,
@@ -118,11 +120,11 @@ impl Network {
             state: RefCell::default(),
             world,
         };
-        if let Some(upload) = &sofy.world.upload
-            && upload.had == Had::ThisFile
-        {
-            sofy.state.borrow_mut().stored = Some(Ms::MIN);
-        }
+        sofy.state.borrow_mut().stored = match sofy.world.upload.as_ref().map(|upload| upload.had) {
+            Some(Had::ThisFile) => Some(Ms::MIN),
+            Some(Had::ThisFileJustNow) => Some(-SECOND),
+            Some(Had::Nothing | Had::AnotherFile) | None => None,
+        };
         Self(Rc::new(sofy))
     }
 
@@ -313,12 +315,23 @@ impl Sofy {
         })
         .await;
         let is_refused = fate.fault.is_some_and(Fault::is_certain_refusal);
+        let early = upload.early.filter(|_| is_first && fate.fault.is_none());
+        let length = upload.file.len();
+        let mut taken = None;
         if !is_refused {
             let stalls = if is_first { upload.stalls } else { 0 };
             let is_cut = matches!(fate.fault, Some(Fault::Reset | Fault::Hangs)) && !fate.happens;
-            if !self.take(body, upload, stalls, is_cut).await && !is_cut {
-                return Ok(self.refusal(&fate, 400, None, "The file is corrupt or incomplete."));
+            let until = match early {
+                Some(early) => Some(length * early.percent / 100),
+                None => is_cut.then_some(length / 2),
+            };
+            taken = self.take(body, upload, stalls, until).await;
+            if taken.is_none() && until.is_none() {
+                return lost("error sending request");
             }
+        }
+        if let Some(early) = early {
+            return Ok(self.early(upload, early.says, &fate));
         }
         if fate.fault == Some(Fault::Hangs) {
             // The client has no deadline of its own for this call, only a watch over what moves.
@@ -327,7 +340,7 @@ impl Sofy {
         let known = {
             let mut state = self.state.borrow_mut();
             let known = state.stored.is_some() || upload.had == Had::AnotherFile;
-            if fate.happens && !known {
+            if fate.happens && !known && taken.as_deref() == Some(&upload.file[..]) {
                 state.stored = Some(self.now());
             }
             known
@@ -345,35 +358,58 @@ impl Sofy {
         {
             return Ok(self.refusal(&fate, status, None, "Build already exists."));
         }
-        let hash = &self.world.builds[0].hash;
+        if taken.as_deref() == Some(&upload.file[..]) {
+            let mut state = self.state.borrow_mut();
+            state.accepted.get_or_insert(self.now());
+        }
+        let hash = upload.hash_of(&taken.unwrap_or_default());
+        self.tell(&fate, self.accepted(&hash))
+    }
+
+    /// The answer to an upload that Sofy took.
+    fn accepted(&self, hash: &str) -> Answer {
         let answer = match self.world.habits.shape >> 40 & 3 {
             0 => json!({"data": {"appHash": hash}, "message": "OK"}),
             1 => json!({"appHash": hash}),
             2 => json!([{"AppHash": hash}]),
             _ => json!({"data": [{"appHash": hash}]}),
         };
-        self.tell(&fate, answer.to_string().as_str().into())
+        answer.to_string().as_str().into()
     }
 
-    /// Takes in the body of an upload, or half of it; tells whether the file arrived whole.
-    async fn take(&self, body: reqwest::Body, upload: &Upload, stalls: Ms, is_cut: bool) -> bool {
+    /// Answers before the whole file is there, and keeps nothing of it.
+    fn early(&self, upload: &Upload, says: Says, fate: &Fate) -> Response {
+        match says {
+            Says::Hash => self.respond(fate, 200, None, self.accepted(&upload.app_hash())),
+            Says::Refused(status) => self.refusal(fate, status, None, "No."),
+            Says::Page(status) => {
+                self.respond(fate, status, None, "<html>Please wait</html>".into())
+            }
+            Says::Exists => self.refusal(fate, 400, None, "Build already exists."),
+        }
+    }
+
+    /// Takes in the body of an upload, or so many bytes of it; gives the file if it arrived whole.
+    async fn take(
+        &self,
+        body: reqwest::Body,
+        upload: &Upload,
+        stalls: Ms,
+        until: Option<usize>,
+    ) -> Option<Vec<u8>> {
         use http_body::Body as _;
         let mut body = std::pin::pin!(body);
         let mut taken = Vec::new();
         let half = upload.file.len() / 2;
         let mut stalled = false;
-        while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
-            let Some(piece) = frame.ok().and_then(|frame| frame.into_data().ok()) else {
-                return false;
+        while until.is_none_or(|until| taken.len() < until) {
+            let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await else {
+                break;
             };
+            let piece = frame.ok()?.into_data().ok()?;
             taken.extend_from_slice(&piece);
-            if taken.len() >= half {
-                if is_cut {
-                    return false;
-                }
-                if !std::mem::replace(&mut stalled, true) {
-                    self.sleep_until(self.now() + stalls).await;
-                }
+            if taken.len() >= half && !std::mem::replace(&mut stalled, true) {
+                self.sleep_until(self.now() + stalls).await;
             }
             // What stands around a small file is no small part of the whole.
             let share = piece.len() as f64 / upload.file.len().max(4_096) as f64;
@@ -384,15 +420,14 @@ impl Sofy {
             .windows(8)
             .position(|part| part == b"\r\n\r\nPK\x03\x04");
         let (before, file) = taken.split_at(begins.map_or(0, |begins| begins + 4));
-        let Some(after) = file.strip_prefix(&upload.file[..]) else {
-            return false;
-        };
+        let ends = file.windows(4).rposition(|part| part == b"\r\n--")?;
+        let (file, after) = file.split_at(ends);
         let around = [before, after].concat();
         if super::invariants::holds_key(&String::from_utf8_lossy(&around)) {
             let mut state = self.state.borrow_mut();
             state.leaks.push("beside the file".to_owned());
         }
-        after.starts_with(b"\r\n--")
+        until.is_none().then(|| file.to_vec())
     }
 
     async fn sleep_until(&self, at: Ms) {

@@ -9,7 +9,7 @@ use tokio::sync::watch::{Sender, channel};
 use tokio::time::sleep;
 
 use super::sofy::Network;
-use super::upload::Upload;
+use super::upload::{self, Upload};
 use super::world::{Ms, SECOND, Status, World};
 use super::{GUID, KEY, NUMBER};
 use crate::gate::abort;
@@ -157,7 +157,7 @@ impl Job<'_> {
         for name in FILES {
             std::fs::write(self.path(name), "").expect("a file");
         }
-        std::fs::write(self.path("app.apk"), &drawn.file).expect("an app");
+        upload::write(&self.path("app.apk"), &drawn.file, 0);
         let mut env = self.files();
         for (name, value) in [
             ("API-KEY", KEY.to_owned()),
@@ -186,8 +186,18 @@ impl Job<'_> {
             biased;
             exit = step => Some(exit),
             () = signals(drawn.cancelled, &sender) => None,
+            () = self.change(drawn) => None,
         };
         self.left(StepKind::Upload, began, drawn.cancelled, exit)
+    }
+
+    /// Writes to the file when it is time, and waits for ever.
+    async fn change(&self, drawn: &Upload) {
+        if let Some(change) = drawn.change {
+            sleep(millis(change.at)).await;
+            change.apply(&self.path("app.apk"), &drawn.file);
+        }
+        std::future::pending().await
     }
 
     const fn generation(&self) -> &'static str {

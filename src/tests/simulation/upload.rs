@@ -2,6 +2,10 @@
 //!
 //! The file is small enough to be read ahead: its reader is a real thread, for which a paused clock waits.
 
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
 use md5::{Digest as _, Md5};
 
 use super::dice::Dice;
@@ -42,6 +46,76 @@ pub(super) struct Upload {
     /// When the list of builds shows a new one.
     pub(super) listed_after: Ms,
     pub(super) faults: Vec<FaultPeriod>,
+    /// The first attempt is answered before Sofy has the whole file.
+    pub(super) early: Option<Early>,
+    /// Somebody writes to the file after the step began.
+    pub(super) change: Option<Change>,
+}
+
+/// An answer that comes early.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Early {
+    /// The percentage of the file that Sofy has by then.
+    pub(super) percent: usize,
+    pub(super) says: Says,
+}
+
+/// What an early answer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Says {
+    /// The very hash that the file would get.
+    Hash,
+    Refused(u16),
+    /// A gateway's page.
+    Page(u16),
+    /// The words of a build that is there already, whether it is or not.
+    Exists,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Change {
+    /// How long after the step began.
+    pub(super) at: Ms,
+    pub(super) how: How,
+}
+
+/// How a file changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    Grows,
+    Shrinks,
+    /// Other bytes of the same length.
+    Rewritten,
+    /// Another file gets its name. Who has it open still reads the old one.
+    Replaced,
+}
+
+impl Change {
+    /// Writes to the file. Its time is set, since worlds are shorter than a tick of the file system's clock.
+    pub(super) fn apply(self, path: &Path, file: &[u8]) {
+        let bytes = match self.how {
+            How::Grows => [file, b"more"].concat(),
+            How::Shrinks => file[..file.len() / 2].to_vec(),
+            How::Rewritten | How::Replaced => {
+                let mut bytes = file.to_vec();
+                bytes[4..].fill(7);
+                bytes
+            }
+        };
+        if self.how == How::Replaced {
+            fs::remove_file(path).expect("a file");
+        }
+        write(path, &bytes, 1);
+    }
+}
+
+/// Writes a file that was modified so many seconds after the epoch.
+pub(super) fn write(path: &Path, bytes: &[u8], modified: u64) {
+    fs::write(path, bytes).expect("an app");
+    let file = fs::OpenOptions::new().write(true).open(path);
+    let modified = SystemTime::UNIX_EPOCH + Duration::from_secs(modified);
+    file.and_then(|file| file.set_modified(modified))
+        .expect("an app with a time");
 }
 
 /// What Sofy gives as the hash of a build.
@@ -57,6 +131,8 @@ pub(super) enum HashOf {
 pub(super) enum Had {
     Nothing,
     ThisFile,
+    /// Another job uploaded it a moment ago, so that the list may lag.
+    ThisFileJustNow,
     /// Another file with the same build number, which it keeps.
     AnotherFile,
 }
@@ -78,6 +154,7 @@ impl Upload {
             Had::Nothing,
             Had::Nothing,
             Had::ThisFile,
+            Had::ThisFileJustNow,
             Had::AnotherFile,
         ]);
         let refuses = dice.pick(&[Some(400), Some(409), Some(500), None]);
@@ -102,6 +179,8 @@ impl Upload {
             },
             listed_after: dice.pick(&[0, 0, SECOND, 10 * SECOND, MINUTE]),
             faults: Vec::new(),
+            early: None,
+            change: None,
         };
         let whole = upload.needs() + MINUTE;
         let faults = if dice.percent(40) {
@@ -112,6 +191,11 @@ impl Upload {
         Some(Self {
             cancelled: dice.percent(10).then(|| dice.from(0, whole)),
             faults: (0..faults).map(|_| period(&mut dice, whole)).collect(),
+            early: dice.percent(15).then(|| Early::draw(&mut dice)),
+            change: dice.percent(20).then(|| Change {
+                at: dice.from(1, whole),
+                how: dice.pick(&[How::Grows, How::Shrinks, How::Rewritten, How::Replaced]),
+            }),
             ..upload
         })
     }
@@ -130,6 +214,8 @@ impl Upload {
             without(&|upload| upload.faults[n].percent = 100);
         }
         without(&|upload| upload.cancelled = None);
+        without(&|upload| upload.early = None);
+        without(&|upload| upload.change = None);
         without(&|upload| upload.file.truncate(16));
         without(&|upload| upload.takes = 10);
         without(&|upload| upload.stalls = 0);
@@ -142,9 +228,15 @@ impl Upload {
 
     /// The hash that Sofy gives the file.
     pub(super) fn app_hash(&self) -> String {
+        self.hash_of(&self.file)
+    }
+
+    /// The hash that Sofy gives to what it took for the file.
+    pub(super) fn hash_of(&self, taken: &[u8]) -> String {
         let bytes = match self.hash {
-            HashOf::Md5 => Md5::digest(&self.file).to_vec(),
-            HashOf::Something => b"what Sofy likes!".to_vec(),
+            HashOf::Md5 => Md5::digest(taken).to_vec(),
+            HashOf::Something if taken == self.file => b"what Sofy likes!".to_vec(),
+            HashOf::Something => b"what never was..".to_vec(),
         };
         bytes.iter().map(|byte| format!("{byte:02x}")).collect()
     }
@@ -152,6 +244,23 @@ impl Upload {
     /// How long an attempt takes where nothing goes wrong.
     fn needs(&self) -> Ms {
         self.takes + self.stalls.min(STUCK) + self.reads
+    }
+}
+
+impl Early {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            percent: dice.pick(&[0, 1, 50, 99]),
+            says: dice.pick(&[
+                Says::Hash,
+                Says::Hash,
+                Says::Refused(401),
+                Says::Refused(413),
+                Says::Page(403),
+                Says::Page(502),
+                Says::Exists,
+            ]),
+        }
     }
 }
 
@@ -209,21 +318,29 @@ pub(super) fn inconsistent(step: &Step) -> Option<String> {
     ((exit != 0) != step.log.contains("::error")).then(|| "annotations and exit status".to_owned())
 }
 
-/// Green, though Sofy has no such file, or calls it otherwise.
+/// Green, though Sofy has no such file, calls it otherwise, or never said that it took it.
 pub(super) fn false_green(world: &World, state: &State, step: &Step) -> Option<String> {
     if step.exit != Some(0) {
         return None;
     }
-    let Some(stored) = state.stored else {
+    let upload = world.upload.as_ref()?;
+    if state.stored.is_none() {
         return Some("Sofy does not have the file".to_owned());
-    };
+    }
     let hash = step.output("app-hash");
     if !hash.eq_ignore_ascii_case(&world.builds[0].hash) {
         return Some(format!("{hash} is another build"));
     }
-    let is_new = stored >= step.began;
-    (step.output("uploaded") == "true" && !is_new && world.upload.as_ref()?.refuses.is_some())
-        .then(|| "Sofy had it before and did not take it again".to_owned())
+    if step.output("uploaded") != "true" {
+        return None;
+    }
+    let Some(accepted) = state.accepted else {
+        return Some("Sofy gave no hash after it had the whole file".to_owned());
+    };
+    let changed = upload.change.filter(|change| change.how != How::Replaced);
+    changed
+        .is_some_and(|change| step.began + change.at < accepted)
+        .then(|| "the file changed before Sofy had taken it".to_owned())
 }
 
 /// How late an upload may end after its deadline: its limits end whatever it waits for.
@@ -247,7 +364,10 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
             .iter()
             .any(|(_, call, fault)| *call == Call::Upload && is(*fault))
     };
-    let is_refused = upload.refuses.is_some() && (upload.had == Had::ThisFile || state.uploads > 1);
+    let had = matches!(upload.had, Had::ThisFile | Had::ThisFileJustNow);
+    let early = upload.early.map(|early| early.says);
+    let is_refused =
+        upload.refuses.is_some() && (had || state.uploads > 1) || early == Some(Says::Exists);
     [
         (
             step.began + upload.needs() + 30 * SECOND > deadline,
@@ -269,8 +389,22 @@ pub(super) fn doubt(upload: &Upload, state: &State, step: &Step) -> Option<&'sta
             "upload: Sofy had it, and its hash is no digest",
         ),
         (
-            is_refused && upload.had == Had::Nothing && upload.listed_after > LAG,
-            "upload: the build is listed late after a lost answer",
+            is_refused && upload.had != Had::ThisFile && upload.listed_after > LAG,
+            "upload: the build is listed late",
+        ),
+        (
+            !had && early == Some(Says::Exists),
+            "upload: Sofy says that it has a build that it does not have",
+        ),
+        (
+            matches!(early, Some(Says::Hash | Says::Refused(_))),
+            "upload: Sofy said its last word early",
+        ),
+        (
+            upload
+                .change
+                .is_some_and(|change| change.how != How::Replaced),
+            "upload: the file changed",
         ),
         (
             is_refused && struck.iter().any(|(_, call, _)| *call == Call::Builds),
