@@ -140,7 +140,12 @@ fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
         (401, _) => refused(KEY),
         (413, _) => refused(LARGE),
         (408 | 429 | 501..=599, _) | (500, None) => Err(unclear()),
-        (_, None) => Ok(UploadAnswer::NotSofy(unclear().advise(URL))),
+        (_, None) => {
+            let mut error = unclear().advise(URL);
+            let why = ", which cannot be read, since it is not JSON";
+            error.message.push_str(why);
+            Ok(UploadAnswer::NotSofy(error))
+        }
         (_, Some(_)) if says("already exist") => Ok(UploadAnswer::AlreadyExists {
             said: answer.said(),
         }),

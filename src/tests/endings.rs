@@ -812,7 +812,7 @@ fn upload_sentences(text: &mut String, name: &str, report: &UploadReport) {
     }
     let publication = Publication::of_upload(report);
     _ = writeln!(text, "page:    {}", publication.summary.trim_end());
-    for line in publication.last_line {
+    if let Some(line) = publication.last_line {
         _ = writeln!(text, "log:     {line}");
     }
 }
