@@ -54,15 +54,15 @@ pub(crate) fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
+/// Keeps a text unless it is blank.
+pub(crate) fn known(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.trim().is_empty())
+}
+
 /// Finds the value of a name; empty if it is not there.
 pub(crate) fn value_of<'env>(pairs: &'env [(String, String)], name: &str) -> &'env str {
     let mut values = pairs.iter().filter(|(key, _)| key == name);
     values.next().map_or("", |(_, value)| value)
-}
-
-/// Gives a text unless it is missing or blank.
-pub(crate) fn known(text: &Option<String>) -> Option<&str> {
-    text.as_deref().filter(|text| !text.trim().is_empty())
 }
 
 #[cfg(test)]

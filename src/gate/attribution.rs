@@ -207,10 +207,10 @@ pub(crate) fn previous_execution(rows: Vec<Row>) -> Vec<TestRun> {
 struct BaselineRows {
     /// Each time, and whether somebody's test run was unfinished at it: what runs there may still be theirs.
     times: BTreeMap<ScheduledAt, bool>,
-    slots: BTreeMap<Slot<'static>, Vec<TestRun>>,
+    slots: BTreeMap<Slot, Vec<TestRun>>,
     /// Slots of those times or older ones in which this run was seen to run, with the earlier rows that stand beside
     /// its own: none if they were replaced.
-    changes: BTreeMap<Slot<'static>, Vec<TestRun>>,
+    changes: BTreeMap<Slot, Vec<TestRun>>,
 }
 
 impl BaselineRows {
@@ -218,7 +218,7 @@ impl BaselineRows {
         let mut before = Self::default();
         for Row { test_run: run, .. } in baseline {
             *before.times.entry(run.scheduled_at.clone()).or_default() |= !run.status.is_final();
-            let slot = before.slots.entry(run.slot().into_owned()).or_default();
+            let slot = before.slots.entry(run.slot()).or_default();
             slot.push(run.clone());
         }
         before
@@ -229,13 +229,13 @@ impl BaselineRows {
         let newest = self.times.last_key_value().and_then(|(at, _)| at.time());
         let is_newer = |run: &TestRun| self.times.is_empty() || run.scheduled_at.time() > newest;
         let (mut ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
-        let mut slots: BTreeMap<Slot<'static>, Vec<TestRun>> = BTreeMap::new();
+        let mut slots: BTreeMap<Slot, Vec<TestRun>> = BTreeMap::new();
         for run in others {
-            slots.entry(run.slot().into_owned()).or_default().push(run);
+            slots.entry(run.slot()).or_default().push(run);
         }
         let mut rest = Vec::new();
         for (slot, runs) in slots {
-            let was_unfinished = self.times.get(&slot.scheduled_at) == Some(&true);
+            let was_unfinished = self.times.get(&slot.2) == Some(&true);
             if !was_unfinished && runs.iter().any(|run| run.status == TestStatus::Running) {
                 let earlier = self.slots.get(&slot).map_or(&[][..], Vec::as_slice);
                 let are_added = runs.len() > earlier.len();

@@ -17,7 +17,7 @@ pub(crate) struct SeenFailures {
     trusts_retries: bool,
     /// The most rows that one poll showed of a scenario on a device: times change when a test run starts.
     most_rows: BTreeMap<(String, String), usize>,
-    slots: BTreeMap<Slot<'static>, SeenSlot>,
+    slots: BTreeMap<Slot, SeenSlot>,
 }
 
 /// What the polls have shown of a slot in which not everything passed.
@@ -57,7 +57,7 @@ impl SeenFailures {
             if statuses == [&TestStatus::Passed] {
                 continue;
             }
-            let seen = self.slots.entry(slot.into_owned()).or_default();
+            let seen = self.slots.entry(slot).or_default();
             seen.is_shared |= statuses.len() > 1;
             seen.runs_again |= self.trusts_retries && statuses == [&TestStatus::Running];
             for status in statuses.iter().filter(|status| status.is_failure()) {
@@ -74,7 +74,7 @@ impl SeenFailures {
         let now = by_slot(latest);
         let (mut lost, mut retried) = (Vec::new(), Vec::new());
         for (slot, seen) in &self.slots {
-            let name = |status| format!("{} on {}: {status}", slot.scenario, slot.device);
+            let name = |status| format!("{} on {}: {status}", slot.0, slot.1);
             let statuses = now.get(slot).map_or(&[][..], Vec::as_slice);
             if statuses == [&TestStatus::Passed] && seen.runs_again && !seen.is_shared {
                 retried.extend(seen.failures.keys().take(1).map(name));
@@ -107,8 +107,8 @@ fn number_of(status: &TestStatus, statuses: &[&TestStatus]) -> usize {
     statuses.iter().filter(|other| **other == status).count()
 }
 
-fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot<'_>, Vec<&TestStatus>> {
-    let mut slots: BTreeMap<Slot<'_>, Vec<&TestStatus>> = BTreeMap::new();
+fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot, Vec<&TestStatus>> {
+    let mut slots: BTreeMap<Slot, Vec<&TestStatus>> = BTreeMap::new();
     for run in test_runs {
         slots.entry(run.slot()).or_default().push(&run.status);
     }

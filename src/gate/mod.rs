@@ -32,7 +32,7 @@ use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::retry::Jitter;
 use crate::sofy::{ApiError, Baseline, Classic, ErrorKind, Public, SofyApi};
 use crate::stop::Stop;
-use crate::text::span;
+use crate::text::{known, span};
 
 /// The API generation that the schedule's ID selects, with a client that has read the CA certificates.
 pub(crate) enum Api {
@@ -241,11 +241,11 @@ async fn watch_run<A: SofyApi>(
         report.inputs_to_attach = inputs_to_attach(report);
     }
     if let Some(snapshot) = seen.snapshot {
-        report.schedule_name = Some(snapshot.schedule_name);
+        report.schedule_name = known(snapshot.schedule_name);
         report.test_runs = snapshot.test_runs;
         group.get_or_insert(snapshot.group);
     }
-    report.group_status = group.map(|group| group.verbatim);
+    report.group_status = group.and_then(|group| known(group.verbatim));
     report.build_check = seen.build_check;
     report.abort = abort.message().map(str::to_owned);
     report.queued = seen.queued;

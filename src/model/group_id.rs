@@ -1,12 +1,11 @@
-//! Which test run group is meant? Sofy's IDs, compared as what they name.
+//! Which test run group is meant? Sofy's IDs, compared by what they name.
 
-use std::fmt;
+use super::spelled::Spelled;
 
 /// Sofy's ID of a test run group.
 ///
 /// IDs are equal if they name the same group: neither the case of letters nor zeros before a number matter.
-#[derive(Clone, Debug)]
-pub(crate) struct GroupId(String);
+pub(crate) type GroupId = Spelled<String>;
 
 /// Twice as long as a GUID, and short enough for any address.
 const LONGEST_GROUP_ID: usize = 72;
@@ -14,15 +13,21 @@ const LONGEST_GROUP_ID: usize = 72;
 impl GroupId {
     /// Reads the ID in an input or a saved state.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        Some(Self(text.to_owned())).filter(Self::fits_an_address)
+        Some(Self::of(text)).filter(Self::fits_an_address)
     }
 
-    /// Reads the ID that an answer gives; none if it is blank or zero, which usually means "no ID".
+    /// Reads the ID in an answer; none if it is blank or zero, which usually means "no ID".
     pub(crate) fn named(text: &str) -> Option<Self> {
         let text = text.trim();
-        let id = whole_number(text).unwrap_or_else(|| text.to_owned());
+        let id = Self::of(whole_number(text).as_deref().unwrap_or(text));
         let names = |c: char| !matches!(c, '0' | '-' | '.') && !c.is_whitespace();
-        id.contains(names).then_some(Self(id))
+        id.contains(names).then_some(id)
+    }
+
+    fn of(text: &str) -> Self {
+        let is_number = text.bytes().all(|b| b.is_ascii_digit());
+        let key = text.trim_start_matches(|c| is_number && c == '0');
+        Self::new(key.to_ascii_lowercase(), text)
     }
 
     /// Tells whether it can become part of addresses and outputs.
@@ -32,77 +37,26 @@ impl GroupId {
             && self.chars().all(allowed)
             && self.contains(|c| !matches!(c, '0' | '-' | '_'))
     }
+}
 
-    fn key(&self) -> String {
-        let number = self.chars().all(|c| c.is_ascii_digit());
-        let key = if number {
-            self.trim_start_matches('0')
-        } else {
-            self
-        };
-        key.to_ascii_lowercase()
+#[cfg(any(test, fuzzing))]
+impl From<&str> for GroupId {
+    fn from(text: &str) -> Self {
+        Self::of(text)
     }
 }
 
 /// Writes `48213.0` or `4.8213E4` as digits, exactly; none if it is not such a number, or not a whole one.
 fn whole_number(text: &str) -> Option<String> {
     // "12E5" may be an ID of letters and digits.
-    if !text.contains(['.', '+']) {
-        return None;
-    }
+    text.contains(['.', '+']).then_some(())?;
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let (integer, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let length =
-        usize::try_from(integer.len() as i64 + exponent.parse::<i32>().map(i64::from).ok()?);
-    let length = length.ok().filter(|length| *length <= LONGEST_GROUP_ID)?;
-    let mut digits = format!("{integer}{fraction}");
-    while digits.len() < length {
-        digits.push('0');
-    }
-    let whole =
-        digits.chars().all(|c| c.is_ascii_digit()) && digits[length..].chars().all(|c| c == '0');
-    digits.truncate(length);
-    (whole && !digits.is_empty()).then_some(digits)
-}
-
-impl std::ops::Deref for GroupId {
-    type Target = str;
-    fn deref(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for GroupId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self)
-    }
-}
-
-#[cfg(any(test, fuzzing))]
-impl From<&str> for GroupId {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl PartialEq for GroupId {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for GroupId {}
-
-impl PartialOrd for GroupId {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for GroupId {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.key().cmp(&other.key())
-    }
+    let length = integer.len().checked_add_signed(exponent.parse().ok()?)?;
+    let digits = format!("{integer}{fraction:0<LONGEST_GROUP_ID$}");
+    let (whole, rest) = digits.split_at_checked(length)?;
+    let is_whole = whole.bytes().all(|b| b.is_ascii_digit()) && rest.bytes().all(|b| b == b'0');
+    (is_whole && !whole.is_empty()).then(|| whole.to_owned())
 }
 
 #[cfg(test)]

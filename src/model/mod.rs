@@ -4,5 +4,6 @@ pub(crate) mod group_id;
 pub(crate) mod previous;
 pub(crate) mod report;
 pub(crate) mod schedule;
+mod spelled;
 pub(crate) mod test_run;
 pub(crate) mod verdict;

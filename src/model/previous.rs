@@ -1,25 +1,21 @@
-//! How did the same test fare in the schedule's previous run?
+//! How did the same test end in the schedule's previous run?
 //!
-//! It informs and never decides: the verdict must not know it, and the previous run may be another
-//! branch's. Pure.
+//! Informational: it never affects the verdict, and the previous run may be from another branch. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::model::test_run::{TestRun, TestStatus};
+use super::test_run::{TestRun, TestStatus};
 
-/// What the previous run showed of each scenario on each device.
+/// The statuses that the previous run showed of each scenario on each device.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct PreviousRun {
-    /// None where its rows contradict each other.
-    statuses: BTreeMap<(String, String), Option<TestStatus>>,
-}
+pub(crate) struct PreviousRun(BTreeMap<(String, String), BTreeSet<TestStatus>>);
 
-/// What a test run that did not pass tells beside it; the news comes first.
+/// How a test run that did not pass compares with the previous run; new failures come first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Change {
     /// It passed in the previous run.
     New,
-    /// The previous run does not tell.
+    /// The previous run does not show it.
     Unknown,
     /// It did not pass there either.
     FailingBefore,
@@ -28,38 +24,35 @@ pub(crate) enum Change {
 impl PreviousRun {
     /// Reads the test runs of the previous run.
     pub(crate) fn of(test_runs: &[TestRun]) -> Self {
-        let mut statuses: BTreeMap<_, Option<TestStatus>> = BTreeMap::new();
+        let mut previous = Self::default();
         for run in test_runs {
-            statuses
-                .entry((run.scenario.clone(), run.device.clone()))
-                .and_modify(|known| *known = known.take().filter(|status| *status == run.status))
-                .or_insert_with(|| Some(run.status.clone()));
+            let statuses = previous.0.entry(place(run)).or_default();
+            statuses.insert(run.status.clone());
         }
-        Self { statuses }
+        previous
     }
 
-    /// Finds the status of the same scenario on the same device.
+    /// Finds how a test run that did not pass ended there; none if the rows contradict each other.
     pub(crate) fn status(&self, run: &TestRun) -> Option<&TestStatus> {
-        self.statuses
-            .get(&(run.scenario.clone(), run.device.clone()))?
-            .as_ref()
+        let did_not_pass = !matches!(run.status, TestStatus::Passed | TestStatus::Running);
+        let statuses = self.0.get(&place(run)).filter(|_| did_not_pass)?;
+        statuses.first().filter(|_| statuses.len() == 1)
     }
 
-    /// Compares a test run that did not pass with the previous run.
+    /// Compares a test run with the previous run.
     pub(crate) fn change(&self, run: &TestRun) -> Change {
+        use TestStatus::{Failed, Incomplete, NotExecuted, Other, Passed, Running, Stopped};
         match self.status(run) {
-            Some(TestStatus::Passed) => Change::New,
-            Some(TestStatus::Failed | TestStatus::Incomplete) => Change::FailingBefore,
-            // What was not run, or not to its end, says nothing of the test.
-            Some(
-                TestStatus::NotExecuted
-                | TestStatus::Stopped
-                | TestStatus::Running
-                | TestStatus::Other(_),
-            )
-            | None => Change::Unknown,
+            Some(Passed) => Change::New,
+            Some(Failed | Incomplete) => Change::FailingBefore,
+            // A test that was not run to its end says nothing.
+            Some(NotExecuted | Stopped | Running | Other(_)) | None => Change::Unknown,
         }
     }
+}
+
+fn place(run: &TestRun) -> (String, String) {
+    (run.scenario.clone(), run.device.clone())
 }
 
 #[cfg(test)]

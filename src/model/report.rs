@@ -8,11 +8,10 @@ use std::time::Duration;
 
 use super::previous::{Change, PreviousRun};
 use super::schedule::Origin;
-use super::test_run::{Tally, TestRun};
+use super::test_run::TestRun;
 use super::verdict::{Outcome, Policy, Verdict};
-use crate::text::known;
 
-/// Where people look at their runs; Sofy documents no deeper link.
+/// The site on which people see their runs; Sofy documents no deeper link.
 pub(crate) const PORTAL: &str = "https://portal.sofy.ai";
 
 /// The whole result of one step.
@@ -42,7 +41,7 @@ pub(crate) struct Report {
     pub(crate) queued: Option<Duration>,
     /// What became of the run on Sofy, as a sentence; none if it had finished.
     pub(crate) abort: Option<String>,
-    /// The inputs with which a later step judges a run that is still going; empty if it has finished.
+    /// The inputs with which a later step judges a run that is still going.
     pub(crate) inputs_to_attach: Vec<(&'static str, String)>,
     pub(crate) test_runs: Vec<TestRun>,
     pub(crate) policy: Policy,
@@ -60,13 +59,17 @@ impl Report {
 
     /// What the step is about, as headings and annotations say.
     pub(crate) fn subject(&self) -> String {
-        if let Some(title) = known(&self.title) {
-            return title.to_owned();
+        match (&self.title, self.schedule()) {
+            (Some(title), _) => title.clone(),
+            (None, Some(schedule)) => format!("Sofy schedule {schedule}"),
+            (None, None) => "Sofy gate".to_owned(),
         }
-        match known(&self.schedule_name).or(known(&self.schedule_id)) {
-            Some(schedule) => format!("Sofy schedule {schedule}"),
-            None => "Sofy gate".to_owned(),
-        }
+    }
+
+    /// What people call the schedule.
+    pub(crate) fn schedule(&self) -> Option<&str> {
+        let schedule = self.schedule_name.as_ref().or(self.schedule_id.as_ref());
+        schedule.map(String::as_str)
     }
 
     /// Returns what a test run means for the step.
@@ -74,26 +77,20 @@ impl Report {
         self.policy.outcome(&run.status)
     }
 
-    /// Compares a test run that did not pass with the schedule's previous run.
-    pub(crate) fn change(&self, run: &TestRun) -> Change {
-        match self.outcome(run) {
-            Outcome::Failing | Outcome::Tolerated => self.previous.change(run),
-            Outcome::Unfinished | Outcome::Passed => Change::Unknown,
-        }
+    /// Lists the test runs with one outcome.
+    pub(crate) fn with(&self, outcome: Outcome) -> impl Iterator<Item = &TestRun> {
+        let runs = self.test_runs.iter();
+        runs.filter(move |run| self.outcome(run) == outcome)
     }
 
     /// Says how many of the test runs that fail the step are new; none if nothing is known.
     pub(crate) fn change_summary(&self) -> Option<String> {
-        let changes: Vec<Change> = self
-            .test_runs
-            .iter()
-            .filter(|run| self.outcome(run) == Outcome::Failing)
-            .map(|run| self.change(run))
-            .collect();
-        let count = |change| changes.iter().filter(|one| **one == change).count();
+        let failing = || self.with(Outcome::Failing);
+        let changes = || failing().map(|run| self.previous.change(run));
+        let count = |change| changes().filter(|one| *one == change).count();
         let (new, before) = (count(Change::New), count(Change::FailingBefore));
         let are = if new == 1 { "is" } else { "are" };
-        let summary = match (new, before, changes.len()) {
+        let summary = match (new, before, failing().count()) {
             (0, 0, _) => return None,
             (1, _, 1) => "It passed in".to_owned(),
             (_, 1, 1) => "It also failed in".to_owned(),
@@ -104,11 +101,6 @@ impl Report {
             (new, before, _) => format!("{new} {are} new; {before} also failed in"),
         };
         Some(format!("{summary} the schedule's previous run"))
-    }
-
-    /// Counts the test runs by status.
-    pub(crate) fn tally(&self) -> Tally<'_> {
-        Tally::of(&self.test_runs)
     }
 }
 
@@ -127,10 +119,7 @@ pub(crate) enum BuildCheck {
 impl BuildCheck {
     /// Tells whether it is proven that the right build was tested.
     pub(crate) const fn is_verified(&self) -> bool {
-        match self {
-            Self::Verified { .. } => true,
-            Self::Unverified { .. } | Self::Wrong(_) => false,
-        }
+        matches!(self, Self::Verified { .. })
     }
 }
 

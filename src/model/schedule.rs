@@ -1,4 +1,4 @@
-//! What is asked of Sofy, and by which names? Schedules, builds, and what tells one run from another.
+//! What does the action send to Sofy, and which IDs does it use? Schedules, builds, and what separates two runs.
 //!
 //! Plain data: what two layers or more have to name.
 
@@ -6,7 +6,7 @@ use std::fmt;
 
 use super::test_run::ScheduledAt;
 
-/// The two generations, where what they can do matters to the story.
+/// The two generations of Sofy's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Generation {
     /// Lists rows by schedule, and cannot abort.
@@ -25,17 +25,12 @@ pub(crate) enum ScheduleId {
 impl ScheduleId {
     /// Reads a number, or a GUID with or without braces.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        if text.chars().all(|c| c.is_ascii_digit())
-            && let Ok(number) = text.parse()
-            && number > 0
-        {
-            return Some(Self::Classic(number));
-        }
-        guid(text).map(Self::Public)
+        let is_digits = text.bytes().all(|b| b.is_ascii_digit());
+        let number = text.parse().ok().filter(|n| is_digits && *n > 0);
+        let guid = || guid(text).map(Self::Public);
+        number.map(Self::Classic).or_else(guid)
     }
-}
 
-impl ScheduleId {
     /// What people call the API that the ID belongs to.
     pub(crate) const fn api_name(&self) -> &'static str {
         match self {
@@ -63,15 +58,15 @@ pub(crate) struct TriggerRequest {
 
 /// Reads a GUID, with or without braces.
 pub(crate) fn guid(text: &str) -> Option<String> {
-    let guid = text
+    let inner = text
         .strip_prefix('{')
-        .and_then(|inner| inner.strip_suffix('}'))
-        .unwrap_or(text);
-    // As it was written: nothing says that Sofy compares it without regard to case.
+        .and_then(|text| text.strip_suffix('}'));
+    let guid = inner.unwrap_or(text);
+    // As it was written: nothing says that Sofy ignores case here.
     (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok()).then(|| guid.to_owned())
 }
 
-/// What Sofy is told beside the file.
+/// What an upload sends besides the file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Details {
     pub(crate) application_guid: Option<String>,
@@ -114,48 +109,33 @@ impl Build {
 pub(crate) struct AppHash(String);
 
 impl AppHash {
-    /// Reads a hash, or says what a text was probably meant to be: the step before went wrong.
+    /// Reads a hash, or says what the text was probably meant to be: the step before went wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
         let in_a_hash = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
-        // The only ones that are long enough to look like a hash.
-        let words_for_nothing = ["undefined", "infinity"];
-        let is_one = (8..=256).contains(&text.len())
-            && text.chars().all(in_a_hash)
-            && !words_for_nothing.contains(
-                &text
-                    .trim_start_matches(['-', '+'])
-                    .to_ascii_lowercase()
-                    .as_str(),
-            );
-        if is_one {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err(Self::meant(text))
+        let word = text.trim_start_matches(['-', '+']).to_ascii_lowercase();
+        // Other words for nothing are too short to look like a hash.
+        let is_nothing = matches!(&*word, "undefined" | "infinity");
+        if (8..=256).contains(&text.len()) && text.chars().all(in_a_hash) && !is_nothing {
+            return Ok(Self(text.to_owned()));
         }
-    }
-
-    fn meant(text: &str) -> &'static str {
-        let begins = |starts: &[&str]| starts.iter().any(|start| text.starts_with(start));
-        if text.contains("${{") {
+        Err(if text.contains("${{") {
             "an expression that was not evaluated; check where it is written"
-        } else if begins(&["$", "%"]) {
-            "a variable that was not expanded; write it as an expression, such as \
-             ${{ steps.upload.outputs.app-hash }}"
+        } else if text.starts_with(['$', '%']) {
+            "a variable that was not expanded; use ${{ steps.upload.outputs.app-hash }} or the like"
         } else if text.contains("***") {
             "a value that the runner masked; a hash must not contain the value of a secret"
-        } else if begins(&["{", "["]) {
+        } else if text.starts_with(['{', '[']) {
             "JSON; pass only the value of its field appHash"
-        } else if begins(&["\"", "'", "\u{201c}"]) {
+        } else if text.starts_with(['"', '\'', '\u{201c}']) {
             "a hash in quotes; use jq -r, which prints none"
         } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
-            "a number, which YAML may have rounded; put the hash in quotes, and check that it is \
-             whole"
+            "a number, which YAML may have rounded; put the whole hash in quotes"
         } else if text.contains(char::is_whitespace) {
             "several words; pass only the hash"
         } else {
             "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that \
              uploaded the build, and the name of its output"
-        }
+        })
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -174,7 +154,7 @@ impl fmt::Display for AppHash {
 pub(crate) enum Origin {
     /// Sofy named it in its answer to our trigger.
     Triggered,
-    /// Our trigger's answer was lost; this is the one group that is new since. Perhaps not ours.
+    /// The answer to the trigger was lost, and this is the only new group. It may be another run's.
     Adopted,
     /// The input `test-run-group-id` names it.
     Attached,
@@ -194,7 +174,7 @@ pub(crate) enum Cutoff {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ResultsAfter {
     pub(crate) newest: Cutoff,
-    /// The attempt of the workflow run that triggered, where the runner gave its number.
+    /// The attempt of the workflow run that triggered; none if the runner gave no number.
     pub(crate) attempt: Option<u32>,
 }
 
@@ -203,12 +183,10 @@ impl fmt::Display for ResultsAfter {
         f.write_str(match &self.newest {
             Cutoff::NoRows => "none",
             Cutoff::NoTimes => "unknown",
-            Cutoff::At(at) => at.text(),
+            Cutoff::At(at) => at,
         })?;
-        match self.attempt {
-            Some(attempt) => write!(f, ";attempt={attempt}"),
-            None => Ok(()),
-        }
+        self.attempt
+            .map_or(Ok(()), |attempt| write!(f, ";attempt={attempt}"))
     }
 }
 
@@ -219,10 +197,11 @@ impl ResultsAfter {
             Some((newest, attempt)) => (newest, Some(attempt.parse().ok()?)),
             None => (text, None),
         };
+        let at = ScheduledAt::parse(newest);
         let newest = match newest {
             "none" => Cutoff::NoRows,
             "unknown" => Cutoff::NoTimes,
-            text => Cutoff::At(Some(ScheduledAt::parse(text)).filter(|at| at.time().is_some())?),
+            _ => at.time().map(|_| Cutoff::At(at))?,
         };
         Some(Self { newest, attempt })
     }

@@ -1,16 +1,16 @@
-//! What did Sofy show us? Test runs, their statuses, and the group's.
+//! What did Sofy list? Test runs, their statuses, and the group's.
 //!
 //! Plain data; must not know which API generation it came from, nor what counts as success.
 
-use std::borrow::Cow;
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
-use std::str::FromStr as _;
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
+use jiff::tz::Offset;
 
 use super::group_id::GroupId;
+use super::spelled::Spelled;
 use crate::text::{MOST_NAMED, list};
 
 /// One scenario on one device against one build: a row of the report.
@@ -27,97 +27,38 @@ pub(crate) struct TestRun {
 }
 
 impl TestRun {
-    /// The place that this row fills in Sofy's list.
-    pub(crate) fn slot(&self) -> Slot<'_> {
-        Slot {
-            scenario: Cow::Borrowed(&self.scenario),
-            device: Cow::Borrowed(&self.device),
-            scheduled_at: Cow::Borrowed(&self.scheduled_at),
-        }
+    /// The place of this row in Sofy's list.
+    pub(crate) fn slot(&self) -> Slot {
+        let (scenario, device) = (self.scenario.clone(), self.device.clone());
+        (scenario, device, self.scheduled_at.clone())
     }
 }
 
-/// A scenario on a device at a time: what stays the same while a test run goes on.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Slot<'row> {
-    pub(crate) scenario: Cow<'row, str>,
-    pub(crate) device: Cow<'row, str>,
-    pub(crate) scheduled_at: Cow<'row, ScheduledAt>,
-}
+/// A scenario on a device at a time: what stays the same while a test run is going.
+pub(crate) type Slot = (String, String, ScheduledAt);
 
-impl Slot<'_> {
-    /// Makes it outlive the list that it was found in.
-    pub(crate) fn into_owned(self) -> Slot<'static> {
-        Slot {
-            scenario: Cow::Owned(self.scenario.into_owned()),
-            device: Cow::Owned(self.device.into_owned()),
-            scheduled_at: Cow::Owned(self.scheduled_at.into_owned()),
-        }
-    }
-}
-
-/// When Sofy scheduled a test run: its text, and the time in it where there is one.
+/// When Sofy scheduled a test run: the time, or else the text that is not one.
 ///
-/// Two of them are the same where their times are, whatever the spelling. The classic API gives no
-/// time zone, so that times are compared with each other and never with a clock.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct ScheduledAt {
-    text: String,
-    time: Option<DateTime>,
-}
+/// The classic API gives no time zone, so times are compared with each other and never with a clock.
+pub(crate) type ScheduledAt = Spelled<(Option<DateTime>, String)>;
 
 impl ScheduledAt {
-    /// Reads Sofy's text. A time with a zone is taken to UTC; one without stands as it is.
+    /// Reads Sofy's text. A time with a zone is converted to UTC; one without is taken as it is.
     pub(crate) fn parse(text: &str) -> Self {
-        let time = jiff::Timestamp::from_str(text)
-            .map(|at| jiff::tz::Offset::UTC.to_datetime(at))
-            .or_else(|_| DateTime::from_str(text))
-            .ok();
-        Self {
-            text: text.to_owned(),
-            time,
+        let in_utc = |at: Timestamp| Offset::UTC.to_datetime(at);
+        match text.parse().map(in_utc).or_else(|_| text.parse()) {
+            Ok(time) => Self::new((Some(time), String::new()), text),
+            Err(_) => Self::new((None, text.to_owned()), text),
         }
     }
 
-    /// Sofy's own spelling.
-    pub(crate) fn text(&self) -> &str {
-        &self.text
-    }
-
-    /// The time; none where the text is not one.
+    /// The time; none if the text is not one.
     pub(crate) const fn time(&self) -> Option<DateTime> {
-        self.time
-    }
-
-    fn key(&self) -> (Option<DateTime>, &str) {
-        match self.time {
-            Some(_) => (self.time, ""),
-            None => (None, &self.text),
-        }
+        self.key().0
     }
 }
 
-impl PartialEq for ScheduledAt {
-    fn eq(&self, other: &Self) -> bool {
-        self.key() == other.key()
-    }
-}
-
-impl Eq for ScheduledAt {}
-
-impl PartialOrd for ScheduledAt {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for ScheduledAt {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.key().cmp(&other.key())
-    }
-}
-
-/// Where a test run stands now: an open set, since it is Sofy's.
+/// The status of a test run. Sofy may send others than those that it documents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TestStatus {
     Failed,
@@ -144,13 +85,29 @@ impl TestStatus {
         }
     }
 
-    /// Tells whether the status is one that is known not to change any more.
-    pub(crate) const fn is_final(&self) -> bool {
+    /// How it is spelled, and the column of the outputs that counts it; the last one is for those that are not final.
+    const fn row(&self) -> (&str, usize) {
         match self {
-            Self::Passed | Self::Failed | Self::Incomplete | Self::NotExecuted | Self::Stopped => {
-                true
-            }
-            Self::Running | Self::Other(_) => false,
+            Self::Passed => ("Passed", 0),
+            Self::Failed => ("Failed", 1),
+            Self::Incomplete => ("Incomplete", 2),
+            Self::NotExecuted => ("Not Executed", 3),
+            Self::Stopped => ("Stopped", 4),
+            Self::Running => ("Running", 5),
+            Self::Other(text) => (text.as_str(), 5),
+        }
+    }
+
+    /// Tells whether the status is known to be final.
+    pub(crate) const fn is_final(&self) -> bool {
+        self.row().1 < 5
+    }
+
+    /// Names the status after a number: "2 Failed", "1 of unknown status".
+    pub(crate) fn after_a_number(&self) -> String {
+        match self {
+            Self::Other(text) => format!("of unknown status \"{text}\""),
+            known => known.to_string(),
         }
     }
 
@@ -162,15 +119,7 @@ impl TestStatus {
 
 impl fmt::Display for TestStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Passed => "Passed",
-            Self::Failed => "Failed",
-            Self::Incomplete => "Incomplete",
-            Self::NotExecuted => "Not Executed",
-            Self::Stopped => "Stopped",
-            Self::Running => "Running",
-            Self::Other(text) => text,
-        })
+        f.pad(self.row().0)
     }
 }
 
@@ -195,20 +144,19 @@ pub(crate) struct Group {
 impl Group {
     /// Reads Sofy's spelling; case, spaces and hyphens do not matter.
     pub(crate) fn parse(text: &str) -> Self {
-        let status = match folded(text).as_str() {
-            "queued" => GroupStatus::Queued,
-            "running" => GroupStatus::Running,
-            "complete" => GroupStatus::Complete,
-            "completewitherrors" => GroupStatus::CompleteWithErrors,
-            _ => GroupStatus::Other,
-        };
         Self {
-            status,
+            status: match folded(text).as_str() {
+                "queued" => GroupStatus::Queued,
+                "running" => GroupStatus::Running,
+                "complete" => GroupStatus::Complete,
+                "completewitherrors" => GroupStatus::CompleteWithErrors,
+                _ => GroupStatus::Other,
+            },
             verbatim: text.to_owned(),
         }
     }
 
-    /// Tells whether the group's status will not change any more.
+    /// Tells whether the group's status is known to be final.
     pub(crate) const fn is_terminal(&self) -> bool {
         match self.status {
             GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
@@ -233,14 +181,14 @@ pub(crate) struct Row {
     pub(crate) test_run: TestRun,
 }
 
-/// What one look at our run showed.
+/// What one poll of a run showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    /// The schedule's name as people know it; empty where Sofy gave none.
+    /// The schedule's name as people know it; empty if Sofy gave none.
     pub(crate) schedule_name: String,
     pub(crate) group: Group,
     pub(crate) test_runs: Vec<TestRun>,
-    /// Rows that cannot be told from another execution's. They are never judged.
+    /// Rows that may belong to another run. They are never judged.
     pub(crate) ambiguous: Option<Ambiguous>,
     /// What the answer says of the length of its list.
     pub(crate) completeness: Completeness,
@@ -258,18 +206,18 @@ pub(crate) struct Ambiguous {
 pub(crate) enum AmbiguityReason {
     /// It may be an earlier execution's.
     EarlierExecution,
-    /// A row that was ours is no longer listed; a later execution may have taken its place.
+    /// A row of this run is no longer listed; a later run may have replaced it.
     LaterExecution,
     /// It came up after Sofy had been silent for a while, when anybody may have triggered.
     LostContact,
-    /// The group was over before this attempt of the workflow run began.
+    /// The group had finished before this attempt of the workflow run began.
     EarlierAttempt,
     /// It stands in our group's own list and names another group.
     OtherGroup,
 }
 
 impl Snapshot {
-    /// Tells whether every test run that is ours has a final status.
+    /// Tells whether every test run has a final status.
     pub(crate) fn all_final(&self) -> bool {
         self.test_runs.iter().all(|run| run.status.is_final())
     }
@@ -319,14 +267,7 @@ impl<'runs> Tally<'runs> {
     pub(crate) fn columns(&self) -> [usize; 6] {
         let mut columns = [0; 6];
         for (status, n) in self.iter() {
-            columns[match status {
-                TestStatus::Passed => 0,
-                TestStatus::Failed => 1,
-                TestStatus::Incomplete => 2,
-                TestStatus::NotExecuted => 3,
-                TestStatus::Stopped => 4,
-                TestStatus::Running | TestStatus::Other(_) => 5,
-            }] += n;
+            columns[status.row().1] += n;
         }
         columns
     }
@@ -334,29 +275,22 @@ impl<'runs> Tally<'runs> {
 
 impl fmt::Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = self.iter().map(|(status, n)| match status {
-            TestStatus::Other(text) => format!("{n} of unknown status \"{text}\""),
-            TestStatus::Failed
-            | TestStatus::Incomplete
-            | TestStatus::NotExecuted
-            | TestStatus::Stopped
-            | TestStatus::Running
-            | TestStatus::Passed => format!("{n} {status}"),
-        });
+        let counts = self.iter();
+        let counts = counts.map(|(status, n)| format!("{n} {}", status.after_a_number()));
         f.write_str(&list(counts, MOST_NAMED))
     }
 }
 
-/// Folds away what is not stable in Sofy's spelling.
+/// Removes what varies in Sofy's spelling.
 fn folded(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_whitespace() && !matches!(c, '-' | '_'))
-        .flat_map(char::to_lowercase)
-        .collect()
+    let varies = |c: char| c.is_whitespace() || matches!(c, '-' | '_');
+    text.to_lowercase().replace(varies, "")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cmp::Ordering;
+
     use super::*;
     use crate::tests::fixtures::test_runs;
 

@@ -3,6 +3,7 @@
 //! Plain data; how a verdict is reached is `gate::verdict`'s to know.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
 use super::test_run::TestStatus;
 use crate::stop::StopReason;
@@ -22,27 +23,26 @@ pub(crate) enum Conclusion {
 }
 
 impl Conclusion {
+    /// How the output spells it, and the exit status of the step.
+    const fn row(self) -> (&'static str, u8) {
+        match self {
+            Self::Success => ("success", 0),
+            Self::Failure => ("failure", 1),
+            Self::TimedOut => ("timed_out", 3),
+            Self::Cancelled => ("cancelled", 130),
+            Self::Error => ("error", 2),
+            Self::Detached => ("detached", 0),
+        }
+    }
+
     /// Spells the conclusion as the output of that name does.
     pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Success => "success",
-            Self::Failure => "failure",
-            Self::TimedOut => "timed_out",
-            Self::Cancelled => "cancelled",
-            Self::Error => "error",
-            Self::Detached => "detached",
-        }
+        self.row().0
     }
 
     /// The exit status of the step.
     pub(crate) const fn exit_status(self) -> u8 {
-        match self {
-            Self::Success | Self::Detached => 0,
-            Self::Failure => 1,
-            Self::Error => 2,
-            Self::TimedOut => 3,
-            Self::Cancelled => 130,
-        }
+        self.row().1
     }
 
     /// Tells whether the step stays green.
@@ -77,23 +77,28 @@ impl Verdict {
 
     /// States that the deadline or a signal came first; `details` is the rest of the sentence.
     pub(crate) fn stopped(reason: StopReason, details: &str) -> Self {
-        let (conclusion, what) = match reason {
-            StopReason::Deadline(timeout) => (
-                Conclusion::TimedOut,
-                format!("Timed out after {}", span(timeout)),
-            ),
-            StopReason::Signal(name) => (
-                Conclusion::Cancelled,
-                format!("The workflow was cancelled ({name})"),
-            ),
-        };
-        Self::new(conclusion, format!("{what}{details}"))
+        match reason {
+            StopReason::Deadline(timeout) => {
+                let reason = format!("Timed out after {}{details}", span(timeout));
+                Self::new(Conclusion::TimedOut, reason)
+            }
+            StopReason::Signal(name) => {
+                let reason = format!("The workflow was cancelled ({name}){details}");
+                Self::new(Conclusion::Cancelled, reason)
+            }
+        }
     }
 
     /// Says what the user does next.
     pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into());
         self
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.conclusion.as_str(), self.reason)
     }
 }
 
@@ -119,22 +124,13 @@ pub(crate) enum Outcome {
 impl Policy {
     /// Tells what a status means for the gate.
     pub(crate) fn outcome(&self, status: &TestStatus) -> Outcome {
+        use TestStatus::{Failed, Incomplete, NotExecuted, Other, Passed, Running, Stopped};
+        let is_tolerated = self.tolerated.contains(status);
         match status {
-            TestStatus::Passed => Outcome::Passed,
-            TestStatus::Running => Outcome::Unfinished,
-            TestStatus::Failed
-            | TestStatus::Incomplete
-            | TestStatus::NotExecuted
-            | TestStatus::Stopped
-                if self.tolerated.contains(status) =>
-            {
-                Outcome::Tolerated
-            }
-            TestStatus::Failed
-            | TestStatus::Incomplete
-            | TestStatus::NotExecuted
-            | TestStatus::Stopped
-            | TestStatus::Other(_) => Outcome::Failing,
+            Passed => Outcome::Passed,
+            Running => Outcome::Unfinished,
+            Failed | Incomplete | NotExecuted | Stopped if is_tolerated => Outcome::Tolerated,
+            Failed | Incomplete | NotExecuted | Stopped | Other(_) => Outcome::Failing,
         }
     }
 }

@@ -4,10 +4,9 @@
 
 use crate::model::previous::Change;
 use crate::model::report::Report;
-use crate::model::test_run::{TestRun, TestStatus};
+use crate::model::test_run::{Tally, TestRun};
 use crate::model::verdict::Outcome;
 use crate::text::count;
-use crate::text::known;
 
 /// The runner shows ten annotations of a kind for a step.
 pub(super) const MOST: usize = 10;
@@ -48,96 +47,82 @@ pub(crate) enum Severity {
 
 /// Lists the annotations of a gate, the most important error first.
 pub(crate) fn annotations(report: &Report) -> Vec<Annotation> {
-    let of_the_step = |severity, text: &str| Annotation::new(severity, &report.subject(), text);
-    let warning = |text: &String| of_the_step(Severity::Warning, text);
-    let warnings = report.verdict.warnings.iter().map(warning);
+    let subject = report.subject();
+    let warning = |text: String| Annotation::new(Severity::Warning, &subject, &text);
+    let warnings = report.verdict.warnings.iter().cloned();
     if report.verdict.conclusion.is_green() {
-        let tolerated = tolerated(report);
-        return first(MOST_WARNINGS, warnings.chain(tolerated.iter().map(warning)));
+        let warnings = warnings.chain(tolerated(report));
+        return first(MOST_WARNINGS, warnings.map(warning));
     }
-    let verdict = of_the_step(Severity::Error, &verdict(report));
+    let verdict = Annotation::new(Severity::Error, &subject, &verdict(report));
     let mut all = first(MOST, [verdict].into_iter().chain(failed(report)));
-    all.extend(first(MOST_WARNINGS, warnings));
+    all.extend(first(MOST_WARNINGS, warnings.map(warning)));
     all
 }
 
 /// Keeps the first few annotations. If there are more, the last one says so.
 pub(super) fn first(most: usize, mut all: impl Iterator<Item = Annotation>) -> Vec<Annotation> {
     let mut kept: Vec<Annotation> = all.by_ref().take(most).collect();
-    if let (more @ 1.., Some(head), Some(last)) =
-        (all.count(), kept.first().cloned(), kept.last_mut())
-    {
-        let text = format!("And {} more; see the job summary.", more + 1);
-        *last = Annotation { text, ..head };
+    let title = kept.first().map(|first| first.title.clone());
+    if let (more @ 1.., Some(title), Some(last)) = (all.count(), title, kept.last_mut()) {
+        last.title = title;
+        last.text = format!("And {} more; see the job summary.", more + 1);
     }
     kept
 }
 
 /// Says why the step failed and what to do.
 fn verdict(report: &Report) -> String {
-    let reason = &report.verdict.reason;
-    let mut lines = vec![match report.change_summary() {
-        Some(changes) => format!("{}. {changes}.", reason.trim_end_matches('.')),
-        None => reason.clone(),
-    }];
-    lines.extend(known(&report.verdict.advice).map(str::to_owned));
-    if !report.inputs_to_attach.is_empty() {
-        let inputs = report.inputs_to_attach.iter();
-        let inputs = inputs.map(|(input, value)| format!("{input}: \"{value}\""));
-        let inputs = inputs.collect::<Vec<_>>().join(", ");
-        lines.push(format!(
-            "Inputs that judge this run without starting another: {inputs}"
-        ));
+    let mut text = report.verdict.reason.clone();
+    if let Some(changes) = report.change_summary() {
+        text = format!("{}. {changes}.", text.trim_end_matches('.'));
     }
-    lines.join("\n")
+    if let Some(advice) = &report.verdict.advice {
+        text += &format!("\n{advice}");
+    }
+    let inputs = report.inputs_to_attach.iter();
+    let inputs = inputs.map(|(input, value)| format!("{input}: \"{value}\""));
+    let inputs: Vec<String> = inputs.collect();
+    if !inputs.is_empty() {
+        text += "\nInputs that judge this run without starting another: ";
+        text += &inputs.join(", ");
+    }
+    text
 }
 
 /// One annotation for each test run that fails the step, new ones first.
 fn failed(report: &Report) -> impl Iterator<Item = Annotation> {
-    let mut failed: Vec<&TestRun> = report
-        .test_runs
-        .iter()
-        .filter(|run| report.outcome(run) == Outcome::Failing)
-        .collect();
-    failed.sort_by_key(|run| (report.change(run), &run.status));
+    let mut failed: Vec<&TestRun> = report.with(Outcome::Failing).collect();
+    failed.sort_by_key(|run| (report.previous.change(run), &run.status));
     failed.into_iter().map(|run| {
-        let before = match report.change(run) {
+        let before = match report.previous.change(run) {
             Change::New => " It passed in the previous run.",
             Change::FailingBefore => " It also failed in the previous run.",
             Change::Unknown => "",
         };
-        let title = known(&report.title).map_or_else(String::new, |title| format!("{title}: "));
-        let title = format!("{title}{} on {}", run.scenario, run.device);
+        let title = report.title.as_ref().map(|title| format!("{title}: "));
+        let title = title.unwrap_or_default() + &format!("{} on {}", run.scenario, run.device);
         Annotation::new(Severity::Error, &title, &format!("{}.{before}", run.status))
     })
 }
 
 /// Says what was tolerated, a sentence for each status.
 fn tolerated(report: &Report) -> Vec<String> {
-    let tally = report.tally();
-    [
-        (TestStatus::Failed, "failed"),
-        (TestStatus::Incomplete, "incomplete"),
-        (TestStatus::NotExecuted, "not-executed"),
-        (TestStatus::Stopped, "stopped"),
-    ]
-    .into_iter()
-    .filter(|(status, _)| report.policy.outcome(status) == Outcome::Tolerated)
-    .filter_map(|(status, word)| {
-        let n = tally.count(|one| *one == status);
-        let were = if n == 1 { "was" } else { "were" };
-        let runs = count(n, "test run");
-        (n > 0).then(|| {
-            format!("{runs} {were} {status}. Tolerated, because `fail-on` does not list `{word}`.")
-        })
-    })
-    .collect()
+    let is_tolerated = |status: &_| report.policy.outcome(status) == Outcome::Tolerated;
+    let tolerated = Tally::of(&report.test_runs).only(is_tolerated);
+    let sentences = tolerated.iter().map(|(status, n)| {
+        let (runs, were) = (count(n, "test run"), if n == 1 { "was" } else { "were" });
+        let word = status.to_string().to_lowercase().replace(' ', "-");
+        format!("{runs} {were} {status}. Tolerated, because `fail-on` does not list `{word}`.")
+    });
+    sentences.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::previous::PreviousRun;
+    use crate::model::test_run::TestStatus;
     use crate::model::verdict::{Conclusion, Verdict};
     use crate::tests::fixtures::test_run;
 

@@ -2,7 +2,6 @@
 //!
 //! Must not know where the file goes, nor decide what fails: it never shows a success for a failed gate.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::io::{self, Write};
 
@@ -12,186 +11,164 @@ use quick_xml::events::{BytesDecl, BytesText, Event};
 use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::Outcome;
-use crate::text::known;
 
 /// The class of the case that carries the verdict, and the name of the suite if there is no better one.
 const OURS: &str = "Sofy Schedule Run";
 
-/// Writes the report as JUnit XML, one test run at a time.
+const TOLERATED: &str = "; tolerated, because fail-on does not list it";
+
+/// One test case.
+struct Case {
+    class: String,
+    name: String,
+    /// What it contains; none if it passed.
+    element: Option<&'static str>,
+    kind: String,
+    message: String,
+    text: String,
+}
+
+/// Writes the report as JUnit XML.
 ///
-/// Sofy does not say how long a test run took, so that only the suite has a time: how long it was watched.
+/// Sofy does not say how long a test run took, so only the suite has a time: how long it was watched.
 pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let elements = || report.test_runs.iter().map(|run| element(run, report));
-    let count = |element| elements().filter(|one| *one == Some(element)).count();
-    let (failures, errors) = (count("failure"), count("error"));
-    let lacks_verdict = !report.verdict.conclusion.is_green() && failures + errors == 0;
-    let more = usize::from(lacks_verdict);
+    let test_runs = report.test_runs.iter();
+    let mut cases: Vec<Case> = test_runs.map(|run| test_case(run, report)).collect();
+    let is_bad = |case: &Case| matches!(case.element, Some("failure" | "error"));
+    if !report.verdict.conclusion.is_green() && !cases.iter().any(is_bad) {
+        cases.push(verdict_case(report));
+    }
+    make_unique(&mut cases);
+    let count = |element| {
+        let cases = cases.iter().filter(|case| case.element == Some(element));
+        cases.count().to_string()
+    };
     let whole = [
         ("name", named(title(report), OURS)),
-        (
-            "tests",
-            Cow::from((report.test_runs.len() + more).to_string()),
-        ),
-        ("failures", Cow::from(failures.to_string())),
-        ("errors", Cow::from((errors + more).to_string())),
-        (
-            "time",
-            Cow::from(format!("{:.3}", report.duration.as_secs_f64())),
-        ),
+        ("tests", cases.len().to_string()),
+        ("failures", count("failure")),
+        ("errors", count("error")),
+        ("time", format!("{:.3}", report.duration.as_secs_f64())),
     ];
-    let attributes = || whole.iter().map(|(name, value)| (*name, value.as_ref()));
-    let skipped = count("skipped").to_string();
+    // The common schema has this on suites only.
+    let skipped = count("skipped");
+    let attributes = || whole.iter().map(|(name, value)| (*name, value.as_str()));
 
     let mut xml = Writer::new_with_indent(out, b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
-    let suites = xml
-        .create_element("testsuites")
-        .with_attributes(attributes());
-    suites.write_inner_content(|xml| {
-        let suite = xml
-            .create_element("testsuite")
-            .with_attributes(attributes());
-        // The common schema has this on suites only.
-        let suite = suite.with_attribute(("skipped", skipped.as_str()));
-        suite.write_inner_content(|xml| {
-            let mut names = Names::default();
-            for run in &report.test_runs {
-                test_case(xml, run, report, &mut names)?;
-            }
-            if lacks_verdict {
-                verdict_case(xml, report, &mut names)?;
-            }
+    let suites = xml.create_element("testsuites");
+    suites
+        .with_attributes(attributes())
+        .write_inner_content(|xml| {
+            let suite = xml.create_element("testsuite");
+            let suite = suite.with_attributes(attributes().chain([("skipped", &*skipped)]));
+            suite.write_inner_content(|xml| {
+                cases.iter().try_for_each(|case| write_case(case, xml))
+            })?;
             Ok(())
         })?;
-        Ok(())
-    })?;
     xml.get_mut().write_all(b"\n")
 }
 
-type Xml<'a> = Writer<&'a mut dyn Write>;
-
-/// Tells what a test case holds; nothing if the test run passed.
-fn element(run: &TestRun, report: &Report) -> Option<&'static str> {
-    match report.outcome(run) {
-        Outcome::Passed => None,
-        Outcome::Tolerated => Some("skipped"),
-        Outcome::Failing if run.status == TestStatus::Failed => Some("failure"),
-        Outcome::Failing | Outcome::Unfinished => Some("error"),
-    }
-}
-
-fn test_case<'a>(
-    xml: &mut Xml<'_>,
-    run: &'a TestRun,
-    report: &'a Report,
-    names: &mut Names<'a>,
-) -> io::Result<()> {
-    let device = named(&run.device, "Unknown device");
-    // Readers show what is behind the last dot of a class name, and a device is no class.
-    let class = if device.contains('.') {
-        Cow::from(device.replace('.', "\u{2024}"))
-    } else {
-        device
+fn write_case(case: &Case, xml: &mut Writer<&mut dyn Write>) -> io::Result<()> {
+    let attributes = [("name", case.name.as_str()), ("classname", &case.class)];
+    let test_case = xml.create_element("testcase").with_attributes(attributes);
+    let Some(element) = case.element else {
+        return test_case.write_empty().map(|_| ());
     };
-    let name = names.unique(class.clone(), named(&run.scenario, "Unnamed scenario"));
-    let case = xml
-        .create_element("testcase")
-        .with_attributes([("name", &*name), ("classname", &*class)]);
-    let Some(element) = element(run, report) else {
-        return case.write_empty().map(|_| ());
-    };
-    let status = run.status.to_string();
-    let status = legal(&status);
-    let mut message = format!("Sofy reports the status \"{status}\"");
-    if element == "skipped" {
-        message.push_str("; tolerated, because fail-on does not list it");
-    }
-    let attributes = [("type", &*status), ("message", &message)];
-    case.write_inner_content(|xml| {
+    let attributes = [("type", case.kind.as_str()), ("message", &case.message)];
+    test_case.write_inner_content(|xml| {
         let element = xml.create_element(element).with_attributes(attributes);
-        element.write_empty().map(|_| ())
+        match case.text.as_str() {
+            "" => element.write_empty()?,
+            text => element.write_text_content(BytesText::new(text))?,
+        };
+        Ok(())
     })?;
     Ok(())
 }
 
-/// Carries a verdict that no test run shows.
-fn verdict_case<'a>(
-    xml: &mut Xml<'_>,
-    report: &'a Report,
-    names: &mut Names<'a>,
-) -> io::Result<()> {
-    let verdict = &report.verdict;
-    let name = names.unique(Cow::from(OURS), named(title(report), "Schedule"));
-    let reason = legal(&verdict.reason);
-    let advice = verdict.advice.as_deref().unwrap_or_default();
-    let attributes = [("type", verdict.conclusion.as_str()), ("message", &*reason)];
-    xml.create_element("testcase")
-        .with_attributes([("name", &*name), ("classname", OURS)])
-        .write_inner_content(|xml| {
-            xml.create_element("error")
-                .with_attributes(attributes)
-                .write_text_content(BytesText::new(&legal(advice)))?;
-            Ok(())
-        })?;
-    Ok(())
+fn test_case(run: &TestRun, report: &Report) -> Case {
+    let (element, why) = match report.outcome(run) {
+        Outcome::Passed => (None, ""),
+        Outcome::Tolerated => (Some("skipped"), TOLERATED),
+        Outcome::Failing if run.status == TestStatus::Failed => (Some("failure"), ""),
+        Outcome::Failing | Outcome::Unfinished => (Some("error"), ""),
+    };
+    let kind = legal(&run.status.to_string());
+    Case {
+        // Readers show what is behind the last dot of a class name, and a device is no class.
+        class: named(&run.device, "Unknown device").replace('.', "\u{2024}"),
+        name: named(&run.scenario, "Unnamed scenario"),
+        element,
+        message: format!("Sofy reports the status \"{kind}\"{why}"),
+        kind,
+        text: String::new(),
+    }
 }
 
-/// How often each name was given in each class: of two equal ones, some readers keep only one.
-#[derive(Default)]
-struct Names<'a>(HashMap<(Cow<'a, str>, Cow<'a, str>), usize>);
+/// Carries a verdict that no test run shows.
+fn verdict_case(report: &Report) -> Case {
+    let verdict = &report.verdict;
+    Case {
+        class: OURS.to_owned(),
+        name: named(title(report), "Schedule"),
+        element: Some("error"),
+        kind: verdict.conclusion.as_str().to_owned(),
+        message: legal(&verdict.reason),
+        text: legal(verdict.advice.as_deref().unwrap_or_default()),
+    }
+}
 
-impl<'a> Names<'a> {
-    /// Gives the name, or the next one that is free: `Log in (2)`.
-    fn unique(&mut self, class: Cow<'a, str>, name: Cow<'a, str>) -> Cow<'a, str> {
-        let mut place = (class, name);
-        let Some(mut number) = self.0.get(&place).copied() else {
-            self.0.insert(place.clone(), 1);
-            return place.1;
-        };
-        let name = place.1.clone();
-        while self.0.contains_key(&place) {
+/// Numbers equal names of one class, as in `Log in (2)`: of two equal cases, some readers keep only one.
+fn make_unique(cases: &mut [Case]) {
+    // The last number that was given to each name, so that many equal names take linear time.
+    let mut numbers: HashMap<(String, String), usize> = HashMap::new();
+    for case in cases {
+        let asked_for = (case.class.clone(), case.name.clone());
+        let mut number = numbers.get(&asked_for).copied().unwrap_or(1);
+        while numbers.contains_key(&(case.class.clone(), case.name.clone())) {
             number += 1;
-            place.1 = Cow::from(format!("{name} ({number})"));
+            case.name = format!("{} ({number})", asked_for.1);
         }
-        self.0.insert((place.0.clone(), name), number);
-        self.0.insert(place.clone(), 1);
-        place.1
+        numbers.insert((case.class.clone(), case.name.clone()), 1);
+        numbers.insert(asked_for, number);
     }
 }
 
 /// What people call the run.
 fn title(report: &Report) -> &str {
-    let name = known(&report.title).or(known(&report.schedule_name));
-    name.unwrap_or_default()
+    let title = report.title.as_ref().or(report.schedule_name.as_ref());
+    title.map_or("", String::as_str)
 }
 
 /// Gives a name to what has none, since readers drop or merge nameless cases.
-fn named<'a>(text: &'a str, otherwise: &'static str) -> Cow<'a, str> {
-    match legal(text.trim()) {
-        text if text.trim().is_empty() => Cow::from(otherwise),
-        text => text,
-    }
+fn named(text: &str, otherwise: &str) -> String {
+    let text = if text.trim().is_empty() {
+        otherwise
+    } else {
+        text
+    };
+    legal(text.trim())
 }
 
 /// Replaces what XML forbids, and what readers would fold or interpret.
 ///
 /// A reader prints names to the job's log, where `##[` anywhere and `::` at the start are commands: a space without
 /// width keeps them apart.
-fn legal(text: &str) -> Cow<'_, str> {
-    let is_illegal = |c: char| c.is_control() || matches!(c, '\u{fffe}' | '\u{ffff}');
-    if !text.contains(is_illegal) && !text.contains("##[") && !text.contains("::") {
-        return Cow::from(text);
-    }
-    let replaced = |c| match c {
+fn legal(text: &str) -> String {
+    let replaced = |c: char| match c {
         '\n' | '\r' | '\t' => ' ',
-        c if is_illegal(c) => '\u{fffd}',
+        '\u{fffe}' | '\u{ffff}' => '\u{fffd}',
+        c if c.is_control() => '\u{fffd}',
         c => c,
     };
     let text: String = text.chars().map(replaced).collect();
-    let text = text.replace("##[", "##\u{200b}[");
-    // Twice, for three colons in a row.
-    let text = text.replace("::", ":\u{200b}:");
-    Cow::from(text.replace("::", ":\u{200b}:"))
+    let text = text
+        .replace("##[", "##\u{200b}[")
+        .replace("::", ":\u{200b}:");
+    // Again, for three colons in a row.
+    text.replace("::", ":\u{200b}:")
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ const SENTENCE_CHARS: usize = 2_000;
 /// A longer word gets places to break.
 const LONGEST_WORD: usize = 24;
 
-/// A part that is shorter joins the next one, or a word would fall to pieces; a longer one breaks where it can.
+/// A shorter part joins the next one, so that a word does not fall to pieces; a longer one may break anywhere.
 const SHORTEST_PART: usize = 6;
 const LONGEST_PART: usize = 16;
 
@@ -23,50 +23,15 @@ const LONGEST_PART: usize = 16;
 pub(super) const BREAK: &str = "<wbr>";
 
 /// What a sentence may show as code. No other backticks count, since Sofy's texts are in the same sentences.
-const CODE: [&str; 33] = [
-    "abort-unfinished",
-    "api",
-    "api-key",
-    "api-url",
-    "app-hash",
-    "app-path",
-    "application-guid",
-    "build-name",
-    "certificate-name",
-    "concurrency",
-    "continue-on-error: true",
-    "device-serials",
-    "fail-on",
-    "failed",
-    "false",
-    "id",
-    "incomplete",
-    "json-path",
-    "junit-path",
-    "not-executed",
-    "poll-interval",
-    "require-app-hash",
-    "results-after",
-    "schedule-id",
-    "stopped",
-    "test-run-group-id",
-    "timeout",
-    "title",
-    "true",
-    "wait",
-    "wait: false",
-    "wait: true",
-    "with:",
-];
+const CODE: &str = "abort-unfinished|api|api-key|api-url|app-hash|app-path|application-guid|build-name|\
+     certificate-name|concurrency|continue-on-error: true|device-serials|fail-on|failed|false|id|incomplete|json-path|\
+     junit-path|not-executed|poll-interval|require-app-hash|results-after|schedule-id|stopped|test-run-group-id|timeout|\
+     title|true|wait|wait: false|wait: true|with:";
 
 /// Escapes a name, shortened if it is too long; a blank one becomes a dash.
 pub(super) fn name(text: &str) -> String {
     let plain = plain(text, NAME_CHARS);
-    if plain.is_empty() {
-        "–".to_owned()
-    } else {
-        escape(&plain)
-    }
+    escape(if plain.is_empty() { "–" } else { &plain })
 }
 
 /// Escapes a name and shows it as code.
@@ -80,46 +45,37 @@ pub(super) fn sentence(text: &str) -> String {
     if let Some(first) = plain.get_mut(..1) {
         first.make_ascii_uppercase();
     }
-    if !plain
-        .trim_end_matches('"')
-        .ends_with(['.', '!', '?', '…', ':'])
-    {
+    let end = plain.trim_end_matches('"');
+    if !end.ends_with(['.', '!', '?', '…', ':']) {
         plain.push('.');
     }
-    CODE.iter().fold(escape(&plain), |sentence, code| {
+    CODE.split('|').fold(escape(&plain), |sentence, code| {
         let quoted = format!("`{code}`");
         sentence.replace(&escape(&quoted), &quoted)
     })
 }
 
-/// Tells whether a text can stand in a block of code as it is.
-pub(super) fn is_harmless(text: &str) -> bool {
-    text.bytes()
-        .all(|b| b.is_ascii_alphanumeric() || b" -_.:;=+".contains(&b))
+/// Replaces every character that an ID or a time does not need: in a block of code, nothing can be escaped.
+pub(super) fn unescaped(text: &str) -> String {
+    let is_harmless = |c: char| c.is_ascii_alphanumeric() || " -_.:;=+/".contains(c);
+    text.replace(|c| !is_harmless(c), "\u{fffd}")
 }
 
 /// Reduces a text to one line of visible characters, and shortens it.
 ///
 /// White space is folded: several blanks at the start of a cell or a line would be structure.
 pub(super) fn plain(text: &str, most: usize) -> String {
-    let mut plain = String::new();
-    let mut room = most;
-    for c in text.trim().chars() {
-        if c.is_whitespace() && plain.ends_with(' ') {
-            continue;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let is_cut = line.chars().nth(most).is_some();
+    let shown = |c| {
+        if is_invisible(c) {
+            char::REPLACEMENT_CHARACTER
+        } else {
+            c
         }
-        if room == 0 {
-            plain.push('…');
-            break;
-        }
-        room -= 1;
-        plain.push(match c {
-            c if c.is_whitespace() => ' ',
-            c if is_invisible(c) => char::REPLACEMENT_CHARACTER,
-            c => c,
-        });
-    }
-    plain
+    };
+    let plain: String = line.chars().take(most).map(shown).collect();
+    plain + if is_cut { "…" } else { "" }
 }
 
 /// Turns one line of text into Markdown that shows just that text.
@@ -168,7 +124,7 @@ fn escape(line: &str) -> String {
     escaped
 }
 
-/// Tells whether a mark may mean something where it stands, rather than end a sentence or join two words.
+/// Tells whether a mark may mean something at its place, rather than end a sentence or join two words.
 fn has_meaning(c: char, before: &str, next: Option<char>) -> bool {
     match c {
         ',' | ';' | '\'' | '"' | '/' | '%' | '?' => false,
@@ -188,30 +144,25 @@ fn has_meaning(c: char, before: &str, next: Option<char>) -> bool {
 
 /// Tells whether GitHub may make a link or an emoji of what begins here.
 fn is_reference(c: char, before: &str, next: char) -> bool {
-    match c {
-        '@' | '#' => true,
-        ':' => next.is_alphanumeric() || matches!(next, '_' | '+' | '-'),
-        '-' => next.is_ascii_digit() && ends_with(before, "gh"),
-        _ => false,
-    }
+    matches!(c, '@' | '#' | ':') || (c == '-' && next.is_ascii_digit() && ends_with(before, "gh"))
 }
 
 fn ends_with(text: &str, word: &str) -> bool {
-    text.len()
+    let end = text
+        .len()
         .checked_sub(word.len())
-        .and_then(|at| text.get(at..))
-        .is_some_and(|end| end.eq_ignore_ascii_case(word))
+        .and_then(|at| text.get(at..));
+    end.is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
 /// Tells whether this is the sixth character of what GitHub may take for a commit's hash.
 fn is_inside_a_hash(word: &str, at: usize) -> bool {
-    let is_part = |c: char| c.is_ascii_alphanumeric();
-    let start = word[..at].rfind(|c| !is_part(c)).map_or(0, |found| {
-        found + word[found..].chars().next().map_or(0, char::len_utf8)
-    });
-    let rest = &word[start..];
-    let candidate = &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())];
-    at - start == 5 && candidate.len() >= 7 && candidate.chars().all(|c| c.is_ascii_hexdigit())
+    let is_mark = |c: char| !c.is_ascii_alphanumeric();
+    let (before, rest) = word.split_at(at);
+    let before = before.rsplit(is_mark).next().unwrap_or_default();
+    let rest = rest.split(is_mark).next().unwrap_or_default();
+    let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
+    before.len() == 5 && rest.len() >= 2 && is_hex(before) && is_hex(rest)
 }
 
 #[cfg(test)]

@@ -4,13 +4,10 @@
 
 use std::io::{self, Write};
 
-use serde::ser::SerializeMap as _;
-use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use crate::model::report::{BuildCheck, Report};
-use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::Outcome;
+use crate::model::test_run::{Tally, TestRun, TestStatus};
 use crate::text::is_invisible;
 
 /// The most bytes that `results-json` takes.
@@ -19,104 +16,64 @@ use crate::text::is_invisible;
 /// `json-path` has no limit.
 const RESULTS_LIMIT: usize = 98_304;
 
-/// The most characters of the reason: a person reads it, and Sofy's words may be in it.
+/// The most characters of the reason: a person reads it, and it may quote Sofy.
 const REASON_LIMIT: usize = 4_000;
 
 /// Lists every output of the contract as text, the ones that grow with the run last.
 pub(crate) fn pairs(report: &Report) -> Vec<(&'static str, String)> {
     let (results, is_truncated) = bounded_results(&report.test_runs);
-    fields(report)
-        .into_iter()
-        .map(|(name, value)| match value {
-            Value::String(text) => (name, text),
-            Value::Null => (name, String::new()),
-            value => (name, value.to_string()),
-        })
-        .chain([
-            ("results-truncated", is_truncated.to_string()),
-            ("results-json", results),
-        ])
-        .collect()
+    let as_text = |(name, value)| match value {
+        Value::String(text) => (name, text),
+        Value::Null => (name, String::new()),
+        value => (name, value.to_string()),
+    };
+    let mut pairs = fields(report).map(as_text).to_vec();
+    pairs.push(("results-truncated", is_truncated.to_string()));
+    pairs.push(("results-json", results));
+    pairs
 }
 
 /// Writes the file of `json-path`: every output with its type, and the results complete.
 pub(crate) fn write_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    Ok(serde_json::to_writer(out, &Document(report))?)
-}
-
-/// The object in the file of `json-path`.
-struct Document<'a>(&'a Report);
-
-impl Serialize for Document<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        for (name, value) in fields(self.0) {
-            map.serialize_entry(&name.replace('-', "_"), &value)?;
-        }
-        map.serialize_entry("results", &Results(self.0))?;
-        map.end()
+    let fields =
+        fields(report).map(|(name, value)| format!("\"{}\":{value}", name.replace('-', "_")));
+    write!(out, "{{{},\"results\":[", fields.join(","))?;
+    for (n, run) in report.test_runs.iter().enumerate() {
+        let comma = if n > 0 { "," } else { "" };
+        write!(out, "{comma}{}", object(run, report.previous.status(run)))?;
     }
+    write!(out, "]}}")
 }
 
-/// All test runs as a JSON array, one row at a time.
-struct Results<'a>(&'a Report);
-
-impl Serialize for Results<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.test_runs.iter().map(|run| {
-            Row {
-                previous_status: match self.0.outcome(run) {
-                    Outcome::Failing | Outcome::Tolerated => self.0.previous.status(run),
-                    Outcome::Unfinished | Outcome::Passed => None,
-                }
-                .map(ToString::to_string),
-                ..Row::of(run)
-            }
-        }))
-    }
-}
-
-/// One test run as the contract shows it.
-#[derive(Serialize)]
-struct Row<'a> {
-    scenario: &'a str,
-    device: &'a str,
-    build: &'a str,
-    #[serde(serialize_with = "as_displayed")]
-    status: &'a TestStatus,
-    scheduled_at: &'a str,
-    /// How the same scenario fared on the same device in the schedule's previous run.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    previous_status: Option<String>,
-}
-
-impl<'a> Row<'a> {
-    fn of(run: &'a TestRun) -> Self {
-        Self {
-            scenario: &run.scenario,
-            device: &run.device,
-            build: &run.build,
-            status: &run.status,
-            scheduled_at: run.scheduled_at.text(),
-            previous_status: None,
-        }
-    }
-}
-
-fn as_displayed<S: Serializer>(status: &TestStatus, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(status)
+/// Writes one test run as the contract shows it, with how it ended in the schedule's previous run.
+fn object(run: &TestRun, previous: Option<&TestStatus>) -> String {
+    let mut fields = vec![
+        ("scenario", run.scenario.clone()),
+        ("device", run.device.clone()),
+        ("build", run.build.clone()),
+        ("status", run.status.to_string()),
+        ("scheduled_at", run.scheduled_at.to_string()),
+    ];
+    fields.extend(previous.map(|status| ("previous_status", status.to_string())));
+    let fields = fields
+        .iter()
+        .map(|(name, text)| format!("\"{name}\":{}", json!(text)));
+    format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }
 
 /// The one list that outputs and file share, so that they cannot drift apart.
 fn fields(report: &Report) -> [(&'static str, Value); 14] {
-    let tally = report.tally();
+    let tally = Tally::of(&report.test_runs);
     let [passed, failed, incomplete, not_executed, stopped, other] = tally.columns();
-    let known = |text: &Option<String>| json!(text.as_deref().unwrap_or_default());
+    let text = |text: &Option<String>| json!(text.as_deref().unwrap_or_default());
+    let is_verified = matches!(report.build_check, Some(BuildCheck::Verified { .. }));
+    // None if no hash was asked for.
+    let build_verified = report.app_hash.as_ref().map(|_| is_verified);
     [
-        ("test-run-group-id", known(&report.group_id)),
+        ("test-run-group-id", text(&report.group_id)),
         ("conclusion", json!(report.verdict.conclusion.as_str())),
         ("reason", json!(one_line(&report.verdict.reason))),
-        ("group-status", known(&report.group_status)),
+        ("group-status", text(&report.group_status)),
         ("total-count", json!(tally.total())),
         ("passed-count", json!(passed)),
         ("failed-count", json!(failed)),
@@ -124,35 +81,25 @@ fn fields(report: &Report) -> [(&'static str, Value); 14] {
         ("not-executed-count", json!(not_executed)),
         ("stopped-count", json!(stopped)),
         ("other-count", json!(other)),
-        ("results-after", known(&report.results_after)),
-        ("build-verified", json!(build_verified(report))),
+        ("results-after", text(&report.results_after)),
+        ("build-verified", json!(build_verified)),
         ("duration-seconds", json!(report.duration.as_secs())),
     ]
-}
-
-/// None if no hash was asked for.
-fn build_verified(report: &Report) -> Option<bool> {
-    let is_verified = report.build_check.as_ref().map(BuildCheck::is_verified);
-    report
-        .app_hash
-        .as_ref()
-        .map(|_| is_verified.unwrap_or_default())
 }
 
 /// Renders as many test runs as fit, in their order, and tells whether some were dropped: passed ones first.
 fn bounded_results(test_runs: &[TestRun]) -> (String, bool) {
     let mut by_worth: Vec<(usize, &TestRun)> = test_runs.iter().enumerate().collect();
     by_worth.sort_by_key(|(_, run)| run.status == TestStatus::Passed);
-    // One bracket; each row brings a comma, or the other bracket.
-    let mut room = RESULTS_LIMIT - 1;
     let mut kept = Vec::new();
+    // One bracket; each row brings a comma, or the other bracket.
+    let mut length = 1;
     for (place, run) in by_worth {
-        // Strings alone cannot fail.
-        let row = serde_json::to_string(&Row::of(run)).unwrap_or_default();
-        let Some(left) = room.checked_sub(row.len() + 1) else {
+        let row = object(run, None);
+        length += row.len() + 1;
+        if length > RESULTS_LIMIT {
             break;
-        };
-        room = left;
+        }
         kept.push((place, row));
     }
     kept.sort_unstable();
@@ -161,12 +108,10 @@ fn bounded_results(test_runs: &[TestRun]) -> (String, bool) {
     (format!("[{}]", rows.join(",")), is_truncated)
 }
 
-/// Folds line breaks and other control characters away, since Sofy's words may be in the text.
+/// Removes line breaks and other control characters, since the text may quote Sofy.
 pub(super) fn one_line(text: &str) -> String {
-    text.chars()
-        .take(REASON_LIMIT)
-        .map(|c| if is_invisible(c) { ' ' } else { c })
-        .collect()
+    let shown = |c| if is_invisible(c) { ' ' } else { c };
+    text.chars().take(REASON_LIMIT).map(shown).collect()
 }
 
 #[cfg(test)]
@@ -328,10 +273,7 @@ mod tests {
 
     #[test]
     fn the_limit_is_met_to_the_byte() {
-        let bare = serde_json::to_string(&Row::of(&run("", "Failed")))
-            .unwrap()
-            .len()
-            + 2;
+        let bare = object(&run("", "Failed"), None).len() + 2;
         for (length, truncated, why) in [
             (RESULTS_LIMIT - bare, "false", "exactly the limit"),
             (RESULTS_LIMIT - bare + 1, "true", "one byte more"),

@@ -9,7 +9,7 @@ use crate::text::{count, span};
 /// Often enough to show life, seldom enough to keep the log readable over an hour.
 const HEARTBEAT: Duration = Duration::from_secs(5 * 60);
 
-/// Enough to see what is wrong while the run goes on; the list at the end has all of them.
+/// Enough to see what is wrong while the run is going; the list at the end has all of them.
 const MOST_NAMED: usize = 20;
 
 /// What the log has said so far.
@@ -17,7 +17,7 @@ const MOST_NAMED: usize = 20;
 pub(crate) struct Progress {
     state: String,
     said_at: Duration,
-    failures: BTreeSet<(Slot<'static>, TestStatus)>,
+    failures: BTreeSet<(Slot, TestStatus)>,
 }
 
 impl Progress {
@@ -29,102 +29,68 @@ impl Progress {
         elapsed: Duration,
     ) -> Vec<String> {
         let mut lines = self.failures(seen);
-        lines.extend(self.line(seen, purpose, elapsed));
+        let state = state(seen, purpose);
+        if state != self.state {
+            lines.push(state.clone());
+        } else if elapsed.saturating_sub(self.said_at) >= HEARTBEAT {
+            lines.push(format!("after {}: {state}", span(elapsed)));
+        } else {
+            return lines;
+        }
+        (self.state, self.said_at) = (state, elapsed);
         lines
     }
 
     /// A line for each failure that was not seen before, the first few of them by name.
     fn failures(&mut self, seen: &Snapshot) -> Vec<String> {
         let mut lines = Vec::new();
-        for run in &seen.test_runs {
-            if self.failures.len() > MOST_NAMED {
-                break;
+        for run in seen.test_runs.iter().filter(|run| run.status.is_failure()) {
+            let named = self.failures.len();
+            if named > MOST_NAMED || !self.failures.insert((run.slot(), run.status.clone())) {
+                continue;
             }
-            let is_failure = run.status.is_final() && run.status != TestStatus::Passed;
-            let failure = (run.slot().into_owned(), run.status.clone());
-            if is_failure && self.failures.insert(failure) {
-                lines.push(if self.failures.len() > MOST_NAMED {
-                    "more test runs did not pass; all are named at the end".to_owned()
-                } else {
-                    format!("{}: {} on {}", word(&run.status), run.scenario, run.device)
-                });
-            }
+            lines.push(if named < MOST_NAMED {
+                format!("{}: {} on {}", word(&run.status), run.scenario, run.device)
+            } else {
+                "more test runs did not pass; all are named at the end".to_owned()
+            });
         }
         lines
-    }
-
-    /// A line if the state changed since the last one, or the heartbeat is due.
-    fn line(
-        &mut self,
-        seen: &Snapshot,
-        purpose: Option<&str>,
-        elapsed: Duration,
-    ) -> Option<String> {
-        let state = state(seen, purpose);
-        let is_new = state != self.state;
-        if !is_new && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
-            return None;
-        }
-        self.said_at = elapsed;
-        self.state.clone_from(&state);
-        Some(if is_new {
-            state
-        } else {
-            format!("after {}: {state}", span(elapsed))
-        })
     }
 }
 
 fn state(seen: &Snapshot, purpose: Option<&str>) -> String {
     let tally = Tally::of(&seen.test_runs);
-    let (done, total) = (tally.count(TestStatus::is_final), tally.total());
+    let total = tally.total();
+    let is_said = |status: &TestStatus| purpose.is_some() || *status != TestStatus::Running;
+    let mut counts: Vec<(&TestStatus, usize)> = tally.only(is_said).iter().collect();
+    // The rest stays worst first.
+    counts.sort_by_key(|(status, _)| **status != TestStatus::Passed);
+    let counts = counts
+        .iter()
+        .map(|(status, n)| format!("{n} {}", word(status)));
+    let counts = counts.collect::<Vec<_>>().join(", ");
+    let done = tally.count(TestStatus::is_final);
+    let done = format!("{done} of {} done", count(total, "test run"));
     let group = &seen.group.verbatim;
-    let passed = tally.only(|status| *status == TestStatus::Passed);
-    let rest = tally.only(|status| match status {
-        TestStatus::Passed => false,
-        TestStatus::Running => purpose.is_some(),
-        TestStatus::Failed
-        | TestStatus::Incomplete
-        | TestStatus::NotExecuted
-        | TestStatus::Stopped
-        | TestStatus::Other(_) => true,
-    });
-    let counts = passed.iter().chain(rest.iter());
-    let counts: Vec<String> = counts
-        .map(|(status, n)| format!("{n} {}", word(status)))
-        .collect();
-    let counts = counts.join(", ");
     let mut state = match (purpose, total) {
         (Some(purpose), 0) => format!("finished without test runs; {purpose}"),
         (Some(purpose), _) => format!("finished: {counts}; {purpose}"),
         (None, 0) => format!("no test runs listed yet (group {group})"),
-        (None, _) if counts.is_empty() => {
-            format!(
-                "{done} of {} done (group {group})",
-                count(total, "test run")
-            )
-        }
-        (None, _) => format!(
-            "{done} of {} done: {counts} (group {group})",
-            count(total, "test run")
-        ),
+        (None, _) if counts.is_empty() => format!("{done} (group {group})"),
+        (None, _) => format!("{done}: {counts} (group {group})"),
     };
     if let Some(ambiguous) = seen.ambiguous {
         let rows = count(ambiguous.rows, "test run");
-        state.push_str(&format!("; {rows} listed that may belong to another run"));
+        state += &format!("; {rows} listed that may belong to another run");
     }
     state
 }
 
 fn word(status: &TestStatus) -> String {
     match status {
-        TestStatus::Other(text) => format!("of unknown status \"{text}\""),
-        TestStatus::Failed
-        | TestStatus::Incomplete
-        | TestStatus::NotExecuted
-        | TestStatus::Stopped
-        | TestStatus::Running
-        | TestStatus::Passed => status.to_string().to_lowercase(),
+        TestStatus::Other(_) => status.after_a_number(),
+        known => known.to_string().to_lowercase(),
     }
 }
 
@@ -205,7 +171,8 @@ mod tests {
     fn one_line_a_change_and_a_heartbeat() {
         let mut progress = Progress::default();
         let mut line = |statuses: &[&str], at| {
-            progress.line(&seen("Running", statuses), None, Duration::from_secs(at))
+            let seen = seen("Running", statuses);
+            progress.lines(&seen, None, Duration::from_secs(at)).pop()
         };
 
         let first = line(&["Running", "Passed"], 200);

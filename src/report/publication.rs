@@ -3,6 +3,7 @@
 use super::annotations::{self, Annotation, Severity};
 use super::{outputs, summary};
 use crate::model::report::{Paths, Report};
+use crate::model::verdict::Verdict;
 
 /// All that a step leaves for people and for later steps.
 pub(crate) struct Publication<'a> {
@@ -10,8 +11,6 @@ pub(crate) struct Publication<'a> {
     pub(crate) annotations: Vec<Annotation>,
     pub(crate) outputs: Vec<(&'static str, String)>,
     pub(crate) summary: String,
-    /// What to do next.
-    pub(crate) advice: Option<String>,
     /// What the log lists, and what the report files are written from.
     pub(crate) report: Option<(&'a Report, &'a Paths)>,
     pub(crate) exit_status: u8,
@@ -27,7 +26,6 @@ impl<'a> Publication<'a> {
             annotations: severity.map(annotation).into_iter().collect(),
             outputs: Vec::new(),
             summary: summary::line(text),
-            advice: None,
             report: None,
             // A post step never fails the job.
             exit_status: 0,
@@ -42,36 +40,27 @@ impl<'a> Publication<'a> {
             annotations: annotations::annotations(report),
             outputs: outputs::pairs(report),
             summary: summary::render(report),
-            advice: verdict.advice.clone(),
             report: Some((report, paths)),
             exit_status: verdict.conclusion.exit_status(),
-            last_line: Some(format!(
-                "{}: {}",
-                verdict.conclusion.as_str(),
-                verdict.reason
-            )),
+            last_line: Some(verdict.to_string()),
         }
-        .with_problems(&report.subject(), &verdict.problems)
+        .with_problems(&report.subject(), verdict)
     }
 
     /// Replaces the one reason by the problems of the inputs, each for itself. No report file is written.
-    pub(super) fn with_problems(self, subject: &str, problems: &[String]) -> Self {
+    pub(super) fn with_problems(self, subject: &str, verdict: &Verdict) -> Self {
+        let (problems, advice) = (&verdict.problems, verdict.advice.as_deref());
         if problems.is_empty() {
             return self;
         }
         let title = format!("{subject}: invalid inputs");
-        let annotations = problems
-            .iter()
-            .map(|problem| Annotation::new(Severity::Error, &title, problem));
+        let annotation = |problem: &String| Annotation::new(Severity::Error, &title, problem);
+        let annotations = problems.iter().map(annotation);
         Self {
             annotations: annotations::first(annotations::MOST, annotations),
-            summary: summary::problems(
-                subject,
-                problems,
-                self.advice.as_deref().unwrap_or_default(),
-            ),
+            summary: summary::problems(subject, problems, advice.unwrap_or_default()),
             report: None,
-            last_line: self.advice.clone(),
+            last_line: advice.map(str::to_owned),
             ..self
         }
     }

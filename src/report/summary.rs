@@ -1,20 +1,18 @@
-//! What does a developer read on the job's page? What failed, where, and what to do next.
+//! What does a developer read on the job's page? What failed, on which devices, and what to do next.
 //!
 //! Must not know the runner's files. Trusts no text of the report: all of it goes through `markdown`.
 
-use std::cmp::Ordering;
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
+use std::cmp::{Ordering, Reverse};
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use super::markdown::{code, is_harmless, name, sentence};
+use super::markdown::{code, name, sentence, unescaped};
 use crate::model::previous::Change;
 use crate::model::report::{PORTAL, Report};
 use crate::model::schedule::Origin;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::{Conclusion, Outcome};
-use crate::text::known;
 use crate::text::{count, span};
 
 /// The most bytes of the page up to and including the lists of test runs.
@@ -23,13 +21,10 @@ use crate::text::{count, span};
 /// is room for the sentences that follow, and for what other tools wrote in the same step.
 const BUDGET: usize = 980_000;
 
-/// The most warnings shown: there is one a status, and a hostile answer may invent thousands.
-const MOST_WARNINGS: usize = 10;
-
-/// The most devices named in one row: more of them say no more than their number does.
+/// The most devices named in one row: a longer list says no more than their number.
 const MOST_DEVICES: usize = 20;
 
-/// From so many devices on, "all 3 devices" is shorter than their names.
+/// From this number of devices on, "all 3 devices" is shorter than their names.
 const MANY_DEVICES: usize = 3;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,6 +36,14 @@ const MATRIX_SCENARIOS: RangeInclusive<usize> = 2..=40;
 /// Remarks on a test run that did not pass, explained below the lists.
 const NEW: &str = " (new)";
 const AS_BEFORE: &str = " (as before)";
+const FOOTNOTE: &str = "*New* and *as before* compare with the schedule's previous run, which may be from another \
+     branch.";
+
+const ADOPTED: &str = "Adopted: Sofy's answer to the trigger was lost. This group is the only new one that began while \
+     the request was in flight, so it is taken as this step's run.";
+
+const TO_ATTACH: &str = "To judge it without starting another, add these lines under `with:` (and remove them \
+     afterwards):\n\n";
 
 /// How an advice calls Sofy's site.
 const PORTAL_NAME: &str = "Sofy's portal";
@@ -55,394 +58,323 @@ pub(crate) fn render(report: &Report) -> String {
         Conclusion::Error => ("⚠️", "error"),
         Conclusion::Detached => ("▶️", "started"),
     };
-    let mut page = heading(icon, &report.subject(), word);
-    why_and_what_next(&mut page, report);
-    let devices = Devices::of(&report.test_runs);
-    let mut is_whole = true;
-    for outcome in [Outcome::Failing, Outcome::Unfinished, Outcome::Tolerated] {
-        is_whole &= section(&mut page, report, outcome, &devices, is_whole);
+    let why = sentence(&report.verdict.reason);
+    let changes = report.change_summary();
+    let changes = changes.map(|changes| format!(" {}", sentence(&changes)));
+    let is_adopted = report.origin == Some(Origin::Adopted);
+    let beginning = [
+        Some(heading(icon, &report.subject(), word)),
+        Some(format!("**{why}**{}", changes.unwrap_or_default())),
+        report.verdict.advice.as_ref().map(|advice| {
+            let advice = sentence(advice).replacen(PORTAL_NAME, &portal(report), 1);
+            format!("**What next:** {advice}")
+        }),
+        report.abort.as_deref().map(sentence),
+        is_adopted.then(|| ADOPTED.to_owned()),
+        inputs_to_attach(report),
+    ];
+    let warnings = report.verdict.warnings.iter();
+    let warnings = warnings.map(|warning| format!("⚠️ {}", sentence(warning)));
+    let beginning = beginning.into_iter().flatten().chain(warnings);
+    let mut page = Page::of(report, paragraphs(beginning));
+    let tolerated = "Tolerated, because `fail-on` does not list it";
+    for (outcome, title, which) in [
+        (Outcome::Failing, "Needs attention", "that did not pass"),
+        (Outcome::Unfinished, "Unfinished", "that did not finish"),
+        (Outcome::Tolerated, tolerated, "that are tolerated"),
+    ] {
+        page.add_section(outcome, title, which);
     }
-    facts(&mut page, report, &devices);
-    let passed = report.tally().count(|status| *status == TestStatus::Passed);
-    if passed > 0 {
-        // It is shown only if all else is: it would push that off the page.
-        let fold = is_whole.then(|| {
-            matrix(report, passed).unwrap_or_else(|| passed_list(report, &devices, passed))
-        });
-        match fold.filter(|fold| page.len() + fold.len() <= BUDGET) {
-            Some(fold) => page.push_str(&fold),
-            None => left_out(&mut page, &count(passed, "passed test run")),
-        }
-    }
-    page
+    page.add_facts();
+    page.add_passed();
+    page.text
 }
 
 /// Renders the page of a step whose inputs are wrong: a list of them.
 pub(crate) fn problems(subject: &str, problems: &[String], advice: &str) -> String {
-    let mut page = heading("⚠️", subject, "invalid inputs");
-    for problem in problems {
-        add(&mut page, format_args!("- {}\n", sentence(problem)));
-    }
-    add(
-        &mut page,
-        format_args!("\n**What next:** {}\n\n", sentence(advice)),
-    );
-    page
+    let problems: Vec<String> = problems.iter().map(|problem| sentence(problem)).collect();
+    paragraphs([
+        heading("⚠️", subject, "invalid inputs"),
+        format!("- {}", problems.join("\n- ")),
+        format!("**What next:** {}", sentence(advice)),
+    ])
 }
 
 /// Renders one sentence, for a step that has no report.
 pub(crate) fn line(text: &str) -> String {
-    format!("{}\n\n", sentence(text))
+    paragraphs([sentence(text)])
+}
+
+fn paragraphs(parts: impl IntoIterator<Item = String>) -> String {
+    parts.into_iter().map(|part| part + "\n\n").collect()
 }
 
 fn heading(icon: &str, subject: &str, word: &str) -> String {
-    format!("## {icon} {}: {word}\n\n", name(subject))
+    format!("## {icon} {}: {word}", name(subject))
 }
-
-/// Writes why it ended so, what to do and where, and what became of the run.
-fn why_and_what_next(page: &mut String, report: &Report) {
-    let verdict = &report.verdict;
-    add(page, format_args!("**{}**", sentence(&verdict.reason)));
-    if let Some(changes) = report.change_summary() {
-        add(page, format_args!(" {}", sentence(&changes)));
-    }
-    page.push_str("\n\n");
-    if let Some(advice) = known(&verdict.advice) {
-        let advice = sentence(advice).replacen(PORTAL_NAME, &portal(report), 1);
-        add(page, format_args!("**What next:** {advice}\n\n"));
-    }
-    if let Some(abort) = known(&report.abort) {
-        add(page, format_args!("{}\n\n", sentence(abort)));
-    }
-    if report.origin == Some(Origin::Adopted) {
-        page.push_str(ADOPTED);
-    }
-    if !report.inputs_to_attach.is_empty() {
-        inputs_to_attach(page, report);
-    }
-    let warnings = &verdict.warnings;
-    for warning in warnings.iter().take(MOST_WARNINGS) {
-        add(page, format_args!("⚠️ {}\n\n", sentence(warning)));
-    }
-    if let Some(more @ 1..) = warnings.len().checked_sub(MOST_WARNINGS) {
-        let more = count(more, "more warning");
-        add(page, format_args!("⚠️ {more} in the log.\n\n"));
-    }
-}
-
-const ADOPTED: &str = "Adopted: Sofy's answer to the trigger was lost. This group is the only new one that began while \
-     the request was in flight, so it is taken as this step's run.\n\n";
 
 /// Links Sofy's portal and says what to open there: Sofy documents no link to a run.
 fn portal(report: &Report) -> String {
     let link = format!("[{PORTAL_NAME}]({PORTAL})");
-    let schedule = known(&report.schedule_name).or(known(&report.schedule_id));
-    match (schedule, known(&report.group_id)) {
-        (Some(schedule), Some(group)) => {
-            let (schedule, group) = (name(schedule), name(group));
-            format!("{link} (schedule **{schedule}**, group **{group}**)")
-        }
-        (Some(_) | None, _) => link,
-    }
-}
-
-/// Writes the inputs that judge the run later. GitHub cannot run a job again with other inputs.
-fn inputs_to_attach(page: &mut String, report: &Report) {
-    if report.verdict.conclusion != Conclusion::Detached {
-        page.push_str(
-            "To judge it without starting another, add these lines under `with:` (and remove them \
-             afterwards):\n\n",
-        );
-    }
-    let inputs = report.inputs_to_attach.iter();
-    let lines = inputs.map(|(input, value)| format!("{input}: \"{value}\""));
-    let lines: Vec<String> = lines.collect();
-    // Only a block can be copied with a click, but nothing can be escaped in it.
-    if report
-        .inputs_to_attach
-        .iter()
-        .all(|(_, value)| is_harmless(value))
-    {
-        add(page, format_args!("```yaml\n{}\n```\n\n", lines.join("\n")));
-    } else {
-        let lines: Vec<String> = lines.iter().map(|line| code(line)).collect();
-        add(page, format_args!("{}\n\n", lines.join("<br>\n")));
-    }
-}
-
-/// Writes one line of what identifies the run, unless nothing was ever sent.
-fn facts(page: &mut String, report: &Report, devices: &Devices<'_>) {
-    let group = known(&report.group_id);
-    let mut facts = Vec::new();
-    if let Some(id) = known(&report.schedule_id).filter(|_| known(&report.schedule_name).is_some())
-    {
-        facts.push(format!("Schedule {}", code(id)));
-    }
-    let is_linked = page.contains(PORTAL);
-    if let Some(group) = group.filter(|_| !is_linked && report.inputs_to_attach.is_empty()) {
-        facts.push(format!("group {}", code(group)));
-    }
-    let status =
-        known(&report.group_status).filter(|status| !report.verdict.reason.contains(status));
-    if let Some(status) = status.filter(|status| *status != "Complete") {
-        facts.push(format!("group status {}", name(status)));
-    }
-    if let Some(hash) = known(&report.app_hash) {
-        facts.push(format!("app hash {}", code(hash)));
-    }
-    let is_latest = group.is_some()
-        && known(&report.app_hash).is_none()
-        && report.origin != Some(Origin::Attached);
-    let latest = if is_latest { "latest " } else { "" };
-    let builds = &devices.builds;
-    match (&report.build_check, builds.first()) {
-        (Some(check), _) => facts.push(name(&check.to_string())),
-        (None, Some(_)) if builds.len() > 1 => facts.push(count(builds.len(), "build")),
-        (None, Some(build)) => facts.push(format!("{latest}build {}", code(build))),
-        (None, None) if is_latest => facts.push("latest build".to_owned()),
-        (None, None) => {}
-    }
-    // A step that did not wait took no time.
-    if report.duration >= SECOND {
-        let queued = report.queued.filter(|queued| *queued >= SECOND);
-        let queued =
-            queued.map_or_else(String::new, |queued| format!(" ({} queued)", span(queued)));
-        facts.push(format!("took {}{queued}", span(report.duration)));
-    }
-    if !facts.is_empty() && !is_linked {
-        facts.push(format!("[{PORTAL_NAME}]({PORTAL})"));
-    }
-    if !facts.is_empty() {
-        add(page, format_args!("{}\n\n", facts.join(" · ")));
-    }
-}
-
-/// Writes the test runs of one outcome, unless there is no room left; tells whether all are shown.
-fn section(
-    page: &mut String,
-    report: &Report,
-    outcome: Outcome,
-    devices: &Devices<'_>,
-    has_room: bool,
-) -> bool {
-    let mut groups: BTreeMap<(Change, &TestStatus, ByName<'_>), Vec<&TestRun>> = BTreeMap::new();
-    let runs = report.test_runs.iter();
-    for run in runs.filter(|run| report.outcome(run) == outcome) {
-        let key = (report.change(run), &run.status, ByName(&run.scenario));
-        groups.entry(key).or_default().push(run);
-    }
-    if groups.is_empty() {
-        return true;
-    }
-    let mut groups: Vec<_> = groups.into_iter().collect();
-    // What fails on the most devices is the likeliest to be the app's fault. The sort is stable: scenarios that are
-    // alike stay in the order of their names.
-    groups.sort_by(
-        |((change_a, status_a, _), a), ((change_b, status_b, _), b)| {
-            let order = (change_a, status_a).cmp(&(change_b, status_b));
-            order.then(b.len().cmp(&a.len()))
-        },
-    );
-
-    let mut rows = String::new();
-    let mut shown = 0;
-    for ((change, status, scenario), runs) in groups.iter().filter(|_| has_room) {
-        let remark = match change {
-            Change::New => NEW,
-            Change::FailingBefore => AS_BEFORE,
-            Change::Unknown => "",
-        };
-        let status = label(status);
-        let row = format!(
-            "| {status}{remark} | {} | {} |\n",
-            name(scenario.0),
-            devices.cell(runs)
-        );
-        // "The first N" is what can be explained: after a row without room, none is shown.
-        if page.len() + rows.len() + row.len() > BUDGET {
-            break;
-        }
-        rows.push_str(&row);
-        shown += runs.len();
-    }
-    let all: usize = groups.iter().map(|(_, runs)| runs.len()).sum();
-    write_section(page, outcome, &rows, all - shown);
-    shown == all
-}
-
-fn write_section(page: &mut String, outcome: Outcome, rows: &str, unshown: usize) {
-    let (title, kind) = match outcome {
-        Outcome::Failing => ("Needs attention", "that did not pass"),
-        Outcome::Unfinished => ("Unfinished", "that did not finish"),
-        Outcome::Tolerated => (
-            "Tolerated, because `fail-on` does not list it",
-            "that are tolerated",
-        ),
-        Outcome::Passed => ("Passed", "that passed"),
+    let (Some(schedule), Some(group)) = (report.schedule(), &report.group_id) else {
+        return link;
     };
-    add(page, format_args!("### {title}\n\n"));
-    if unshown > 0 {
-        left_out(page, &format!("{} {kind}", count(unshown, "test run")));
-    }
-    if rows.is_empty() {
-        return;
-    }
-    let is_explained = page.contains(FOOTNOTE);
-    add(
-        page,
-        format_args!("| Status | Scenario | Devices |\n| :--- | :--- | :--- |\n{rows}\n"),
-    );
-    if !is_explained && (rows.contains(NEW) || rows.contains(AS_BEFORE)) {
-        page.push_str(FOOTNOTE);
-    }
+    let (schedule, group) = (name(schedule), name(group));
+    format!("{link} (schedule **{schedule}**, group **{group}**)")
 }
 
-const FOOTNOTE: &str = "*New* and *as before* compare with the schedule's previous run, which may be from another \
-     branch.\n\n";
-
-/// The devices of all test runs, and their builds.
-struct Devices<'a> {
-    all: BTreeSet<ByName<'a>>,
-    builds: BTreeSet<&'a str>,
+/// Renders the inputs that judge the run later. GitHub cannot run a job again with other inputs.
+///
+/// Only a block can be copied with a click, but nothing can be escaped in it.
+fn inputs_to_attach(report: &Report) -> Option<String> {
+    let inputs = &report.inputs_to_attach;
+    let line = |(input, value): &(_, String)| format!("\n{input}: \"{}\"", unescaped(value));
+    let lines: String = inputs.iter().map(line).collect();
+    let is_detached = report.verdict.conclusion == Conclusion::Detached;
+    let what_for = if is_detached { "" } else { TO_ATTACH };
+    (!inputs.is_empty()).then(|| format!("{what_for}```yaml{lines}\n```"))
 }
 
-impl<'a> Devices<'a> {
-    fn of(test_runs: &'a [TestRun]) -> Self {
-        let builds = test_runs.iter().map(|run| run.build.as_str());
+/// The page as far as it is written, and what its lists are made of.
+struct Page<'a> {
+    text: String,
+    /// The most bytes that lists may fill; none once something was left out, so that nothing less important follows.
+    budget: usize,
+    report: &'a Report,
+    /// All test runs: by kind, scenario, device and build.
+    test_runs: Vec<&'a TestRun>,
+    devices: Vec<&'a str>,
+    builds: Vec<&'a str>,
+}
+
+impl<'a> Page<'a> {
+    fn of(report: &'a Report, text: String) -> Self {
+        let mut test_runs: Vec<&TestRun> = report.test_runs.iter().collect();
+        test_runs.sort_by(|a, b| {
+            let by_device = || by_name(&a.device, &b.device).then_with(|| a.build.cmp(&b.build));
+            by_name(&a.scenario, &b.scenario).then_with(by_device)
+        });
+        test_runs.sort_by_cached_key(|run| kind(report, run));
+        let mut builds = names(&test_runs, |run| &run.build);
+        builds.retain(|build| !build.is_empty());
         Self {
-            all: test_runs.iter().map(|run| ByName(&run.device)).collect(),
-            builds: builds.filter(|build| !build.is_empty()).collect(),
+            text,
+            budget: BUDGET,
+            report,
+            devices: names(&test_runs, |run| &run.device),
+            builds,
+            test_runs,
         }
+    }
+
+    fn add(&mut self, part: &str) {
+        self.text += part;
+        self.text += "\n\n";
+    }
+
+    fn leave_out(&mut self, what: &str) {
+        self.budget = 0;
+        self.add(&format!(
+            "Left out, because GitHub limits the size of this page: {what}. To get all of them, set `json-path` or \
+             `junit-path`."
+        ));
+    }
+
+    fn room(&self) -> usize {
+        self.budget.saturating_sub(self.text.len())
+    }
+
+    /// Adds the test runs of one outcome, as far as they fit.
+    fn add_section(&mut self, outcome: Outcome, title: &str, which: &str) {
+        let mut groups = self.groups(outcome);
+        if groups.is_empty() {
+            return;
+        }
+        // What fails on the most devices is the likeliest to be the app's fault. The sort is stable: scenarios that
+        // are alike stay in the order of their names.
+        groups.sort_by_key(|group| (kind(self.report, group[0]), Reverse(group.len())));
+        let (rows, left_out) = self.rows(&groups);
+        self.add(&format!("### {title}"));
+        if left_out > 0 {
+            self.leave_out(&format!("{} {which}", count(left_out, "test run")));
+        }
+        if !rows.is_empty() {
+            let head = "| Status | Scenario | Devices |\n| :--- | :--- | :--- |";
+            self.add(&format!("{head}{rows}"));
+        }
+        if (rows.contains(NEW) || rows.contains(AS_BEFORE)) && !self.text.contains(FOOTNOTE) {
+            self.add(FOOTNOTE);
+        }
+    }
+
+    /// Adds what identifies the run, as one line, unless nothing was ever sent.
+    fn add_facts(&mut self) {
+        let report = self.report;
+        let advice = report.verdict.advice.as_ref();
+        let is_linked = advice.is_some_and(|advice| advice.contains(PORTAL_NAME));
+        let is_named = is_linked || !report.inputs_to_attach.is_empty();
+        let has_name = report.schedule_name.is_some();
+        let is_news =
+            |status: &&str| *status != "Complete" && !report.verdict.reason.contains(*status);
+        let id = report.schedule_id.as_deref().filter(|_| has_name);
+        let group = report.group_id.as_deref().filter(|_| !is_named);
+        let status = report.group_status.as_deref().filter(is_news);
+        let queued = report.queued.filter(|queued| *queued >= SECOND);
+        let queued = queued.map(|queued| format!(" ({} queued)", span(queued)));
+        // A step that did not wait took no time.
+        let took = (report.duration >= SECOND).then(|| span(report.duration));
+        let fact = |what, value: Option<String>| value.map(|value| format!("{what} {value}"));
+        let facts = [
+            fact("Schedule", id.map(code)),
+            fact("group", group.map(code)),
+            fact("group status", status.map(name)),
+            fact("app hash", report.app_hash.as_deref().map(code)),
+            self.build(),
+            fact("took", took.map(|took| took + &queued.unwrap_or_default())),
+        ];
+        let mut facts: Vec<String> = facts.into_iter().flatten().collect();
+        if facts.is_empty() {
+            return;
+        }
+        if !is_linked {
+            facts.push(format!("[{PORTAL_NAME}]({PORTAL})"));
+        }
+        self.add(&facts.join(" · "));
+    }
+
+    fn build(&self) -> Option<String> {
+        let report = self.report;
+        let is_latest = report.group_id.is_some()
+            && report.app_hash.is_none()
+            && report.origin != Some(Origin::Attached);
+        let latest = if is_latest { "latest " } else { "" };
+        match (&report.build_check, &self.builds[..]) {
+            (Some(check), _) => Some(name(&check.to_string())),
+            (None, []) => is_latest.then(|| "latest build".to_owned()),
+            (None, [build]) => Some(format!("{latest}build {}", code(build))),
+            (None, builds) => Some(count(builds.len(), "build")),
+        }
+    }
+
+    /// Adds what passed, folded, if all else is on the page: it would push that off it.
+    fn add_passed(&mut self) {
+        let groups = self.groups(Outcome::Passed);
+        let passed: usize = groups.iter().map(Vec::len).sum();
+        if passed == 0 {
+            return;
+        }
+        let (rows, left_out) = self.rows(&groups);
+        let what = count(passed, "passed test run");
+        let list = format!("✅ {what}</summary>\n\n| Scenario | Devices |\n| :--- | :--- |{rows}");
+        let fold = self.matrix(passed).unwrap_or(list);
+        if left_out > 0 || fold.len() > self.room() {
+            self.leave_out(&what);
+        } else {
+            self.add(&format!("<details><summary>{fold}\n\n</details>"));
+        }
+    }
+
+    /// The test runs of one outcome; each group is one scenario that ended alike on its devices.
+    fn groups(&self, outcome: Outcome) -> Vec<Vec<&'a TestRun>> {
+        let mut runs = self.test_runs.clone();
+        runs.retain(|run| self.report.outcome(run) == outcome);
+        let key = |run: &&'a TestRun| (run.scenario.as_str(), kind(self.report, run));
+        let groups = runs.chunk_by(|a, b| key(a) == key(b));
+        groups.map(<[_]>::to_vec).collect()
+    }
+
+    /// Renders a row for each group, and counts the test runs of the groups that do not fit. After a row that does
+    /// not fit, none is shown: only "the first ones" can be explained.
+    fn rows(&self, groups: &[Vec<&TestRun>]) -> (String, usize) {
+        let mut rows = String::new();
+        for (n, group) in groups.iter().enumerate() {
+            let run = group[0];
+            let remark = match self.report.previous.change(run) {
+                Change::New => NEW,
+                Change::FailingBefore => AS_BEFORE,
+                Change::Unknown => "",
+            };
+            // No line break comes between the icon and its word.
+            let (icon, status) = (icon(&run.status), name(&run.status.to_string()));
+            let is_worth_a_cell = run.status != TestStatus::Passed;
+            let status = is_worth_a_cell.then(|| format!(" {icon}&nbsp;{status}{remark} |"));
+            let (scenario, devices) = (name(&run.scenario), self.devices(group));
+            let status = status.unwrap_or_default();
+            let row = format!("\n|{status} {scenario} | {devices} |");
+            if rows.len() + row.len() > self.room() {
+                return (rows, groups[n..].iter().map(Vec::len).sum());
+            }
+            rows += &row;
+        }
+        (rows, 0)
     }
 
     /// Names the devices of one row, each once, with its build if there are several.
-    fn cell(&self, runs: &[&TestRun]) -> String {
-        let mut times: BTreeMap<(ByName<'_>, &str), usize> = BTreeMap::new();
-        for run in runs {
-            let build = if self.builds.len() > 1 {
-                run.build.as_str()
-            } else {
-                ""
-            };
-            *times.entry((ByName(&run.device), build)).or_default() += 1;
-        }
-        let is_simple = self.builds.len() <= 1 && times.values().all(|n| *n == 1);
-        if is_simple && times.len() >= MANY_DEVICES && times.len() + 1 >= self.all.len() {
-            let mut missing = self
-                .all
-                .iter()
-                .filter(|device| !times.contains_key(&(**device, "")));
-            return match missing.next() {
-                None => format!("all {} devices", times.len()),
-                Some(device) => format!("all but {}", name(device.0)),
+    fn devices(&self, runs: &[&TestRun]) -> String {
+        let has_builds = self.builds.len() > 1;
+        let is_same = |a: &&TestRun, b: &&TestRun| {
+            a.device == b.device && (!has_builds || a.build == b.build)
+        };
+        let places: Vec<&[&TestRun]> = runs.chunk_by(is_same).collect();
+        let n = places.len();
+        let is_simple = !has_builds && n == runs.len();
+        if is_simple && n >= MANY_DEVICES && n + 1 >= self.devices.len() {
+            let is_missing = |device: &&&str| runs.iter().all(|run| run.device != ***device);
+            return match self.devices.iter().find(is_missing) {
+                None => format!("all {n} devices"),
+                Some(device) => format!("all but {}", name(device)),
             };
         }
-        let mut named: Vec<String> = times
-            .iter()
-            .take(MOST_DEVICES)
-            .map(|((device, build), n)| {
-                let build = match *build {
-                    "" => String::new(),
-                    build => format!(" {}", code(build)),
-                };
-                let times = if *n > 1 {
-                    format!(" ×{n}")
-                } else {
-                    String::new()
-                };
-                format!("{}{build}{times}", name(device.0))
-            })
-            .collect();
-        if let Some(more @ 1..) = times.len().checked_sub(MOST_DEVICES) {
-            named.push(format!("and {more} more"));
-        }
-        named.join(", ")
+        let named = places.iter().take(MOST_DEVICES).map(|place| {
+            let run = place[0];
+            let mut text = name(&run.device);
+            if has_builds && !run.build.is_empty() {
+                text += &format!(" {}", code(&run.build));
+            }
+            match place.len() {
+                1 => text,
+                times => format!("{text} ×{times}"),
+            }
+        });
+        let more = n.saturating_sub(MOST_DEVICES);
+        let more = (more > 0).then(|| format!("and {more} more"));
+        named.chain(more).collect::<Vec<_>>().join(", ")
     }
-}
 
-/// Renders scenarios against devices if that fits a screen.
-fn matrix(report: &Report, passed: usize) -> Option<String> {
-    let mut cells = BTreeMap::new();
-    let (mut scenarios, mut devices) = (BTreeSet::new(), BTreeSet::new());
-    for run in &report.test_runs {
-        scenarios.insert(ByName(&run.scenario));
-        devices.insert(ByName(&run.device));
-        let again = cells.insert((run.scenario.as_str(), run.device.as_str()), &run.status);
-        // A cell has room for one status; which of two it is must not depend on their order.
-        if again.is_some()
-            || scenarios.len() > *MATRIX_SCENARIOS.end()
-            || devices.len() > *MATRIX_DEVICES.end()
+    /// Renders scenarios against devices if that fits a screen.
+    fn matrix(&self, passed: usize) -> Option<String> {
+        let mut cells = BTreeMap::new();
+        for run in &self.test_runs {
+            cells.insert((&*run.scenario, &*run.device), icon(&run.status));
+        }
+        let (scenarios, devices) = (names(&self.test_runs, |run| &run.scenario), &self.devices);
+        // A cell shows one status, so no two test runs may share it.
+        if cells.len() < self.test_runs.len()
+            || !MATRIX_SCENARIOS.contains(&scenarios.len())
+            || !MATRIX_DEVICES.contains(&devices.len())
         {
             return None;
         }
-    }
-    if !MATRIX_SCENARIOS.contains(&scenarios.len()) || !MATRIX_DEVICES.contains(&devices.len()) {
-        return None;
-    }
-
-    let mut text = open_fold(&format!(
-        "Scenarios by device: {passed} of {} passed",
-        report.test_runs.len()
-    ));
-    text.push_str("| Scenario |");
-    for device in &devices {
-        add(&mut text, format_args!(" {} |", name(device.0)));
-    }
-    text.push_str("\n| :--- |");
-    text.push_str(&" :---: |".repeat(devices.len()));
-    for scenario in &scenarios {
-        add(&mut text, format_args!("\n| {} |", name(scenario.0)));
-        for device in &devices {
-            let cell = cells.get(&(scenario.0, device.0));
-            add(
-                &mut text,
-                format_args!(" {} |", cell.map_or("–", |status| icon(status))),
-            );
-        }
-    }
-    text.push_str("\n\n</details>\n\n");
-    Some(text)
-}
-
-/// Renders what passed, folded; stops early if it cannot fit anyway.
-fn passed_list(report: &Report, devices: &Devices<'_>, passed: usize) -> String {
-    let mut groups: BTreeMap<ByName<'_>, Vec<&TestRun>> = BTreeMap::new();
-    let runs = report.test_runs.iter();
-    for run in runs.filter(|run| run.status == TestStatus::Passed) {
-        groups.entry(ByName(&run.scenario)).or_default().push(run);
-    }
-    let mut text = open_fold(&format!("✅ {}", count(passed, "passed test run")));
-    text.push_str("| Scenario | Devices |\n| :--- | :--- |\n");
-    for (scenario, runs) in groups {
-        add(
-            &mut text,
-            format_args!("| {} | {} |\n", name(scenario.0), devices.cell(&runs)),
+        let heads = devices.iter().map(|device| format!(" {} |", name(device)));
+        let (heads, line) = (heads.collect::<String>(), " :---: |".repeat(devices.len()));
+        let all = self.test_runs.len();
+        let mut table = format!(
+            "Scenarios by device: {passed} of {all} passed</summary>\n\n| Scenario |{heads}\n| :--- |{line}"
         );
-        if text.len() > BUDGET {
-            break;
+        for scenario in scenarios {
+            table += &format!("\n| {} |", name(scenario));
+            for device in devices {
+                let cell = cells.get(&(scenario, *device)).unwrap_or(&"–");
+                table += &format!(" {cell} |");
+            }
         }
+        Some(table)
     }
-    text.push_str("\n</details>\n\n");
-    text
 }
 
-fn open_fold(title: &str) -> String {
-    format!("<details><summary>{title}</summary>\n\n")
-}
-
-fn left_out(page: &mut String, what: &str) {
-    add(
-        page,
-        format_args!(
-            "Left out, because GitHub limits the size of this page: {what}. The files of `json-path` and \
-             `junit-path` contain all of them.\n\n"
-        ),
-    );
-}
-
-/// Puts a status's icon before its word, so that no line break comes between.
-fn label(status: &TestStatus) -> String {
-    format!("{}&nbsp;{}", icon(status), name(&status.to_string()))
+/// What a list is sorted by: new failures first, then the worst status.
+fn kind<'a>(report: &Report, run: &'a TestRun) -> (Change, &'a TestStatus) {
+    (report.previous.change(run), &run.status)
 }
 
 const fn icon(status: &TestStatus) -> &'static str {
@@ -458,26 +390,17 @@ const fn icon(status: &TestStatus) -> &'static str {
     }
 }
 
-/// Names in the order in which people count: 2 before 10.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct ByName<'a>(&'a str);
-
-impl Ord for ByName<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        alphanumeric_sort::compare_str(self.0, other.0).then_with(|| self.0.cmp(other.0))
-    }
+/// Lists names of test runs, each once.
+fn names<'a>(test_runs: &[&'a TestRun], of: fn(&TestRun) -> &String) -> Vec<&'a str> {
+    let mut names: Vec<&str> = test_runs.iter().map(|run| of(run).as_str()).collect();
+    names.sort_by(|a, b| by_name(a, b));
+    names.dedup();
+    names
 }
 
-impl PartialOrd for ByName<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-/// Appends formatted text without a string in between.
-fn add(text: &mut String, arguments: std::fmt::Arguments<'_>) {
-    // Writing to a string fails only if a `Display` does, and none of ours do.
-    let _ = text.write_fmt(arguments);
+/// Compares names as people count: 2 before 10.
+fn by_name(a: &str, b: &str) -> Ordering {
+    alphanumeric_sort::compare_str(a, b).then_with(|| a.cmp(b))
 }
 
 #[cfg(test)]
@@ -968,16 +891,15 @@ mod tests {
 
     #[test]
     fn names_are_sorted_as_people_count() {
-        let mut names = ["Pixel 10", "Pixel 8", "pixel 9", "Pixel 08", "Pixel 8"].map(ByName);
-        names.sort();
+        let mut names = ["Pixel 10", "Pixel 8", "pixel 9", "Pixel 08", "Pixel 8"];
+        names.sort_by(|a, b| by_name(a, b));
 
-        let names = names.map(|name| name.0);
         assert!(
             names.iter().position(|name| *name == "Pixel 8")
                 < names.iter().position(|name| *name == "Pixel 10"),
             "{names:?}"
         );
-        assert_ne!(ByName("01").cmp(&ByName("1")), Ordering::Equal);
+        assert_ne!(by_name("01", "1"), Ordering::Equal);
     }
 
     proptest! {

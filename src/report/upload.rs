@@ -45,7 +45,7 @@ impl Publication<'_> {
             reason,
             advice,
             warnings: _,
-            problems,
+            problems: _,
         } = &report.verdict;
         let next = advice.as_deref().unwrap_or_default();
         let annotation = Annotation::new(
@@ -68,7 +68,7 @@ impl Publication<'_> {
             ),
             false => (
                 format!(". {} {}", sentence(reason), sentence(next)),
-                format!("{}: {reason}", conclusion.as_str()),
+                report.verdict.to_string(),
             ),
         };
         Self {
@@ -84,12 +84,11 @@ impl Publication<'_> {
                 ("reason", one_line(reason)),
             ],
             summary: format!("**{icon} {what}**{}{why}\n\n", facts(report, name)),
-            advice: advice.clone(),
             report: None,
             exit_status: conclusion.exit_status(),
             last_line: Some(last_line),
         }
-        .with_problems("Sofy upload", problems)
+        .with_problems("Sofy upload", &report.verdict)
     }
 }
 

@@ -460,7 +460,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
             &run.device,
             &run.build,
             &status,
-            run.scheduled_at.text(),
+            &run.scheduled_at.to_string(),
         ] {
             assert!(text.chars().count() <= 2_001 && !shows(text, KEY), "{text}");
         }
