@@ -46,9 +46,7 @@ impl AbortOutcome {
     pub(crate) fn message(&self) -> Option<&str> {
         match self {
             Self::NotNeeded(_) => None,
-            Self::Aborted(message) | Self::LeftRunning(message) | Self::Failed(message) => {
-                Some(message)
-            }
+            Self::Aborted(text) | Self::LeftRunning(text) | Self::Failed(text) => Some(text),
         }
     }
 
@@ -150,6 +148,9 @@ pub(crate) fn state(schedule: &ScheduleId, group_id: &GroupId) -> String {
     format!("1 {schedule} {group_id}")
 }
 
+const UNUSABLE: &str = "The saved state cannot be read, or is about another schedule than the input `schedule-id`, so \
+     nothing is aborted. Check the schedule in Sofy's portal.";
+
 /// Reads what [`state`] writes for this schedule, and nothing else.
 pub(crate) fn saved_group(state_text: &str, schedule: &ScheduleId) -> Option<GroupId> {
     let (_, id) = state_text.rsplit_once(' ')?;
@@ -181,19 +182,13 @@ impl Unfinished {
     pub(crate) fn of(env: &[(String, String)]) -> Result<Self, AbortOutcome> {
         let saved = inputs::value_of(env, &format!("STATE_{STATE}"));
         if saved.is_empty() {
-            return Err(AbortOutcome::NotNeeded(
-                "the main step left no run unfinished",
-            ));
+            return Err(AbortOutcome::NotNeeded("no run was left unfinished"));
         }
         let inputs = inputs::for_post_step(env)
             .map_err(|problems| AbortOutcome::Failed(problems.join(" ")))?;
-        let group_id = saved_group(saved, &inputs.schedule).ok_or_else(|| {
-            AbortOutcome::Failed(
-                "The saved state cannot be read, or is about another schedule than the input `schedule-id`, so \
-                 nothing is aborted. Check the schedule in Sofy's portal."
-                    .to_owned(),
-            )
-        })?;
+        let Some(group_id) = saved_group(saved, &inputs.schedule) else {
+            return Err(AbortOutcome::Failed(UNUSABLE.to_owned()));
+        };
         let guid = match inputs.schedule {
             ScheduleId::Classic(_) => return Err(left_running(&group_id, NO_CALL)),
             ScheduleId::Public(guid) => guid,

@@ -89,10 +89,18 @@ pub(crate) async fn run_gate<A: SofyApi>(
     mut stop: Stop,
     jitter: Jitter,
 ) -> Report {
+    let stop = &mut stop;
     let mut report = of_inputs(inputs);
     let mut sent = Sent::default();
-    let started = start(api, inputs, &mut sent, &mut stop, jitter).await;
-    let after = results_after(inputs, sent.before.as_ref());
+    let started = start(api, inputs, &mut sent, stop, jitter).await;
+    let after = match (&inputs.start, &sent.before) {
+        (Start::Attach(_, after), _) => after.clone(),
+        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Rows(rows))) => Some(ResultsAfter {
+            newest: Cutoff::of(rows),
+            attempt: inputs.attempt,
+        }),
+        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Groups(_)) | None) => None,
+    };
     report.results_after = after.map(|after| after.to_string());
     match started {
         Err(verdict) => report.verdict = verdict,
@@ -104,21 +112,12 @@ pub(crate) async fn run_gate<A: SofyApi>(
                 report.inputs_to_attach = inputs_to_attach(&report);
                 report.verdict = detached(inputs, &run);
             } else {
-                watch_run(
-                    api,
-                    inputs,
-                    &mut run,
-                    &mut report,
-                    runner,
-                    &mut stop,
-                    jitter,
-                )
-                .await;
+                watch_run(api, inputs, &mut run, &mut report, runner, stop, jitter).await;
             }
             let did_not_pass = |outcome| matches!(outcome, Outcome::Failing | Outcome::Tolerated);
             let mut test_runs = report.test_runs.iter();
             if test_runs.any(|run| did_not_pass(report.outcome(run))) {
-                report.previous = previous_run(api, &run.group_id, sent.before, &mut stop).await;
+                report.previous = previous_run(api, &run.group_id, sent.before, stop).await;
             }
         }
     }
@@ -142,37 +141,22 @@ async fn start<A: SofyApi>(
         }
         Start::Trigger(request) | Start::Detach(request) => {
             if request.app_hash.is_none() {
-                tracing::info!(
-                    "no app-hash given: Sofy tests the latest build, whoever uploaded it"
-                );
+                tracing::info!("no app-hash: Sofy tests the latest build, whoever uploaded it");
             }
             let (group_id, origin) = trigger(api, request, sent, stop, jitter).await?;
             let run = Run::triggered(group_id, origin, sent.before.as_ref());
             ("triggered", run)
         }
     };
+    let timeout = span(inputs.timeout);
     let wait = match inputs.start {
         Start::Detach(_) => "not waiting (wait: false)".to_owned(),
-        Start::Trigger(_) | Start::Attach(..) => {
-            format!("waiting up to {}", span(inputs.timeout))
-        }
+        Start::Trigger(_) | Start::Attach(..) => format!("waiting up to {timeout}"),
     };
     let (schedule, group_id) = (&inputs.schedule, &run.group_id);
     let api = schedule.api_name();
     tracing::info!("{did} schedule {schedule} ({api}): test run group {group_id}; {wait}");
     Ok(run)
-}
-
-/// What a later step needs to tell this run's rows from those before it; none if no list of rows was read.
-fn results_after(inputs: &Inputs, before: Option<&Baseline>) -> Option<ResultsAfter> {
-    match (&inputs.start, before) {
-        (Start::Attach(_, after), _) => after.clone(),
-        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Rows(rows))) => Some(ResultsAfter {
-            newest: Cutoff::of(rows),
-            attempt: inputs.attempt,
-        }),
-        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Groups(_)) | None) => None,
-    }
 }
 
 /// The inputs with which a later step judges this run.
@@ -189,21 +173,22 @@ fn inputs_to_attach(report: &Report) -> Vec<(&'static str, String)> {
 /// here.
 fn detached(inputs: &Inputs, run: &Run) -> Verdict {
     let group_id = &run.group_id;
-    match (run.origin, &inputs.app_hash) {
-        (Origin::Adopted, Some(_)) => Verdict::new(
+    let (conclusion, reason, advice) = match (run.origin, &inputs.app_hash) {
+        (Origin::Adopted, Some(_)) => (
             Conclusion::Error,
             format!(
                 "Sofy's answer to the trigger was lost. Test run group {group_id} was found, but without waiting \
                  nothing proves that it tests the build of `app-hash`"
             ),
-        )
-        .advise("Check the group in Sofy's portal. If it is the right one, judge it with the inputs below."),
-        (Origin::Adopted | Origin::Triggered | Origin::Attached, _) => Verdict::new(
+            "Check the group in Sofy's portal. If it is the right one, judge it with the inputs below.",
+        ),
+        (Origin::Adopted | Origin::Triggered | Origin::Attached, _) => (
             Conclusion::Detached,
             format!("Started test run group {group_id}; not waiting (`wait: false`)"),
-        )
-        .advise("Judge it in a later step or job, with the inputs below."),
-    }
+            "Judge it in a later step or job, with the inputs below.",
+        ),
+    };
+    Verdict::new(conclusion, reason).advise(advice)
 }
 
 /// Watches the run to its end, and reports it.
@@ -221,6 +206,10 @@ async fn watch_run<A: SofyApi>(
     }
     let mut seen = watch(api, run, inputs.poll_interval, stop, jitter).await;
     let (abort, mut group) = end_of_run(api, inputs, run, &seen, stop).await;
+    report.abort = abort.message().map(str::to_owned);
+    if let Some(message) = &report.abort {
+        tracing::info!("{message}");
+    }
     if !matches!(abort, AbortOutcome::Failed(_)) {
         runner.save_state(STATE, "");
     }
@@ -247,7 +236,6 @@ async fn watch_run<A: SofyApi>(
     }
     report.group_status = group.and_then(|group| known(group.verbatim));
     report.build_check = seen.build_check;
-    report.abort = abort.message().map(str::to_owned);
     report.queued = seen.queued;
 }
 
@@ -259,28 +247,23 @@ async fn end_of_run<A: SofyApi>(
     seen: &Observation,
     stop: &mut Stop,
 ) -> (AbortOutcome, Option<Group>) {
+    use Ending::{LostContact, Refused, Settled, Stopped, Stuck};
     let (group_id, wanted) = (&run.group_id, inputs.abort_unfinished);
     let group = seen.snapshot.as_ref().map(|seen| &seen.group);
     let has_finished = group.is_some_and(Group::is_terminal);
     let outcome = match &seen.ending {
-        Ending::Stopped(_) | Ending::LostContact { .. } if !has_finished => {
-            let (outcome, group) = abort_unfinished(api, wanted, run.origin, group_id, stop).await;
-            if let Some(message) = outcome.message() {
-                tracing::info!("{message}");
-            }
-            return (outcome, group);
+        Stopped(_) | LostContact { .. } if !has_finished => {
+            return abort_unfinished(api, wanted, run.origin, group_id, stop).await;
         }
-        Ending::Refused(error) if error.kind != ErrorKind::NotFound || group.is_some() => {
+        Refused(error) if error.kind != ErrorKind::NotFound || group.is_some() => {
             AbortOutcome::LeftRunning(format!(
                 "Test run group {group_id} was not aborted: Sofy denies access to it."
             ))
         }
         // The group has finished, or the input names one that is not there.
-        Ending::Settled
-        | Ending::Stuck(_)
-        | Ending::Stopped(_)
-        | Ending::LostContact { .. }
-        | Ending::Refused(_) => AbortOutcome::NotNeeded("nothing is unfinished"),
+        Settled | Stuck(_) | Stopped(_) | LostContact { .. } | Refused(_) => {
+            AbortOutcome::NotNeeded("nothing is unfinished")
+        }
     };
     (outcome, None)
 }

@@ -167,10 +167,7 @@ async fn send<A: SofyApi>(
 }
 
 const fn may_have_happened(error: &ApiError) -> bool {
-    match error.kind {
-        ErrorKind::NotSent | ErrorKind::Rejected => false,
-        ErrorKind::OutcomeUnknown | ErrorKind::NotFound => true,
-    }
+    matches!(error.kind, ErrorKind::OutcomeUnknown | ErrorKind::NotFound)
 }
 
 /// Says why an answer does not name the one group that this step judges.
