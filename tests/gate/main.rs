@@ -72,6 +72,7 @@ fn main() -> ExitCode {
         // The longest first, twenty seconds and more.
         wire::what_never_ends_is_ended_by_the_deadline,
         trigger::a_group_that_the_schedule_does_not_have_is_an_error,
+        upload::the_wrong_build_fails_the_step_whether_its_deadline_has_passed_or_not,
         trigger::a_lost_run_of_the_public_api_is_adopted,
         wire::every_fault_at_the_trigger_has_its_end,
         wire::a_pause_that_sofy_asks_for_is_bounded_by_the_deadline,
@@ -172,9 +173,10 @@ fn main() -> ExitCode {
         names::an_address_that_never_answers_does_not_hide_one_that_does,
         surroundings::a_log_that_nobody_reads_changes_nothing,
     ]);
-    // More than a minute each: `cargo test --test gate -- --ignored`.
+    // More than half a minute each: `cargo test --test gate -- --ignored`.
     claims.extend(
         claims![
+            trigger::an_answer_to_the_trigger_that_takes_longer_than_a_poll_may_is_awaited,
             reports::a_large_run_with_both_reports_takes_little_memory,
             weather::an_outage_of_a_minute_is_outlived_with_the_true_verdict,
         ]

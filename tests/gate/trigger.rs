@@ -1,6 +1,10 @@
 //! Is a run started at most once, and found again, left alone or picked up as asked?
 
+use std::thread;
+use std::time::Duration;
+
 use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Script, TriggerFault, YESTERDAY};
+use crate::line::{Call, Line, Plan, asked};
 use crate::step::{Gate, each};
 
 fn faulty(trigger: TriggerFault) -> FakeSofy {
@@ -155,5 +159,36 @@ pub(crate) fn a_re_run_of_the_gate_job_alone_proves_nothing() {
         let reason = step.output("reason");
         assert_eq!(reason.contains("attempt"), status == 1, "{reason}");
         assert_eq!(step.count("passed") == 0, status == 1);
+    });
+}
+
+pub(crate) fn an_answer_to_the_trigger_that_takes_longer_than_a_poll_may_is_awaited() {
+    each(&[CLASSIC, PUBLIC], |&schedule| {
+        let fake = FakeSofy::start(Script::default());
+        let late = asked(|talk| {
+            let (head, body) = talk.answer()?;
+            thread::sleep(Duration::from_secs(31));
+            talk.say(format!("{head}\r\n{body}"))
+        });
+        let line = Line::start(&fake, Plan::once(Call::Trigger, late));
+
+        let step = Gate::new(&fake)
+            .input("api-url", &line.url())
+            .input("schedule-id", schedule)
+            .input("timeout", "2m")
+            .run();
+
+        step.expect(0, "success");
+        assert_eq!(step.output("test-run-group-id"), "70001", "{schedule}");
+        assert_eq!(fake.triggers(), 1, "{schedule}");
+        // Had it given up, the group would be adopted, on the public API.
+        assert!(!step.stdout.contains("was lost"), "{}", step.stdout);
+        assert!(
+            step.stdout.contains("still waiting"),
+            "after 30 s the log says so: {}",
+            step.stdout
+        );
+        let seconds = step.output("duration-seconds").parse::<u64>().unwrap();
+        assert!(seconds >= 31, "from the trigger: {seconds}");
     });
 }

@@ -546,3 +546,31 @@ pub(crate) fn the_hash_of_an_upload_is_what_the_gate_proves() {
         wrong.output("reason")
     );
 }
+
+pub(crate) fn the_wrong_build_fails_the_step_whether_its_deadline_has_passed_or_not() {
+    let build = |app_hash: &str, build_id: &str| Build {
+        app_hash: app_hash.into(),
+        build_id: build_id.into(),
+        lags: 0,
+    };
+    each(&["6s", "60s"], |&timeout| {
+        let fake = FakeSofy::start(Script {
+            builds: vec![
+                build("an-older-build", "1.42.0(5000)"),
+                build("the-build-that-is-tested", BUILD),
+            ],
+            ..Script::default()
+        });
+
+        let step = Gate::new(&fake)
+            .input("schedule-id", PUBLIC)
+            .input("app-hash", "an-older-build")
+            .input("timeout", timeout)
+            .run();
+
+        step.expect(1, "failure");
+        assert_eq!(step.output("build-verified"), "false", "{timeout}");
+        let reason = step.output("reason");
+        assert!(reason.contains("wrong build"), "{timeout}: {reason}");
+    });
+}
