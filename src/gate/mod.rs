@@ -148,14 +148,11 @@ async fn start<A: SofyApi>(
             ("triggered", run)
         }
     };
-    let timeout = span(inputs.timeout);
-    let wait = match inputs.start {
-        Start::Detach(_) => "not waiting (wait: false)".to_owned(),
-        Start::Trigger(_) | Start::Attach(..) => format!("waiting up to {timeout}"),
-    };
-    let (schedule, group_id) = (&inputs.schedule, &run.group_id);
+    let (schedule, group_id, timeout) = (&inputs.schedule, &run.group_id, span(inputs.timeout));
     let api = schedule.api_name();
-    tracing::info!("{did} schedule {schedule} ({api}): test run group {group_id}; {wait}");
+    tracing::info!(
+        "{did} schedule {schedule} ({api}): test run group {group_id}; timeout {timeout}"
+    );
     Ok(run)
 }
 

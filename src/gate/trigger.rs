@@ -20,8 +20,6 @@ use crate::text::{list, span};
 /// Long enough to learn the group of a trigger in flight, so that it can be aborted; with the abort and the reports
 /// it stays below the 7.5 s that the runner waits before it insists.
 const GRACE: Duration = Duration::from_secs(3);
-/// If nothing can be aborted, the answer is worth less than a quick end.
-const GRACE_WITHOUT_ABORT: Duration = Duration::from_secs(1);
 /// An answer usually takes a second or two; the log says so if one takes this long.
 const SLOW: Duration = Duration::from_secs(30);
 
@@ -51,42 +49,41 @@ pub(crate) async fn trigger<A: SofyApi>(
     let mut retry = Retry::new(jitter);
     loop {
         // Read again each time: during a pause, other groups may have come into the list.
-        let error = match stop.run_until_stopped(read_baseline(api)).await {
+        let before = match stop.run_until_stopped(read_baseline(api)).await {
+            Ok(Ok(baseline)) => sent.before.insert(baseline),
+            Ok(Err(error)) => {
+                pause(error, &mut retry, stop).await?;
+                continue;
+            }
             Err(reason) => return Err(nothing_sent(reason, retry.latest())),
-            Ok(Err(error)) => error,
-            Ok(Ok(baseline)) => {
-                let before = sent.before.insert(baseline);
-                let sent_at = Instant::now();
-                let (answer, stopped) = send(api, request, stop).await;
-                match (answer, stopped) {
-                    (Err(error), None) if !may_have_happened(&error) => ApiError {
-                        // What let the list through a moment ago may let the trigger through a moment later.
-                        is_permanent: false,
-                        ..error
-                    },
-                    (Err(error), Some(reason)) if !may_have_happened(&error) => {
-                        return Err(nothing_sent(reason, None));
-                    }
-                    (answer, stopped) => {
-                        sent.at = Some(sent_at);
+        };
+        let sent_at = Instant::now();
+        match send(api, request, stop).await {
+            (Err(mut error), None) if !may_have_happened(&error) => {
+                // What let the list through a moment ago may let the trigger through a moment later.
+                error.is_permanent = false;
+                pause(error, &mut retry, stop).await?;
+            }
+            (Err(error), Some(reason)) if !may_have_happened(&error) => {
+                return Err(nothing_sent(reason, None));
+            }
+            (answer, stopped) => {
+                sent.at = Some(sent_at);
+                return match (answer.as_deref(), stopped) {
+                    (Ok([id]), _) if !before.names(id) => Ok((id.clone(), Origin::Triggered)),
+                    (_, Some(reason)) => Err(in_flight(reason)),
+                    (Ok(named), None) => Err(perhaps_started(&not_one(named), "")),
+                    (Err(error), None) => {
                         let flight = Flight {
                             sent_at,
                             took: sent_at.elapsed(),
                             names_a_build: request.app_hash.is_some(),
                         };
-                        return match (answer.as_deref(), stopped) {
-                            (Ok([id]), _) if !before.names(id) => {
-                                Ok((id.clone(), Origin::Triggered))
-                            }
-                            (_, Some(reason)) => Err(in_flight(reason)),
-                            (Ok(named), None) => Err(perhaps_started(&not_one(named), "")),
-                            (Err(error), None) => search(api, before, flight, error, stop).await,
-                        };
+                        search(api, before, flight, error, stop).await
                     }
-                }
+                };
             }
-        };
-        pause(error, &mut retry, stop).await?;
+        }
     }
 }
 
@@ -108,14 +105,12 @@ async fn pause(
     retry: &mut Retry<ApiError>,
     stop: &mut Stop,
 ) -> Result<(), Verdict> {
-    let patience = if error.is_transient() {
-        Patience::BEFORE_A_RUN
-    } else {
-        Patience::NONE
-    };
+    if !error.is_transient() {
+        return Err(failed(&error));
+    }
     let asked = error.retry_after;
     let left = stop.deadline.saturating_duration_since(Instant::now());
-    match retry.failed(error.clone(), Instant::now(), asked, patience) {
+    match retry.failed(error.clone(), Instant::now(), asked, Patience::BEFORE_A_RUN) {
         Some(pause) if pause < left => {
             tracing::info!("{}; next try in {}", error.message, span(pause));
             let slept = stop.run_until_stopped(sleep(pause)).await;
@@ -155,14 +150,9 @@ async fn send<A: SofyApi>(
         Ok(answer) => return (answer, None),
         Err(reason) => reason,
     };
-    // The run may be starting just now. Its ID is needed to abort it.
-    let grace = if A::CAN_ABORT {
-        GRACE
-    } else {
-        GRACE_WITHOUT_ABORT
-    };
+    // The run may be starting just now. Its ID is needed to abort it, or to judge it in a later step.
     let late = ApiError::new(ErrorKind::OutcomeUnknown, "Sofy did not answer in time");
-    let answer = timeout(grace, call).await.unwrap_or(Err(late));
+    let answer = timeout(GRACE, call).await.unwrap_or(Err(late));
     (answer, Some(reason))
 }
 
@@ -637,8 +627,8 @@ mod tests {
                 Ok(&["77"]),
                 4,
                 Ok("77"),
-                Err(InFlight::Perhaps),
-                "where nothing can be aborted, a second suffices",
+                Ok("77"),
+                "at the end of the grace",
             ),
             (
                 Ok(&["77"]),
@@ -686,10 +676,7 @@ mod tests {
                     "{why}, {limit:?}"
                 );
                 assert!(public_took <= SECOND + GRACE, "{why}: {public_took:?}");
-                assert!(
-                    classic_took <= SECOND + GRACE_WITHOUT_ABORT,
-                    "{why}: {classic_took:?}"
-                );
+                assert!(classic_took <= SECOND + GRACE, "{why}: {classic_took:?}");
                 assert_eq!(public.calls("trigger").len(), 1, "{why}");
                 assert_eq!(classic.calls("trigger").len(), 1, "{why}");
             }
