@@ -31,10 +31,15 @@ impl GroupId {
     }
 
     /// Tells whether it can become part of addresses and outputs.
+    ///
+    /// Every ID has a digit, which `null`, `undefined` and `All` do not have: an abort of such a group could mean
+    /// every group.
     pub(crate) fn fits_an_address(&self) -> bool {
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         self.len() <= LONGEST_GROUP_ID
             && self.chars().all(allowed)
+            && self.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && self.contains(|c: char| c.is_ascii_digit())
             && self.contains(|c| !matches!(c, '0' | '-' | '_'))
     }
 }
@@ -132,6 +137,12 @@ mod tests {
             ("", false, "nothing"),
             ("1/../2", false, "another address"),
             ("7 7", false, "two words"),
+            ("null", false, "a word for nothing"),
+            ("undefined", false, "another one"),
+            ("All", false, "a word for all groups"),
+            ("true", false, "a boolean"),
+            ("-1", false, "an error code"),
+            ("g-77", true, "letters and digits"),
         ] {
             assert_eq!(GroupId::parse(text).is_some(), expected, "{text:?}: {why}");
         }

@@ -88,10 +88,13 @@ pub(crate) struct Build {
 }
 
 impl Build {
-    /// Tells whether it has this hash. Case does not count.
+    /// Tells whether it has this hash. Only hexadecimal digits mean the same in either case.
     pub(crate) fn has_hash(&self, app_hash: &str) -> bool {
-        let hash = self.app_hash.as_deref();
-        hash.is_some_and(|hash| hash.eq_ignore_ascii_case(app_hash))
+        let is_hexadecimal = app_hash.chars().all(|c| c.is_ascii_hexdigit());
+        let is_same = |hash: &str| {
+            hash == app_hash || (is_hexadecimal && hash.eq_ignore_ascii_case(app_hash))
+        };
+        self.app_hash.as_deref().is_some_and(is_same)
     }
 
     /// What people know the build by.
@@ -278,5 +281,16 @@ mod tests {
 
             assert_eq!(build.has_hash("4dDE0684"), is_it, "{why}");
         }
+        let base64 = Build {
+            app_hash: Some("abcDEFgh+/=1".to_owned()),
+            application: String::new(),
+            id: String::new(),
+            friendly_name: String::new(),
+        };
+        assert!(base64.has_hash("abcDEFgh+/=1"));
+        assert!(
+            !base64.has_hash("ABCdefGH+/=1"),
+            "another hash, unless it is hexadecimal"
+        );
     }
 }

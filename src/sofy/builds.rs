@@ -42,7 +42,7 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
         let sign = "its header Age says that a cache kept it, perhaps since before the run";
         all.completeness.not_whole = Some(sign.to_owned());
     }
-    for application in applications.read::<WireApplication>() {
+    for (n, application) in applications.read::<WireApplication>().enumerate() {
         let Ok(application) = application else {
             all.unreadable += 1;
             continue;
@@ -52,7 +52,11 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
             all.unreadable += 1;
             continue;
         };
-        let guid = answer.text(application.application_guid);
+        let mut guid = answer.text(application.application_guid);
+        if guid.is_empty() {
+            // Perhaps another application than the other ones without a GUID.
+            guid = format!("entry {n}");
+        }
         for build in builds.read::<WireBuild>() {
             let build = build.ok().map(|build| Build {
                 app_hash: Some(answer.text(build.app_hash)).filter(|hash| !hash.is_empty()),

@@ -72,11 +72,6 @@ impl Classic {
             .header(CONTENT_TYPE, "application/json")
             .body(body.to_string())
     }
-
-    async fn list(&self) -> Result<Rows> {
-        let answer = self.http.send(self.post(STATUS, &[], None)).await?;
-        answer.rows(WireTestRun::into_row)
-    }
 }
 
 impl SofyApi for Classic {
@@ -84,13 +79,15 @@ impl SofyApi for Classic {
     const LISTS_BY_GROUP: bool = false;
 
     async fn baseline(&self) -> Result<Baseline> {
-        Ok(Baseline::Rows(self.list().await?.list))
+        let request = self.post(STATUS, &[], None);
+        let answer = self.http.send_before_trigger(request).await?;
+        Ok(Baseline::Rows(answer.rows(WireTestRun::into_row)?.list))
     }
 
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
         let call = self.post(TRIGGER, &[], request.app_hash.as_deref());
         let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
-        answer.groups(|group: &WireGroup| &group.id)
+        answer.groups(|group: &WireGroup| [&group.id])
     }
 
     async fn group(&self, id: &GroupId) -> Result<Group> {
@@ -108,7 +105,8 @@ impl SofyApi for Classic {
     }
 
     async fn rows(&self, _group_id: &GroupId) -> Result<Rows> {
-        self.list().await
+        let answer = self.http.send(self.post(STATUS, &[], None)).await?;
+        answer.rows(WireTestRun::into_row)
     }
 
     async fn builds(&self) -> Result<BuildList> {

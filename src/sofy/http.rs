@@ -125,11 +125,17 @@ impl Http {
 
     /// Sends a request and gives a successful answer.
     pub(super) async fn send(&self, request: RequestBuilder) -> Result<Answer> {
-        let answer = self.ask(request).await?;
-        if answer.status.is_success() {
-            return Ok(answer);
+        self.ask(request).await?.successful()
+    }
+
+    /// Sends a request for the list before the trigger, for which Sofy may say in words that there is none yet.
+    pub(super) async fn send_before_trigger(&self, request: RequestBuilder) -> Result<Answer> {
+        let mut answer = self.ask(request).await?;
+        if !answer.lists_none() {
+            return answer.successful();
         }
-        Err(answer.refusal())
+        "[]".clone_into(&mut answer.body);
+        Ok(answer)
     }
 
     /// Sends a request and gives the answer, whatever its status.
@@ -186,12 +192,19 @@ impl Answer {
                 sent_at,
                 received_at: Instant::now(),
                 date,
-                has_age: headers.contains_key(AGE),
+                // Two dates are as little use as one from a cache.
+                has_age: headers.contains_key(AGE) || headers.get_all(DATE).iter().count() > 1,
             },
             retry_after: retry_after(headers, date),
             has_next_page: has_next_page(headers),
             body: String::new(),
         }
+    }
+
+    fn successful(self) -> Result<Self> {
+        let is_success = self.status.is_success();
+        is_success.then_some(()).ok_or_else(|| self.refusal())?;
+        Ok(self)
     }
 
     /// Takes a text of Sofy's as ours: without the key, however it is spelled, and of a bounded length.
@@ -214,7 +227,19 @@ impl Answer {
         if self.has_next_page {
             *not_whole = Some("its header Link names a next page".to_owned());
         }
+        if self.status == StatusCode::PARTIAL_CONTENT {
+            *not_whole = Some("its status is 206, Partial Content".to_owned());
+        }
         Ok(list)
+    }
+
+    /// Tells whether it says that there is nothing to list, such as "No test runs found", instead of an empty list.
+    fn lists_none(&self) -> bool {
+        let has_data = self.json().is_some_and(|json| json.get("data").is_some());
+        let words = self.words().unwrap_or_default().to_lowercase();
+        matches!(self.status, StatusCode::OK | StatusCode::NOT_FOUND)
+            && !has_data
+            && words.starts_with("no ")
     }
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.
@@ -257,13 +282,16 @@ impl Answer {
         }
     }
 
-    /// The groups that the answer to a trigger names, each once.
-    pub(super) fn groups<T: DeserializeOwned>(&self, id: fn(&T) -> &Text) -> Result<Vec<GroupId>> {
-        let mut named = Vec::new();
-        if let Ok(list) = json::list(&self.body) {
-            let entries = list.read().flatten();
-            named.extend(entries.filter_map(|entry| self.group_id(id(&entry))));
-        }
+    /// The groups that the answer to a trigger names, in its list or next to it, each once.
+    pub(super) fn groups<T: DeserializeOwned, const N: usize>(
+        &self,
+        ids: fn(&T) -> [&Text; N],
+    ) -> Result<Vec<GroupId>> {
+        let list = json::list(&self.body).ok();
+        let listed = list.iter().flat_map(List::read).flatten();
+        let entries: Vec<T> = listed.chain(serde_json::from_str(&self.body)).collect();
+        let named = entries.iter().flat_map(ids);
+        let mut named: Vec<GroupId> = named.filter_map(|id| self.group_id(id)).collect();
         named.sort();
         named.dedup();
         if named.is_empty() {
@@ -791,6 +819,18 @@ mod tests {
             (r#""message":"1-2 of 1,200""#, false, "a range"),
             (r#""total":45"#, false, "a total"),
             (
+                r#""message":"1 of 99999999999999999999999999""#,
+                false,
+                "a number above all types",
+            ),
+            (
+                r#""error":{"message":"4 test runs could not be loaded"}"#,
+                false,
+                "an error next to the list",
+            ),
+            (r#""Errors":["late"]"#, false, "several errors"),
+            (r#""errors":[],"error":"""#, true, "no error"),
+            (
                 r#""Total_Count":"3""#,
                 false,
                 "in another spelling, as text",
@@ -868,6 +908,9 @@ mod tests {
             let mut headers = HeaderMap::new();
             headers.insert(LINK, link.parse().expect("a header"));
             assert_eq!(has_next_page(&headers), expected, "{link}");
+            let partial = Answer::scripted(206, "[]");
+            let list = partial.list("x").expect("a list");
+            assert!(list.completeness.not_whole.is_some(), "206");
             let mut answer = Answer::scripted(200, "[]");
             answer.has_next_page = expected;
             let list = answer.list("x").expect("a list");

@@ -71,6 +71,9 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
                 found.fetched = fetched(&value).filter(|number| *number > listed);
                 is_part(&value)
             }
+            "error" | "errors" => {
+                !matches!(raw.get(), "null" | "false" | "0" | "\"\"" | "{}" | "[]")
+            }
             // Such as `pagination` and `meta`.
             _ if raw.get().starts_with('{') => {
                 let Parts(inner) = from_str(raw.get()).unwrap_or_default();
@@ -82,6 +85,7 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
         if is_sign {
             let value: String = value.chars().take(100).collect();
             found.not_whole = Some(match value.as_str() {
+                "" if name.to_lowercase().starts_with("error") => format!("it contains \"{name}\""),
                 "" => format!("its \"{name}\" says that there is more"),
                 value => format!("its \"{name}\" is \"{value}\", and {listed} are listed"),
             });
@@ -104,11 +108,13 @@ fn fetched(message: &str) -> Option<usize> {
     let mut words = message.split_whitespace();
     let (first, second) = (words.next()?, words.next()?);
     let number = numbers(second).first().copied();
-    number.filter(|_| first.eq_ignore_ascii_case("fetched"))
+    number
+        .filter(|_| first.eq_ignore_ascii_case("fetched"))
+        .map(|number| number as usize)
 }
 
-/// The numbers in a word such as `(1-20` or `4,500.`.
-fn numbers(word: &str) -> Vec<usize> {
+/// The numbers in a word such as `(1-20` or `4,500.`, however large.
+fn numbers(word: &str) -> Vec<f64> {
     let word = word.replace(',', "");
     let digits = word.split(|c: char| !c.is_ascii_digit());
     digits.flat_map(str::parse).collect()
@@ -169,10 +175,6 @@ pub(super) struct Text(pub(super) String);
 impl Text {
     pub(super) const fn is_empty(&self) -> bool {
         self.0.is_empty()
-    }
-
-    pub(super) const fn or<'text>(&'text self, other: &'text Self) -> &'text Self {
-        if self.is_empty() { other } else { self }
     }
 }
 

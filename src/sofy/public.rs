@@ -3,7 +3,7 @@
 //! It lists rows by group, can abort one group, and carries the key in a header.
 
 use jiff::Timestamp;
-use reqwest::{Method, Url};
+use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
@@ -64,31 +64,30 @@ impl Public {
         })
     }
 
-    async fn get(&self, call: &str) -> Result<Answer> {
+    fn get(&self, call: &str) -> RequestBuilder {
         let path = format!("{RUNS}/{}/{call}", self.schedule);
-        let request = self.http.request(Method::GET, &path, &[]);
-        self.http.send(request).await
+        self.http.request(Method::GET, &path, &[])
     }
+}
 
-    async fn groups(&self) -> Result<(Answer, Groups)> {
-        let answer = self.get("test-run-groups").await?;
-        let listed = answer.list("the list of groups")?;
-        let mut groups = Groups {
-            completeness: listed.completeness.clone(),
-            clock: Some(answer.clock),
-            ..Groups::default()
-        };
-        for entry in listed.read::<WireGroup>() {
-            match entry.ok().and_then(|entry| entry.into_listed(&answer)) {
-                Some(group) => groups.list.push(group),
-                None => groups.unreadable += 1,
-            }
+/// Reads the list of groups.
+fn groups(answer: &Answer) -> Result<Groups> {
+    let listed = answer.list("the list of groups")?;
+    let mut groups = Groups {
+        completeness: listed.completeness.clone(),
+        clock: Some(answer.clock),
+        ..Groups::default()
+    };
+    for entry in listed.read::<WireGroup>() {
+        match entry.ok().and_then(|entry| entry.into_listed(answer)) {
+            Some(group) => groups.list.push(group),
+            None => groups.unreadable += 1,
         }
-        if groups.list.is_empty() && groups.unreadable > 0 {
-            return Err(answer.unreadable("the list contains no test run group"));
-        }
-        Ok((answer, groups))
     }
+    if groups.list.is_empty() && groups.unreadable > 0 {
+        return Err(answer.unreadable("the list contains no test run group"));
+    }
+    Ok(groups)
 }
 
 impl SofyApi for Public {
@@ -96,7 +95,9 @@ impl SofyApi for Public {
     const LISTS_BY_GROUP: bool = true;
 
     async fn baseline(&self) -> Result<Baseline> {
-        Ok(Baseline::Groups(self.groups().await?.1))
+        let request = self.get("test-run-groups");
+        let answer = self.http.send_before_trigger(request).await?;
+        Ok(Baseline::Groups(groups(&answer)?))
     }
 
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
@@ -109,12 +110,12 @@ impl SofyApi for Public {
         query.retain(|(_, value)| !value.is_empty());
         let call = self.http.request(Method::POST, &path, &query);
         let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
-        answer.groups(WireGroup::id)
+        answer.groups(WireGroup::ids)
     }
 
     async fn group(&self, group_id: &GroupId) -> Result<Group> {
-        let (answer, groups) = self.groups().await?;
-        let groups = groups.list.into_iter();
+        let answer = self.http.send(self.get("test-run-groups")).await?;
+        let groups = groups(&answer)?.list.into_iter();
         let this = groups.filter(|group| group.id == *group_id);
         let statuses: Vec<Group> = this.map(|group| group.group).collect();
         if statuses.is_empty() {
@@ -128,7 +129,8 @@ impl SofyApi for Public {
     }
 
     async fn rows(&self, group_id: &GroupId) -> Result<Rows> {
-        rows(&self.get(&format!("status/{group_id}")).await?)
+        let request = self.get(&format!("status/{group_id}"));
+        rows(&self.http.send(request).await?)
     }
 
     async fn builds(&self) -> Result<BuildList> {
@@ -158,16 +160,19 @@ pub(crate) fn rows(answer: &Answer) -> Result<Rows> {
 }
 
 impl WireGroup {
-    fn id(&self) -> &Text {
-        self.test_run_group_id
-            .or(&self.test_groups_run_id)
-            .or(&self.schedule_test_runs_group_id)
+    const fn ids(&self) -> [&Text; 3] {
+        [
+            &self.test_run_group_id,
+            &self.test_groups_run_id,
+            &self.schedule_test_runs_group_id,
+        ]
     }
 
     /// None if it has no ID.
     fn into_listed(self, answer: &Answer) -> Option<ListedGroup> {
+        let id = self.ids().iter().find_map(|id| answer.group_id(id))?;
         Some(ListedGroup {
-            id: answer.group_id(self.id())?,
+            id,
             group: Group::parse(&answer.text(self.status)),
             executed_at: answer.text(self.executed_at).parse::<Timestamp>().ok(),
         })
@@ -335,7 +340,7 @@ mod tests {
                 .await;
 
             let error = client(&server)
-                .groups()
+                .baseline()
                 .await
                 .err()
                 .map(|error| error.message)
@@ -400,6 +405,78 @@ mod tests {
             ];
 
             assert_eq!(kinds, [Some(ErrorKind::OutcomeUnknown); 2], "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_schedule_that_never_ran_may_say_so_in_words() {
+        for (status, body, expected, why) in [
+            (
+                200,
+                r#"{"message":"No test run groups found"}"#,
+                true,
+                "a message",
+            ),
+            (
+                404,
+                r#"{"error":{"message":"No groups"}}"#,
+                true,
+                "an error in Sofy's words",
+            ),
+            (
+                404,
+                r#"{"message":"Schedule not found"}"#,
+                false,
+                "another 404",
+            ),
+            (404, "No groups", false, "a gateway's page"),
+            (500, r#"{"message":"No groups"}"#, false, "a fault"),
+            (
+                200,
+                r#"{"message":"No luck","data":5}"#,
+                false,
+                "data that is not a list",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", path("test-run-groups").as_str())
+                .with_status(status)
+                .with_body(body)
+                .create_async()
+                .await;
+            let api = client(&server);
+
+            let baseline = api.baseline().await;
+
+            let lists_none =
+                matches!(baseline, Ok(Baseline::Groups(groups)) if groups.list.is_empty());
+            assert_eq!(lists_none, expected, "{why}");
+            let polled = api.group(&"77".into()).await;
+            assert!(
+                polled.is_err(),
+                "{why}: after the trigger, it is not an answer"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn all_groups_that_an_answer_to_a_trigger_names_count() {
+        for body in [
+            r#"{"testGroupsRunId":"77","data":[{"scheduleTestRunsGroupID":78}]}"#,
+            r#"{"data":[{"scheduleTestRunsGroupID":"77","testGroupsRunId":"78"}]}"#,
+            r#"{"data":[{"testRunGroupId":"77"},{"testRunGroupId":"78"}]}"#,
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("POST", path("execute").as_str())
+                .with_body(body)
+                .create_async()
+                .await;
+
+            let named = client(&server).trigger(&TriggerRequest::default()).await;
+
+            assert_eq!(named.expect(body), ["77".into(), "78".into()], "{body}");
         }
     }
 
