@@ -357,7 +357,7 @@ fn commands(text: &str) -> BTreeSet<String> {
 fn commands_that_people_type_are_those_that_ci_runs() {
     // What takes minutes or hours, and is for people to read; a server that goes on, and what talks to it; and what
     // writes Cargo.lock.
-    const FOR_PEOPLE: [&str; 18] = [
+    const FOR_PEOPLE: [&str; 19] = [
         ".ci/fuzz",
         "cargo bench --bench pace",
         "cargo +nightly fuzz run answers",
@@ -370,6 +370,7 @@ fn commands_that_people_type_are_those_that_ci_runs() {
         "cargo test --test documents",
         "cargo test --test gate -- --ignored",
         "cargo test --test gate wire",
+        "cargo test --test gate worlds",
         "cargo test fuzz",
         "cargo test simulation",
         "cargo run --example fake_sofy -- --listen 127.0.0.1:8080",
