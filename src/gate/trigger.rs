@@ -432,6 +432,15 @@ mod tests {
             assert_eq!(of_public.is_ok(), triggers == 2, "{why}");
             assert_eq!(of_classic.is_ok(), triggers == 2, "{why}");
         }
+        let untrusted_once = Public::new()
+            .baseline(old())
+            .trigger(Err(failure(ErrorKind::NotSent).permanent()), NO_TIME)
+            .trigger(Ok(&["77"]), NO_TIME);
+        let (result, _) = triggered(&untrusted_once).await;
+        assert!(
+            result.is_ok(),
+            "the list was read a moment before: {result:?}"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -534,6 +543,11 @@ mod tests {
                 vec![new(&[("77", 1), ("78", -30)])],
                 Some("77"),
                 "the other is of another time",
+            ),
+            (
+                vec![new(&[("77", 1), ("78", 30)])],
+                Some("77"),
+                "the other started long after it",
             ),
             (vec![Err(unclear())], None, "the list cannot be read"),
             (
@@ -976,6 +990,14 @@ mod tests {
                 false,
                 false,
                 "which contradicts the others",
+            ),
+            (
+                (-1.0, -0.5, 1),
+                1.0,
+                0.5,
+                false,
+                false,
+                "answers that contradict each other by half a second",
             ),
             (prompt, 60.0, 20.0, false, true, "soon after it was sent"),
             (
