@@ -118,7 +118,6 @@ pub fn main() -> ExitCode {
 }
 
 /// What a step has once its inputs are understood, and all is open that only root may open.
-#[expect(clippy::large_enum_variant, reason = "there is one in a process")]
 enum Ready {
     Gate(Result<Api, ApiError>, Inputs),
     Upload(Upload),

@@ -166,12 +166,12 @@ fn spelled(mark: char, code: &str) -> Option<(char, usize)> {
 
 /// The character of an entity of HTML, and its length. The semicolon may be missing.
 fn entity(code: &str) -> Option<(char, usize)> {
-    let (c, length) = if code.starts_with('#') {
-        let is_hex = code[1..].starts_with(['x', 'X']);
+    let (c, length) = if let Some(number) = code.strip_prefix('#') {
+        let is_hex = number.starts_with(['x', 'X']);
         let (radix, start) = (if is_hex { 16 } else { 10 }, 1 + usize::from(is_hex));
         let digits = code[start..].chars().take_while(|c| c.is_digit(radix));
         let end = start + digits.count();
-        (number(&code[start..end], radix)?, end)
+        (self::number(&code[start..end], radix)?, end)
     } else {
         let mut entities = ENTITIES.split(' ');
         let entity = entities.find(|entity| code.starts_with(&entity[..entity.len() - 1]))?;
