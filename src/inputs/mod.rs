@@ -16,7 +16,7 @@ use reqwest::Url;
 
 use crate::model::group_id::GroupId;
 use crate::model::report::Paths;
-use crate::model::schedule::{AppHash, ResultsAfter, ScheduleId, TriggerRequest};
+use crate::model::schedule::{self, ResultsAfter, ScheduleId, TriggerRequest};
 use crate::model::test_run::TestStatus;
 use crate::model::verdict::Policy;
 use crate::secret::ApiKey;
@@ -43,7 +43,7 @@ pub(crate) struct Inputs {
     pub(crate) api_url: Option<Url>,
     pub(crate) start: Start,
     /// The build to test, or with a group that an earlier step started, the one that it must have tested.
-    pub(crate) app_hash: Option<AppHash>,
+    pub(crate) app_hash: Option<String>,
     pub(crate) timeout: Duration,
     pub(crate) poll_interval: Duration,
     pub(crate) policy: Policy,
@@ -146,7 +146,7 @@ const NO_AFTER: &str = "is required with `test-run-group-id` on the classic API.
     the step that triggered.";
 
 /// Reads where the run comes from; what contradicts the schedule's API or each other is a problem.
-fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&AppHash>) -> Start {
+fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&String>) -> Start {
     let device_serials = input.or("device-serials", Vec::new(), device_serials);
     let group_id = input.optional("test-run-group-id", or_wrong(GroupId::parse, A_GROUP));
     let results_after = input.optional("results-after", or_wrong(ResultsAfter::parse, AN_AFTER));
@@ -166,7 +166,7 @@ fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&Ap
     input.conflict(attach && classic && no_after, "results-after", NO_AFTER);
 
     let request = TriggerRequest {
-        app_hash: hash.map(ToString::to_string),
+        app_hash: hash.cloned(),
         device_serials,
     };
     match (group_id, wait) {
@@ -217,8 +217,8 @@ fn schedule(text: &str) -> Result<ScheduleId, String> {
     or_wrong(ScheduleId::parse, &what)(text)
 }
 
-fn app_hash(text: &str) -> Result<AppHash, String> {
-    AppHash::parse(text).map_err(|meant| wrong(text, &format!("is not a build hash: {meant}.")))
+fn app_hash(text: &str) -> Result<String, String> {
+    schedule::app_hash(text).map_err(|meant| wrong(text, &format!("is not a build hash: {meant}.")))
 }
 
 /// Reads the serial numbers of devices: what is no serial would be another device, or none.
@@ -846,7 +846,7 @@ mod tests {
                 panic!("an attach")
             };
             assert_eq!(results_after.expect("a time").to_string(), after);
-            assert_eq!(inputs.app_hash, AppHash::parse(app_hash).ok());
+            assert_eq!(inputs.app_hash, schedule::app_hash(app_hash).ok());
             assert_eq!(inputs.attempt, Some(3));
         }
     }

@@ -70,23 +70,15 @@ pub(crate) fn parse<App>(
 }
 
 fn application_guid(text: &str) -> Result<String, String> {
-    guid(text).ok_or_else(|| {
-        format!(
-            "is {}, which is not a GUID such as 3f2504e0-4f89-41d3-9a0c-0305e82c3301. Copy it from the application \
-             in Sofy.",
-            quoted(text)
-        )
-    })
+    let shown = quoted(text);
+    guid(text).ok_or_else(|| format!("is {shown}, which is not a GUID. Copy it from Sofy."))
 }
 
 fn api(text: &str) -> Result<Generation, String> {
     match text {
         "public" => Ok(Generation::Public),
         "classic" => Ok(Generation::Classic),
-        _ => Err(format!(
-            "is {}, which is neither public nor classic.",
-            quoted(text)
-        )),
+        _ => Err(format!("is {}, neither public nor classic.", quoted(text))),
     }
 }
 

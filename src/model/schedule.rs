@@ -58,10 +58,10 @@ pub(crate) struct TriggerRequest {
 
 /// Reads a GUID, with or without braces.
 pub(crate) fn guid(text: &str) -> Option<String> {
-    let inner = text
-        .strip_prefix('{')
-        .and_then(|text| text.strip_suffix('}'));
-    let guid = inner.unwrap_or(text);
+    let opened = text.strip_prefix('{');
+    let guid = opened
+        .and_then(|rest| rest.strip_suffix('}'))
+        .unwrap_or(text);
     // As it was written: nothing says that Sofy ignores case here.
     (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok()).then(|| guid.to_owned())
 }
@@ -91,10 +91,12 @@ impl Build {
     /// Tells whether it has this hash. Only hexadecimal digits mean the same in either case.
     pub(crate) fn has_hash(&self, app_hash: &str) -> bool {
         let is_hexadecimal = app_hash.chars().all(|c| c.is_ascii_hexdigit());
-        let is_same = |hash: &str| {
-            hash == app_hash || (is_hexadecimal && hash.eq_ignore_ascii_case(app_hash))
-        };
-        self.app_hash.as_deref().is_some_and(is_same)
+        self.app_hash
+            .as_deref()
+            .is_some_and(|hash| match is_hexadecimal {
+                true => hash.eq_ignore_ascii_case(app_hash),
+                false => hash == app_hash,
+            })
     }
 
     /// What people know the build by.
@@ -107,49 +109,33 @@ impl Build {
     }
 }
 
-/// The hash of a build, by the rule for all hashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AppHash(String);
-
-impl AppHash {
-    /// Reads a hash, or says what the text was probably meant to be: the step before went wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, &'static str> {
-        let in_a_hash = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
-        let word = text.trim_start_matches(['-', '+']).to_ascii_lowercase();
-        // Other words for nothing are too short to look like a hash.
-        let is_nothing = matches!(&*word, "undefined" | "infinity");
-        if (8..=256).contains(&text.len()) && text.chars().all(in_a_hash) && !is_nothing {
-            return Ok(Self(text.to_owned()));
-        }
-        Err(if text.contains("${{") {
-            "an expression that was not evaluated; check where it is written"
-        } else if text.starts_with(['$', '%']) {
-            "a variable that was not expanded; use ${{ steps.upload.outputs.app-hash }} or the like"
-        } else if text.contains("***") {
-            "a value that the runner masked; a hash must not contain the value of a secret"
-        } else if text.starts_with(['{', '[']) {
-            "JSON; pass only the value of its field appHash"
-        } else if text.starts_with(['"', '\'', '\u{201c}']) {
-            "a hash in quotes; use jq -r, which prints none"
-        } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
-            "a number, which YAML may have rounded; put the whole hash in quotes"
-        } else if text.contains(char::is_whitespace) {
-            "several words; pass only the hash"
-        } else {
-            "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that \
-             uploaded the build, and the name of its output"
-        })
+/// Reads the hash of a build, or says what the text was probably meant to be: the step before went wrong.
+pub(crate) fn app_hash(text: &str) -> Result<String, &'static str> {
+    let in_a_hash = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
+    let word = text.trim_start_matches(['-', '+']).to_ascii_lowercase();
+    // Other words for nothing are too short to look like a hash.
+    let is_nothing = matches!(&*word, "undefined" | "infinity");
+    if (8..=256).contains(&text.len()) && text.chars().all(in_a_hash) && !is_nothing {
+        return Ok(text.to_owned());
     }
-
-    pub(crate) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for AppHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
+    Err(if text.contains("${{") {
+        "an expression that was not evaluated; check where it is written"
+    } else if text.starts_with(['$', '%']) {
+        "a variable that was not expanded; use ${{ steps.upload.outputs.app-hash }} or the like"
+    } else if text.contains("***") {
+        "a value that the runner masked; a hash must not contain the value of a secret"
+    } else if text.starts_with(['{', '[']) {
+        "JSON; pass only the value of its field appHash"
+    } else if text.starts_with(['"', '\'', '\u{201c}']) {
+        "a hash in quotes; use jq -r, which prints none"
+    } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
+        "a number, which YAML may have rounded; put the whole hash in quotes"
+    } else if text.contains(char::is_whitespace) {
+        "several words; pass only the hash"
+    } else {
+        "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that \
+         uploaded the build, and the name of its output"
+    })
 }
 
 /// How the run's group is known.
@@ -252,7 +238,7 @@ mod tests {
             ("4.5e+31", Some("YAML"), "a hash that YAML read as a number"),
             ("4dde0684 4dde0684", Some("several"), "two of them"),
         ] {
-            let problem = AppHash::parse(text).err();
+            let problem = app_hash(text).err();
 
             match meant {
                 None => assert_eq!(problem, None, "{why}"),

@@ -40,19 +40,7 @@ impl UploadReport {
 impl Publication<'_> {
     /// What an upload publishes: every output of the contract in its order, and one line.
     pub(crate) fn of_upload(report: &UploadReport) -> Self {
-        let Verdict {
-            conclusion,
-            reason,
-            advice,
-            warnings: _,
-            problems: _,
-        } = &report.verdict;
-        let next = advice.as_deref().unwrap_or_default();
-        let annotation = Annotation::new(
-            Severity::Error,
-            "Upload to Sofy",
-            &format!("{reason}\n{next}"),
-        );
+        let (conclusion, reason) = (report.verdict.conclusion, &report.verdict.reason);
         let uploaded = report.uploaded.map(|uploaded| uploaded.to_string());
         let (icon, what) = match (conclusion, report.uploaded) {
             (Conclusion::Success, Some(false)) => ("✅", "Sofy already has it"),
@@ -61,21 +49,17 @@ impl Publication<'_> {
             (Conclusion::Cancelled, _) => ("🚫", "Upload cancelled"),
             (Conclusion::Error | Conclusion::Failure, _) => ("⚠️", "Upload failed"),
         };
-        let (why, last_line) = match conclusion.is_green() {
-            true => (
-                String::new(),
-                format!("{what}{}", facts(report, str::to_owned)),
-            ),
-            false => (
-                format!(". {} {}", sentence(reason), sentence(next)),
-                report.verdict.to_string(),
-            ),
-        };
+        let (mut annotations, mut why) = (Vec::new(), String::new());
+        let mut last_line = format!("{what}{}", facts(report, str::to_owned));
+        if !conclusion.is_green() {
+            let next = report.verdict.advice.as_deref().unwrap_or_default();
+            let message = format!("{reason}\n{next}");
+            annotations.push(Annotation::new(Severity::Error, "Upload to Sofy", &message));
+            why = format!(". {} {}", sentence(reason), sentence(next));
+            last_line = report.verdict.to_string();
+        }
         Self {
-            annotations: (!conclusion.is_green())
-                .then_some(annotation)
-                .into_iter()
-                .collect(),
+            annotations,
             outputs: vec![
                 ("app-hash", report.app_hash.clone()),
                 ("uploaded", uploaded.unwrap_or_default()),

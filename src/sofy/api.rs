@@ -58,10 +58,9 @@ impl Baseline {
 
     /// Tells whether it shows this group.
     pub(crate) fn names(&self, group_id: &GroupId) -> bool {
+        let is_named = |row: &Row| row.group_id.as_ref() == Some(group_id);
         match self {
-            Self::Rows(rows) => rows
-                .iter()
-                .any(|row| row.group_id.as_ref() == Some(group_id)),
+            Self::Rows(rows) => rows.iter().any(is_named),
             Self::Groups(groups) => groups.list.iter().any(|group| group.id == *group_id),
         }
     }
@@ -83,20 +82,15 @@ impl Groups {
     pub(crate) fn before(&self, group_id: &GroupId) -> Option<&GroupId> {
         let this = self.list.iter().find(|group| group.id == *group_id);
         let others = self.list.iter().filter(|group| group.id != *group_id);
-        let finished: Vec<&ListedGroup> = others.filter(|one| one.group.is_terminal()).collect();
-        if let (None, [only]) = (this, &finished[..]) {
-            return Some(&only.id);
+        let mut finished: Vec<_> = others.filter(|one| one.group.is_terminal()).collect();
+        if this.is_some() || finished.len() > 1 {
+            let limit = this.map_or(Some(Timestamp::MAX), |this| this.executed_at)?;
+            let times: Option<Vec<_>> = finished.iter().map(|one| one.executed_at).collect();
+            let newest = times?.into_iter().filter(|at| *at < limit).max();
+            finished.retain(|one| newest.is_some() && one.executed_at == newest);
         }
-        let limit = this.map_or(Some(Timestamp::MAX), |this| this.executed_at)?;
-        let times: Option<Vec<Timestamp>> = finished.iter().map(|one| one.executed_at).collect();
-        let newest = times?.into_iter().filter(|at| *at < limit).max()?;
-        let mut newest = finished
-            .iter()
-            .filter(|one| one.executed_at == Some(newest));
-        newest
-            .next()
-            .filter(|_| newest.next().is_none())
-            .map(|one| &one.id)
+        let [last] = finished[..] else { return None };
+        Some(&last.id)
     }
 }
 

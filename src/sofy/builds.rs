@@ -30,9 +30,8 @@ struct WireBuild {
 
 /// Lists every build of an account, and counts what cannot be read.
 pub(super) async fn list(http: &Http) -> Result<BuildList> {
-    let answer = http
-        .send(http.request(Method::GET, APPLICATIONS, &[]))
-        .await?;
+    let request = http.request(Method::GET, APPLICATIONS, &[]);
+    let answer = http.send(request).await?;
     let applications = answer.list("the list of builds")?;
     let mut all = BuildList {
         completeness: applications.completeness.clone(),

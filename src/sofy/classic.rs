@@ -98,7 +98,7 @@ impl SofyApi for Classic {
         let mut groups = groups.map_err(|error| answer.cannot_be_read(what, &error))?;
         let is_alone = groups.len() == 1;
         groups.retain(|group| {
-            answer.group_id(&group.id).as_ref() == Some(id) || (is_alone && group.id.is_empty())
+            answer.group_id(&group.id).as_ref() == Some(id) || (is_alone && group.id.0.is_empty())
         });
         let statuses = groups.into_iter().map(|group| answer.text(group.status));
         answer.one_status(statuses.map(|status| Group::parse(&status)).collect())

@@ -35,24 +35,10 @@ pub(crate) enum ErrorKind {
 impl ApiError {
     /// A failure with the usual advice for its kind.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        let advice = match kind {
-            ErrorKind::Rejected => {
-                "Check the inputs api-key, schedule-id and app-hash against Sofy's portal."
-            }
-            ErrorKind::NotSent => {
-                "Check the network, the proxy and the input api-url, then run the job again."
-            }
-            ErrorKind::NotFound => {
-                "Use the output test-run-group-id of the step that triggered this same schedule."
-            }
-            ErrorKind::OutcomeUnknown => {
-                "Look at the schedule in Sofy's portal, then run the job again."
-            }
-        };
         Self {
             kind,
             message: message.into(),
-            advice: advice.to_owned(),
+            advice: usual_advice(kind).to_owned(),
             call: String::new(),
             retry_after: None,
             is_permanent: false,
@@ -82,5 +68,15 @@ impl ApiError {
     /// Tells whether asking again may help.
     pub(crate) fn is_transient(&self) -> bool {
         self.kind != ErrorKind::Rejected && !self.is_permanent
+    }
+}
+
+const fn usual_advice(kind: ErrorKind) -> &'static str {
+    use ErrorKind::{NotFound, NotSent, OutcomeUnknown, Rejected};
+    match kind {
+        Rejected => "Check the inputs api-key, schedule-id and app-hash against Sofy's portal.",
+        NotSent => "Check the network, the proxy and the input api-url, then run the job again.",
+        NotFound => "Use the output test-run-group-id of the step that triggered this schedule.",
+        OutcomeUnknown => "Look at the schedule in Sofy's portal, then run the job again.",
     }
 }

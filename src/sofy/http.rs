@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, AGE, CONTENT_ENCODING, DATE, LINK, RETRY_AFTER};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
-use reqwest::{redirect, retry};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -22,17 +21,10 @@ use crate::secret::ApiKey;
 #[cfg(any(test, fuzzing))]
 use crate::tests::network as simulated;
 
-const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
-/// A slow connection is as good as none.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Sofy lists thousands of rows at most; what takes longer is stuck.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A poll can be repeated and a trigger cannot: giving up early may cost a run.
 pub(super) const TRIGGER_TIMEOUT: Duration = Duration::from_mins(5);
-/// As many as curl takes. Some gateways send more than a hundred.
-const MOST_HEADERS: usize = 5_000;
-/// The status of these refusals says enough, and a server that refuses a body early may leave the connection open.
-const REST_OF_A_REFUSAL: Duration = Duration::from_millis(500);
 /// Twenty thousand rows are about 6 MB; anything beyond this is not an answer.
 const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Enough of an answer to recognise it by.
@@ -42,9 +34,10 @@ const LONGEST_TEXT: usize = 2_000;
 /// Where the words of an answer are searched for: a page's styles and scripts come first, but not for longer.
 const BEGINNING: usize = 64 * 1024;
 /// Longer than any input `timeout`, so that nobody waits less, and short enough to add to any instant.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24 * 30);
-/// The pause if the server names a moment that cannot be read.
-const A_MINUTE: Duration = Duration::from_secs(60);
+pub(super) const A_MONTH: Duration = Duration::from_hours(24 * 30);
+/// What to do about a key that Sofy does not know.
+pub(super) const CHECK_KEY: &str =
+    "Check the input api-key: copy it again from Account > API Key in Sofy.";
 
 /// How rustls begins to say that a certificate is not trusted.
 const UNTRUSTED: &str = "invalid peer certificate";
@@ -92,10 +85,8 @@ impl Http {
         key_header: Option<&'static str>,
         key: ApiKey,
     ) -> Result<Self> {
-        let Some(base) = base.cloned().or_else(|| Url::parse(default).ok()) else {
-            let why = format!("{default} is not a URL");
-            return Err(ApiError::new(ErrorKind::Rejected, why));
-        };
+        let base = base.cloned().map_or_else(|| Url::parse(default), Ok);
+        let base = base.map_err(|error| ApiError::new(ErrorKind::Rejected, error.to_string()))?;
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         // Without a key that no header can carry, which the inputs refuse, Sofy refuses the call.
@@ -254,7 +245,6 @@ impl Answer {
         let what = "the list of test runs";
         let list = self.list(what)?;
         let mut rows = Rows {
-            list: Vec::with_capacity(list.entries.len()),
             completeness: list.completeness.clone(),
             ..Rows::default()
         };
@@ -358,31 +348,23 @@ impl Answer {
 
     /// Classifies an answer that is not a success by what may have happened.
     fn refusal(&self) -> ApiError {
-        use ErrorKind::{NotSent, OutcomeUnknown, Rejected};
-        const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
-        const ACCOUNT: &str =
-            "Check the input api-key, and that its account may run this schedule.";
         const REDIRECT: &str = "Check the input api-url: Sofy's answers redirect to another address, and no \
             redirect is followed, since the key would go there too.";
         let said = self.said();
-        let (kind, advice) = match self.status.as_u16() {
-            401 => (Rejected, Some(KEY)),
-            403 => (Rejected, Some(ACCOUNT)),
-            404 => (Rejected, Some("Check the inputs schedule-id and api-url.")),
-            429 => (NotSent, None),
-            503 if self.retry_after.is_some() => (NotSent, None),
-            408 => (OutcomeUnknown, None),
-            _ if said.contains("subscriptionAuth") => (Rejected, Some(KEY)),
-            400 if said.contains("expired") => (Rejected, Some("Renew the subscription in Sofy.")),
-            400..500 => (Rejected, None),
-            300..400 => (OutcomeUnknown, Some(REDIRECT)),
+        let rejected = |advice: &str| self.failure(ErrorKind::Rejected).advise(advice);
+        match self.status.as_u16() {
+            401 => rejected(CHECK_KEY),
+            403 => rejected("Check that the account of the input api-key may run this schedule."),
+            404 => rejected("Check the inputs schedule-id and api-url."),
+            429 => self.failure(ErrorKind::NotSent),
+            503 if self.retry_after.is_some() => self.failure(ErrorKind::NotSent),
+            408 => self.failure(ErrorKind::OutcomeUnknown),
+            _ if said.contains("subscriptionAuth") => rejected(CHECK_KEY),
+            400 if said.contains("expired") => rejected("Renew the subscription in Sofy."),
+            400..500 => self.failure(ErrorKind::Rejected),
+            300..400 => self.failure(ErrorKind::OutcomeUnknown).advise(REDIRECT),
             // Perhaps a gateway that has trouble for a minute.
-            _ => (OutcomeUnknown, None),
-        };
-        let error = self.failure(kind);
-        match advice {
-            Some(advice) => error.advise(advice),
-            None => error,
+            _ => self.failure(ErrorKind::OutcomeUnknown),
         }
     }
 }
@@ -428,19 +410,25 @@ fn client(base: &Url) -> Result<Client> {
         return Ok(client);
     }
     let client = Client::builder()
-        .user_agent(USER_AGENT)
-        .connect_timeout(CONNECT_TIMEOUT)
+        .user_agent(concat!(
+            env!("CARGO_PKG_NAME"),
+            "/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        // A slow connection is as good as none.
+        .connect_timeout(Duration::from_secs(10))
         .timeout(REQUEST_TIMEOUT)
         // A kept connection that the server ends just as a call is on its way leaves the call's fate unclear.
         .pool_max_idle_per_host(0)
         // A redirect could carry the key to another origin, and a retry could trigger twice.
-        .redirect(redirect::Policy::none())
-        .retry(retry::never())
+        .redirect(reqwest::redirect::Policy::none())
+        .retry(reqwest::retry::never())
         // Gateways send odd headers, which curl reads.
         .http1_allow_obsolete_multiline_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)
         .http1_ignore_invalid_headers_in_responses(true)
-        .http1_max_headers(MOST_HEADERS);
+        // As many as curl takes. Some gateways send more than a hundred.
+        .http1_max_headers(5_000);
     Ok(transport::configure(client, base)?.build()?)
 }
 
@@ -451,7 +439,8 @@ async fn body(mut response: Response) -> Result<String, String> {
     }
     let is_success = response.status().is_success();
     let limit = match response.status().as_u16() {
-        401 | 413 => REST_OF_A_REFUSAL,
+        // The status says enough, and a server that refuses a body early may leave the connection open.
+        401 | 413 => Duration::from_millis(500),
         _ if is_success => TRIGGER_TIMEOUT,
         _ => REQUEST_TIMEOUT,
     };
@@ -460,10 +449,7 @@ async fn body(mut response: Response) -> Result<String, String> {
     loop {
         match timeout_at(end, response.chunk()).await {
             Ok(Ok(Some(chunk))) if bytes.len() + chunk.len() > LARGEST_BODY => {
-                return Err(format!(
-                    "the answer is larger than {} MiB",
-                    LARGEST_BODY >> 20
-                ));
+                return Err("the answer is larger than 16 MiB".to_owned());
             }
             Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
             Ok(Ok(None)) => break,
@@ -473,14 +459,12 @@ async fn body(mut response: Response) -> Result<String, String> {
             Err(_) => break,
         }
     }
-    let mut text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        // Each byte that is not a letter becomes three.
-        Err(error) if error.as_bytes().len() > LARGEST_BODY / 3 => {
-            return Err("the answer is not text in UTF-8".to_owned());
-        }
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
-    };
+    let mut text = String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned());
+    // Each byte that is not a letter has become three.
+    if text.len() > LARGEST_BODY {
+        return Err("the answer is not text in UTF-8".to_owned());
+    }
     if text.starts_with('\u{feff}') {
         text.remove(0);
     }
@@ -492,13 +476,13 @@ fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> 
     let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = if !value.is_empty() && value.bytes().all(|c| c.is_ascii_digit()) {
         // More seconds than a number can hold are many.
-        value.parse().map_or(LONGEST_PAUSE, Duration::from_secs)
+        value.parse().map_or(A_MONTH, Duration::from_secs)
     } else if let (Some(at), Some(now)) = (date(headers, RETRY_AFTER), now) {
         Duration::try_from(at.duration_since(now)).unwrap_or_default()
     } else {
-        A_MINUTE
+        Duration::from_secs(60)
     };
-    Some(pause.min(LONGEST_PAUSE))
+    Some(pause.min(A_MONTH))
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
@@ -521,8 +505,9 @@ fn has_next_page(headers: &HeaderMap) -> bool {
 fn coding(headers: &HeaderMap) -> Option<String> {
     let known = "gzip x-gzip compress x-compress deflate br zstd dcb dcz";
     let values = headers.get_all(CONTENT_ENCODING).iter();
-    let values = values.flat_map(HeaderValue::to_str);
-    let codings = values.flat_map(|value| value.split(','));
+    let codings = values
+        .flat_map(HeaderValue::to_str)
+        .flat_map(|value| value.split(','));
     let mut codings = codings.map(|coding| coding.trim().to_lowercase());
     codings.find(|coding| known.split(' ').any(|known| known == coding))
 }
@@ -938,7 +923,7 @@ mod tests {
 
     #[test]
     fn a_pause_that_no_clock_can_hold_is_a_long_one() {
-        let most = LONGEST_PAUSE.as_secs();
+        let most = A_MONTH.as_secs();
         for (retry_after, seconds) in [
             ("0", 0),
             ("3600", 3600),

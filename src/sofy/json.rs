@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use serde::de::{
-    Deserialize, DeserializeOwned, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 use serde_json::{Error, from_str};
 
@@ -35,7 +33,7 @@ pub(super) fn list(body: &str) -> Result<List<'_>, Error> {
     let (list, around) = match data[..] {
         [] => (body, &[][..]),
         [data] => (data.get(), &members[..]),
-        [_, _, ..] => return Err(Error::custom("two members are called data")),
+        [_, _, ..] => return Err(serde::de::Error::custom("two members are called data")),
     };
     let mut list = entries(list)?;
     list.completeness = completeness(around, list.entries.len());
@@ -107,10 +105,10 @@ fn is_part(message: &str) -> bool {
 fn fetched(message: &str) -> Option<usize> {
     let mut words = message.split_whitespace();
     let (first, second) = (words.next()?, words.next()?);
-    let number = numbers(second).first().copied();
-    number
-        .filter(|_| first.eq_ignore_ascii_case("fetched"))
-        .map(|number| number as usize)
+    let number = *numbers(second).first()?;
+    first
+        .eq_ignore_ascii_case("fetched")
+        .then_some(number as usize)
 }
 
 /// The numbers in a word such as `(1-20` or `4,500.`, however large.
@@ -172,19 +170,13 @@ impl<'de> Deserialize<'de> for Parts<'de> {
 #[derive(Default)]
 pub(super) struct Text(pub(super) String);
 
-impl Text {
-    pub(super) const fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
 impl<'de> Deserialize<'de> for Text {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         Ok(Self(match raw.as_bytes().first() {
             Some(b'"') => from_str(raw).unwrap_or_else(|_| raw.trim_matches('"').to_owned()),
             Some(b'n') => String::new(),
-            Some(b'{' | b'[') => return Err(D::Error::custom("expected text or a number")),
+            Some(b'{' | b'[') => return Err(serde::de::Error::custom("expected text or a number")),
             Some(_) | None => raw.to_owned(),
         }))
     }

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
 use super::builds;
 use super::error::{ApiError, ErrorKind, Result};
-use super::http::{Answer, Http, NamedRow, TRIGGER_TIMEOUT};
+use super::http::{Answer, Http, NamedRow, Query, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;
@@ -20,9 +20,6 @@ pub(super) const BASE_URL: &str = "https://public.sofy.ai";
 pub(super) const KEY_HEADER: &str = "x-sofy-auth-key";
 const RUNS: &str = "/scheduler-microservice/scheduled-runs";
 const ABORT: &str = "/scheduler-microservice/public/test-run/abort";
-/// What Sofy's message contains if it has aborted a group. Whatever else it says with status 200 proves nothing: it
-/// also answers so if every test run has finished, and if none can be aborted yet.
-const ABORTED: [&str; 2] = ["aborted by", "successfully"];
 
 /// The public API, for one schedule.
 #[derive(Debug)]
@@ -64,9 +61,9 @@ impl Public {
         })
     }
 
-    fn get(&self, call: &str) -> RequestBuilder {
+    fn request(&self, method: Method, call: &str, query: &Query<'_>) -> RequestBuilder {
         let path = format!("{RUNS}/{}/{call}", self.schedule);
-        self.http.request(Method::GET, &path, &[])
+        self.http.request(method, &path, query)
     }
 }
 
@@ -95,26 +92,24 @@ impl SofyApi for Public {
     const LISTS_BY_GROUP: bool = true;
 
     async fn baseline(&self) -> Result<Baseline> {
-        let request = self.get("test-run-groups");
+        let request = self.request(Method::GET, "test-run-groups", &[]);
         let answer = self.http.send_before_trigger(request).await?;
         Ok(Baseline::Groups(groups(&answer)?))
     }
 
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
-        let path = format!("{RUNS}/{}/execute", self.schedule);
+        let app_hash = request.app_hash.as_deref().unwrap_or_default();
         let serials = request.device_serials.join(",");
-        let mut query = vec![
-            ("appHash", request.app_hash.as_deref().unwrap_or_default()),
-            ("deviceSerials", &serials),
-        ];
+        let mut query = vec![("appHash", app_hash), ("deviceSerials", &serials)];
         query.retain(|(_, value)| !value.is_empty());
-        let call = self.http.request(Method::POST, &path, &query);
+        let call = self.request(Method::POST, "execute", &query);
         let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
         answer.groups(WireGroup::ids)
     }
 
     async fn group(&self, group_id: &GroupId) -> Result<Group> {
-        let answer = self.http.send(self.get("test-run-groups")).await?;
+        let request = self.request(Method::GET, "test-run-groups", &[]);
+        let answer = self.http.send(request).await?;
         let groups = groups(&answer)?.list.into_iter();
         let this = groups.filter(|group| group.id == *group_id);
         let statuses: Vec<Group> = this.map(|group| group.group).collect();
@@ -129,7 +124,7 @@ impl SofyApi for Public {
     }
 
     async fn rows(&self, group_id: &GroupId) -> Result<Rows> {
-        let request = self.get(&format!("status/{group_id}"));
+        let request = self.request(Method::GET, &format!("status/{group_id}"), &[]);
         rows(&self.http.send(request).await?)
     }
 
@@ -147,7 +142,9 @@ impl SofyApi for Public {
         let message = json["message"].as_str().unwrap_or_default();
         let message = answer.text(Text(message.to_owned()));
         let lower = message.to_lowercase();
-        if ABORTED.iter().all(|words| lower.contains(words)) {
+        // Whatever else it says with status 200 proves nothing: it also answers so if every test run has finished, and
+        // if none can be aborted yet.
+        if lower.contains("aborted by") && lower.contains("successfully") {
             return Ok(message);
         }
         Err(answer.unreadable("it does not say that anything was aborted"))

@@ -8,9 +8,8 @@ use reqwest::{ClientBuilder, Proxy, Url};
 #[cfg(not(target_os = "macos"))]
 use {
     rustls::pki_types::{CertificateDer, pem::PemObject as _},
-    rustls::{ClientConfig, RootCertStore, crypto::ring},
-    std::path::{Path, PathBuf},
-    std::sync::Arc,
+    rustls::{ClientConfig, RootCertStore},
+    std::path::Path,
     std::{fs, io},
 };
 
@@ -35,7 +34,10 @@ type Variable = dyn Fn(&str) -> Option<OsString>;
 pub(super) fn configure(client: ClientBuilder, base: &Url) -> Result<ClientBuilder> {
     let variable = |name: &str| env::var_os(name);
     #[cfg(not(target_os = "macos"))]
-    let client = client.tls_backend_preconfigured(tls(roots(&variable)?)?);
+    let client = {
+        let tls = ClientConfig::builder().with_root_certificates(roots(&variable)?);
+        client.tls_backend_preconfigured(tls.with_no_client_auth())
+    };
     // Otherwise it would look for variables by rules of its own.
     let client = client.no_proxy();
     Ok(match proxy(&variable, base)? {
@@ -76,8 +78,7 @@ fn proxy(variable: &Variable, base: &Url) -> Result<Option<Proxy>> {
     // The message does not quote the value, which may contain a password.
     Err(unusable(
         format!("the variable {name} does not name an HTTP proxy"),
-        "Name an HTTP proxy, such as http://proxy.example.com:3128 (SOCKS is not supported), or list the host in \
-         NO_PROXY.",
+        "Name an HTTP proxy, such as http://proxy.example.com:3128 (not SOCKS), or list the host in NO_PROXY.",
     ))
 }
 
@@ -135,13 +136,9 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
         return Ok(roots);
     }
     for (name, value) in variables.into_iter().flatten() {
-        let paths: Vec<PathBuf> = match name {
-            "SSL_CERT_DIR" => env::split_paths(&value).collect(),
-            _ => vec![PathBuf::from(&value)],
-        };
         let mut problem = "contains no certificate in PEM form".to_owned();
         let mut trusted = 0;
-        for path in paths {
+        for path in env::split_paths(&value) {
             match certificates(&path) {
                 Ok(found) => trusted += roots.add_parsable_certificates(found).0,
                 Err(error) => problem = format!("cannot be read ({error})"),
@@ -162,26 +159,16 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
 #[cfg(not(target_os = "macos"))]
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let texts: Vec<Vec<u8>> = if path.is_dir() {
-        let files = path.read_dir()?.flatten().map(|entry| entry.path());
-        files
-            .filter(|file| file.is_file())
-            .flat_map(fs::read)
-            .collect()
+        let paths = path.read_dir()?.flatten().map(|entry| entry.path());
+        let files = paths.filter(|path| path.is_file());
+        files.flat_map(fs::read).collect()
     } else {
         vec![fs::read(path)?]
     };
-    let found = texts
+    let parsed = texts
         .iter()
         .map(|text| CertificateDer::pem_slice_iter(text));
-    Ok(found.flatten().flatten().collect())
-}
-
-#[cfg(not(target_os = "macos"))]
-fn tls(roots: RootCertStore) -> Result<ClientConfig> {
-    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .map_err(|error| unusable(format!("TLS cannot start: {error}"), "Please report this."))?;
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
+    Ok(parsed.flatten().flatten().collect())
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 //!
 //! Repeating an upload costs nothing, so an unclear answer may be followed by another attempt.
 
-use std::time::Duration;
-
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Url};
 use serde::Deserialize;
@@ -11,18 +9,15 @@ use serde_json::Value;
 
 use super::api::BuildList;
 use super::builds;
-use super::error::{ApiError, ErrorKind};
-use super::http::{Answer, Http};
+use super::error::{ApiError, ErrorKind, Result};
+use super::http::{A_MONTH, Answer, CHECK_KEY, Http};
 use super::json::Text;
 use super::{classic, public};
-use crate::model::schedule::{AppHash, Details, Generation};
+use crate::model::schedule::{Details, Generation, app_hash};
 use crate::secret::ApiKey;
 
 const PUBLIC: &str = "/parser-microservice/build-upload";
 const CLASSIC: &str = "/api/AppTests/buildUpload";
-
-/// The deadline of the upload is its caller's; a month is longer than any.
-const NEVER: Duration = Duration::from_hours(720);
 
 /// What Sofy says of a file that it does not take, in lower case; often with the status 500, which says nothing itself.
 const BAD_FILE: [&str; 4] = ["manifest", "supported", "corrupt", "incomplete"];
@@ -30,30 +25,30 @@ const BAD_FILE: [&str; 4] = ["manifest", "supported", "corrupt", "incomplete"];
 /// Where builds go.
 pub(crate) trait Uploads {
     /// Uploads a file, once.
-    async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer, ApiError>;
+    async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer>;
 
     /// Lists the builds that were uploaded.
-    async fn builds(&self) -> Result<BuildList, ApiError>;
+    async fn builds(&self) -> Result<BuildList>;
 }
 
 /// What an answer to an upload means, unless it is a failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UploadAnswer {
     /// The file is a build now.
-    Created(AppHash),
+    Created(String),
     /// Sofy refuses to have the same build twice; in its words.
-    AlreadyExists { said: String },
+    AlreadyExists(String),
     /// Perhaps it was not Sofy that answered: the answer is empty, or a gateway's page.
     NotSofy(ApiError),
 }
 
-/// The two calls, over one client.
+/// The two calls.
 #[derive(Debug)]
 pub(crate) struct Sofy {
-    http: Http,
-    generation: Generation,
-    /// The public API: the classic one has no list of builds, and both take the same key.
+    /// Lists builds in any case: the classic API has no list of them, and both take the same key.
     public: Http,
+    /// Takes the file, if there is one.
+    classic: Option<Http>,
 }
 
 #[derive(Default, Deserialize)]
@@ -65,69 +60,54 @@ struct WireUpload {
 
 impl Sofy {
     /// Prepares the client; sends nothing.
-    pub(crate) fn new(
-        base: Option<&Url>,
-        key: ApiKey,
-        generation: Generation,
-    ) -> Result<Self, ApiError> {
+    pub(crate) fn new(base: Option<&Url>, key: ApiKey, generation: Generation) -> Result<Self> {
         let header = Some(public::KEY_HEADER);
         let public = Http::new(base, public::BASE_URL, header, key.clone())?;
-        let http = match generation {
-            Generation::Classic => {
-                Http::new(base, classic::BASE_URL, Some("SubscriptionKey"), key)?
-            }
-            Generation::Public => public.clone(),
+        let header = Some("SubscriptionKey");
+        let classic = match generation {
+            Generation::Classic => Some(Http::new(base, classic::BASE_URL, header, key)?),
+            Generation::Public => None,
         };
-        Ok(Self {
-            http,
-            generation,
-            public,
-        })
+        Ok(Self { public, classic })
     }
 }
 
 impl Uploads for Sofy {
-    async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer, ApiError> {
-        let (path, guid_field) = match self.generation {
-            Generation::Public => (PUBLIC, "ApplicationGUID"),
-            Generation::Classic => (CLASSIC, "ApplicationGuid"),
+    async fn upload(&self, details: &Details, file: Part) -> Result<UploadAnswer> {
+        let (http, path, guid_field) = match &self.classic {
+            None => (&self.public, PUBLIC, "ApplicationGUID"),
+            Some(http) => (http, CLASSIC, "ApplicationGuid"),
         };
         let name = details.build_name.as_deref();
         let query = name.map(|name| ("userFriendlyBuildName", name));
         // Small fields first: a server that reads in order knows them before the file.
         let mut form = Form::new();
-        for (field, value) in [
-            (guid_field, &details.application_guid),
-            ("CertificateName", &details.certificate_name),
-        ] {
-            if let Some(value) = value {
-                form = form.text(field, value.clone());
-            }
+        if let Some(guid) = &details.application_guid {
+            form = form.text(guid_field, guid.clone());
+        }
+        if let Some(name) = &details.certificate_name {
+            form = form.text("CertificateName", name.clone());
         }
         // As curl does, the one client that is known to work.
-        let file = file
-            .mime_str("application/octet-stream")
-            .map_err(|error| ApiError::new(ErrorKind::Rejected, error.to_string()))?;
-        let request = self
-            .http
-            .request(Method::POST, path, query.as_slice())
-            .timeout(NEVER)
-            .multipart(form.part("applicationFile", file));
-        judge(&self.http.ask(request).await?)
+        let form = form.part(
+            "applicationFile",
+            file.mime_str("application/octet-stream")?,
+        );
+        let request = http.request(Method::POST, path, query.as_slice());
+        // The deadline of the upload is its caller's.
+        let request = request.timeout(A_MONTH).multipart(form);
+        judge(&http.ask(request).await?)
     }
 
-    async fn builds(&self) -> Result<BuildList, ApiError> {
+    async fn builds(&self) -> Result<BuildList> {
         builds::list(&self.public).await
     }
 }
 
 /// Judges an answer by its status and, if it is Sofy's own, by its words.
-fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
-    const KEY: &str = "Check the input api-key: copy it again from Account > API Key in Sofy.";
-    const LARGE: &str =
-        "The file is larger than Sofy, or a gateway before it, accepts. Make it smaller.";
-    const FILE: &str =
-        "Build the app again, and check that it is a whole .apk or .ipa for devices.";
+fn judge(answer: &Answer) -> Result<UploadAnswer> {
+    const LARGE: &str = "The file is too large for Sofy or a gateway before it. Make it smaller.";
+    const FILE: &str = "Build the app again. Check that it is a whole .apk or .ipa for devices.";
     const OTHER: &str = "Check the inputs against Sofy's portal, then run the job again.";
     const URL: &str = "Check the input api-url: perhaps it is not Sofy that answers there.";
     let refused = |advice| Err(answer.failure(ErrorKind::Rejected).advise(advice));
@@ -137,20 +117,17 @@ fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
     let words = json.as_ref().map(|json| json.to_string().to_lowercase());
     let says = |word: &str| words.as_ref().is_some_and(|words| words.contains(word));
     match (answer.status.as_u16(), &json) {
-        (401, _) => refused(KEY),
+        (401, _) => refused(CHECK_KEY),
         (413, _) => refused(LARGE),
         (408 | 429 | 501..=599, _) | (500, None) => Err(unclear()),
         (_, None) => {
             let mut error = unclear().advise(URL);
-            let why = ", which cannot be read, since it is not JSON";
-            error.message.push_str(why);
+            error.message.push_str(", which is not JSON");
             Ok(UploadAnswer::NotSofy(error))
         }
-        (_, Some(_)) if says("already exist") => Ok(UploadAnswer::AlreadyExists {
-            said: answer.said(),
-        }),
+        (_, Some(_)) if says("already exist") => Ok(UploadAnswer::AlreadyExists(answer.said())),
         (200..=299, Some(json)) => created(answer, json),
-        (_, Some(_)) if says("subscriptionauth") => refused(KEY),
+        (_, Some(_)) if says("subscriptionauth") => refused(CHECK_KEY),
         (_, Some(_)) if BAD_FILE.iter().any(|word| says(word)) => refused(FILE),
         (500, Some(_)) => Err(unclear()),
         (_, Some(_)) => refused(OTHER),
@@ -158,20 +135,18 @@ fn judge(answer: &Answer) -> Result<UploadAnswer, ApiError> {
 }
 
 /// Takes the hash out of a success that reports no error beside it.
-fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer, ApiError> {
+fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer> {
     let list = answer.list("the answer").unwrap_or_default();
     let mut uploads = list.read::<WireUpload>();
     if let (Some(Ok(upload)), None) = (uploads.next(), uploads.next())
-        && let Ok(app_hash) = AppHash::parse(&answer.text(upload.app_hash))
+        && let Ok(app_hash) = app_hash(&answer.text(upload.app_hash))
         && !reports_an_error(json)
     {
         return Ok(UploadAnswer::Created(app_hash));
     }
-    let error = answer.unreadable("that is not a success with one hash of the build");
-    Err(ApiError {
-        kind: ErrorKind::Rejected,
-        ..error.advise("Check in Sofy's portal whether the build is there, then run the job again.")
-    })
+    let mut error = answer.unreadable("that is not a success with one hash of the build");
+    error.kind = ErrorKind::Rejected;
+    Err(error.advise("Check in Sofy's portal whether the build is there, then run the job again."))
 }
 
 /// Tells whether an answer has a member `error`, at any depth, that says something.
@@ -210,10 +185,10 @@ mod tests {
 
         let actual = match &judged {
             Ok(UploadAnswer::Created(hash)) => {
-                assert_eq!(hash.as_str(), "4dde0684", "{why}");
+                assert_eq!(hash, "4dde0684", "{why}");
                 Succeeds
             }
-            Ok(UploadAnswer::AlreadyExists { .. }) => Proves,
+            Ok(UploadAnswer::AlreadyExists(_)) => Proves,
             Ok(UploadAnswer::NotSofy(_)) => RepeatsForTwoMinutes,
             Err(error) if error.is_transient() => Repeats,
             Err(error) => match expected {
@@ -501,8 +476,8 @@ mod tests {
             let answer = sofy.upload(&details, file).await;
             let listed = sofy.builds().await.expect("a list");
 
-            let app_hash = AppHash::parse("4dde0684").expect("a hash");
-            assert_eq!(answer, Ok(UploadAnswer::Created(app_hash)), "{path}");
+            let created = UploadAnswer::Created("4dde0684".into());
+            assert_eq!(answer, Ok(created), "{path}");
             assert_eq!(listed.list.len(), 1, "{path}");
             upload.assert_async().await;
         }

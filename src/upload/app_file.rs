@@ -69,7 +69,7 @@ impl AppFile {
         let (shown, name) = (path.display().to_string(), name(path));
         if name.contains(char::is_control) {
             return Err(format!(
-                "the name {name:?} contains a control character; rename the file"
+                "rename the file: its name {name:?} contains a control character"
             ));
         }
         if !is_app(path) {
@@ -225,10 +225,9 @@ async fn one_of(dir: &Dir, path: PathBuf) -> Result<PathBuf, String> {
         [file] => return Ok(file.clone()),
         [] => {}
         many => {
+            let (count, names) = (many.len(), named(many));
             return Err(format!(
-                "{shown} matches {} files; name exactly one of: {}",
-                many.len(),
-                named(many)
+                "{shown} matches {count} files; name exactly one of: {names}"
             ));
         }
     }
@@ -249,10 +248,8 @@ async fn files(dir: &Dir, base: PathBuf, is_wanted: impl Fn(&Path) -> bool) -> V
             Ok(entries) => entries,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                tracing::warn!(
-                    "the folder {} cannot be searched ({error})",
-                    folder.display()
-                );
+                let folder = folder.display();
+                tracing::warn!("the folder {folder} cannot be searched ({error})");
                 continue;
             }
         };

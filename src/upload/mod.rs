@@ -12,9 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::inputs;
-use crate::inputs::upload::UploadInputs;
-use crate::model::schedule::{AppHash, Build};
+use crate::inputs::{self, upload::UploadInputs};
+use crate::model::schedule::Build;
 use crate::model::verdict::{Conclusion, Verdict};
 use crate::report::upload::UploadReport;
 use crate::retry::{Jitter, Patience, Retry};
@@ -22,8 +21,8 @@ use crate::sofy::upload::{Sofy, UploadAnswer, Uploads};
 use crate::sofy::{ApiError, BuildList, ErrorKind};
 use crate::stop::{Stop, StopReason};
 use crate::text::{bytes, span};
-use crate::upload::app_file::AppFile;
-use crate::upload::progress::Transfer;
+use app_file::AppFile;
+use progress::Transfer;
 
 /// How often the transfer is looked at: the tenths of a fast one are said without delay.
 const TICK: Duration = Duration::from_millis(250);
@@ -73,8 +72,8 @@ impl Upload {
         let temporary = Path::new(inputs::value_of(env, "RUNNER_TEMP"));
         let search = AppFile::find([workspace, temporary], Path::new(&app_path));
         let found = stop.run_until_stopped(search).await;
-        let found =
-            found.map_err(|reason| NotReady::Ended(stopped(reason, "searching for the file")))?;
+        let ended = |reason| NotReady::Ended(stopped(reason, "searching for the file"));
+        let found = found.map_err(ended)?;
         let inputs = inputs::upload::parse(env, found).map_err(NotReady::BadInputs)?;
         let sofy = Sofy::new(inputs.api_url.as_ref(), inputs.api_key.clone(), inputs.api)
             .map_err(|error| NotReady::Ended(failed(error)))?;
@@ -89,9 +88,7 @@ impl<S: Uploads> Upload<S> {
         let (path, size) = (self.inputs.app.path.clone(), self.inputs.app.size);
         tracing::info!("uploading {path} ({})", bytes(size));
         if path.to_lowercase().ends_with("-unsigned.apk") {
-            tracing::warn!(
-                "{path} is probably not signed, and no device installs an unsigned app; upload a signed one"
-            );
+            tracing::warn!("{path} is probably not signed, and no device installs such an app");
         }
         let delivered = self.deliver(jitter).await;
         UploadReport {
@@ -114,7 +111,7 @@ impl<S: Uploads> Upload<S> {
             })?;
             let (error, retry, patience) = match answer {
                 Ok(UploadAnswer::Created(app_hash)) => return Ok(self.created(app_hash).await),
-                Ok(UploadAnswer::AlreadyExists { said }) => return self.find_existing(&said).await,
+                Ok(UploadAnswer::AlreadyExists(said)) => return self.find_existing(&said).await,
                 Ok(UploadAnswer::NotSofy(error)) => (error, &mut not_sofy, Patience::OF_A_REFUSAL),
                 Err(error) => {
                     not_sofy.succeeded();
@@ -142,9 +139,8 @@ impl<S: Uploads> Upload<S> {
             tracing::info!("{message}; trying again in {next}");
             before = format!("; before that: {message}");
             let paused = self.stop.run_until_stopped(sleep(pause)).await;
-            paused.map_err(|reason| {
-                stopped(reason, &format!("waiting for the next attempt{before}"))
-            })?;
+            let doing = format!("waiting for the next attempt{before}");
+            paused.map_err(|reason| stopped(reason, &doing))?;
         }
     }
 
@@ -189,18 +185,16 @@ impl<S: Uploads> Upload<S> {
     }
 
     /// Reports a build that Sofy took, with its name if the list of builds has one.
-    async fn created(&mut self, app_hash: AppHash) -> UploadReport {
+    async fn created(&mut self, app_hash: String) -> UploadReport {
         let list = timeout(BUILD_NAME, self.sofy.builds());
-        let build = match self.stop.run_until_stopped(list).await {
-            Ok(Ok(Ok(builds))) => listed(builds, app_hash.as_str()),
-            Ok(Ok(Err(_)) | Err(_)) | Err(_) => None,
+        let builds = match self.stop.run_until_stopped(list).await {
+            Ok(Ok(builds)) => builds.unwrap_or_default(),
+            Ok(Err(_)) | Err(_) => BuildList::default(),
         };
         let reason = format!("{} was uploaded", self.inputs.app.path);
         UploadReport {
-            app_hash: app_hash.as_str().to_owned(),
-            build: build
-                .map(|build| build.name().to_owned())
-                .unwrap_or_default(),
+            build: listed(builds, &app_hash).map_or_else(String::new, |build| build.name().into()),
+            app_hash,
             uploaded: Some(true),
             ..UploadReport::of(Verdict::new(Conclusion::Success, reason))
         }
@@ -291,13 +285,12 @@ pub(crate) mod tests {
     const HOURS: Duration = Duration::from_secs(5 * 3600);
 
     pub(crate) fn created() -> Result<UploadAnswer, ApiError> {
-        let app_hash = AppHash::parse(HASH).expect("a hash");
-        Ok(UploadAnswer::Created(app_hash))
+        Ok(UploadAnswer::Created(HASH.to_owned()))
     }
 
     pub(crate) fn exists() -> Result<UploadAnswer, ApiError> {
         let said = "\"Build already exists.\"".to_owned();
-        Ok(UploadAnswer::AlreadyExists { said })
+        Ok(UploadAnswer::AlreadyExists(said))
     }
 
     pub(crate) fn not_sofy() -> Result<UploadAnswer, ApiError> {

@@ -500,7 +500,6 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
     let file = Part::bytes(b"PK").file_name("app.apk");
     let mut report = match sofy.upload(&Details::default(), file).await {
         Ok(UploadAnswer::Created(app_hash)) => {
-            let app_hash = app_hash.as_str().to_owned();
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_+/=".contains(c);
             assert!(app_hash.chars().all(plain), "{app_hash:?}");
             assert!((8..=256).contains(&app_hash.len()), "{app_hash:?}");
@@ -511,7 +510,7 @@ async fn upload_once(sofy: &upload::Sofy) -> UploadReport {
                 ..UploadReport::of(Verdict::new(Conclusion::Success, "app.apk was uploaded"))
             }
         }
-        Ok(UploadAnswer::AlreadyExists { said }) => {
+        Ok(UploadAnswer::AlreadyExists(said)) => {
             assert_said(&said);
             UploadReport::of(Verdict::new(Conclusion::Error, said))
         }
