@@ -28,10 +28,11 @@ pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64)
 #[derive(Debug)]
 pub(crate) struct Retry<E> {
     jitter: Jitter,
-    failures: u32,
+    pub(crate) failures: u32,
     /// When the first of them was sent: a call that hangs brings no answer either.
     since: Option<Instant>,
-    latest: Option<E>,
+    /// None if there was a success since.
+    pub(crate) latest: Option<E>,
 }
 
 impl<E> Retry<E> {
@@ -68,18 +69,9 @@ impl<E> Retry<E> {
         silence
     }
 
-    pub(crate) const fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// For how long every call has failed.
     pub(crate) fn silence(&self) -> Duration {
         self.since.map(|since| since.elapsed()).unwrap_or_default()
-    }
-
-    /// The latest failure, if there was no success since.
-    pub(crate) const fn latest(&self) -> Option<&E> {
-        self.latest.as_ref()
     }
 }
 
@@ -140,19 +132,19 @@ mod tests {
             let pauses = retry.failed(failures, Instant::now(), None, patience);
 
             assert_eq!(pauses, Some(pause * SECOND));
-            assert_eq!(retry.failures(), failures);
+            assert_eq!(retry.failures, failures);
             tokio::time::advance(10 * SECOND).await;
         }
         assert_eq!(retry.silence(), 30 * SECOND);
         assert_eq!(retry.succeeded(), Some(30 * SECOND));
-        assert_eq!((retry.succeeded(), retry.failures()), (None, 0));
+        assert_eq!((retry.succeeded(), retry.failures), (None, 0));
 
         for failure in 1..=5 {
             assert!(retry.failed(failure, start, None, patience).is_some());
         }
         assert_eq!(retry.failed(6, Instant::now(), None, patience), None);
         assert_eq!(retry.silence(), 30 * SECOND, "since the first was sent");
-        assert_eq!(retry.latest(), Some(&6));
+        assert_eq!(retry.latest, Some(6));
     }
 
     #[test]

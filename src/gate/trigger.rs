@@ -55,7 +55,7 @@ pub(crate) async fn trigger<A: SofyApi>(
                 pause(error, &mut retry, stop).await?;
                 continue;
             }
-            Err(reason) => return Err(nothing_sent(reason, retry.latest())),
+            Err(reason) => return Err(nothing_sent(reason, retry.latest.as_ref())),
         };
         let sent_at = Instant::now();
         match send(api, request, stop).await {

@@ -178,7 +178,7 @@ impl Watch {
             return ControlFlow::Break(Ending::Refused(error));
         };
         let message = &error.message;
-        match self.retry.failures() {
+        match self.retry.failures {
             1 => tracing::warn!("{message}; polling again until the timeout"),
             n if n.is_multiple_of(OUTAGE_LINE) => {
                 let silence = span(self.retry.silence());
@@ -191,7 +191,7 @@ impl Watch {
 
     /// The ending if the watch was stopped: at the deadline without contact, it is not about the tests.
     fn stopped(&self, reason: StopReason) -> ControlFlow<Ending> {
-        ControlFlow::Break(match (reason, self.retry.latest().cloned()) {
+        ControlFlow::Break(match (reason, self.retry.latest.clone()) {
             (StopReason::Deadline(timeout), Some(error)) => Ending::LostContact { timeout, error },
             (StopReason::Deadline(_) | StopReason::Signal(_), _) => Ending::Stopped(reason),
         })

@@ -43,9 +43,8 @@ pub(crate) fn parse<App>(
     let mut input = Reader::new(env);
 
     let api_key = key(&mut input);
-    let app = input.required("app-path", PATH, |_| {
-        app.map_err(|problem| format!("is wrong: {problem}"))
-    });
+    let app = app.map_err(|problem| format!("is wrong: {problem}"));
+    let app = input.required("app-path", PATH, |_| app);
     let details = Details {
         application_guid: input.optional("application-guid", application_guid),
         certificate_name: input.optional("certificate-name", one_line),
@@ -75,10 +74,11 @@ fn application_guid(text: &str) -> Result<String, String> {
 }
 
 fn api(text: &str) -> Result<Generation, String> {
+    let shown = quoted(text);
     match text {
         "public" => Ok(Generation::Public),
         "classic" => Ok(Generation::Classic),
-        _ => Err(format!("is {}, neither public nor classic.", quoted(text))),
+        _ => Err(format!("is {shown}, which is neither public nor classic.")),
     }
 }
 

@@ -68,9 +68,8 @@ impl Classic {
             body["AppHash"] = app_hash.into();
         }
         let request = self.http.request(Method::POST, path, query);
-        request
-            .header(CONTENT_TYPE, "application/json")
-            .body(body.to_string())
+        let request = request.header(CONTENT_TYPE, "application/json");
+        request.body(body.to_string())
     }
 }
 

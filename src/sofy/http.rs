@@ -109,9 +109,8 @@ impl Http {
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
-        self.client
-            .request(method, url)
-            .headers(self.headers.clone())
+        let request = self.client.request(method, url);
+        request.headers(self.headers.clone())
     }
 
     /// Sends a request and gives a successful answer.
@@ -305,15 +304,13 @@ impl Answer {
     /// A failure that the status of the answer states.
     pub(super) fn failure(&self, kind: ErrorKind) -> ApiError {
         let message = format!("Sofy answered {} {}", self.status.as_u16(), self.said());
-        ApiError {
-            retry_after: self.retry_after,
-            ..self.error(kind, message)
-        }
+        self.error(kind, message)
     }
 
     fn error(&self, kind: ErrorKind, message: String) -> ApiError {
         ApiError {
             call: self.call.clone(),
+            retry_after: self.retry_after,
             ..ApiError::new(kind, message)
         }
     }

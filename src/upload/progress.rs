@@ -36,29 +36,22 @@ impl Transfer {
     /// # Errors
     ///
     /// The transfer is stuck.
-    pub(crate) fn update(
-        &mut self,
-        sent: u64,
-        elapsed: Duration,
-    ) -> Result<Option<String>, String> {
+    pub(crate) fn update(&mut self, sent: u64, after: Duration) -> Result<Option<String>, String> {
         if sent > self.sent {
-            (self.sent, self.moved_at) = (sent, elapsed);
+            (self.sent, self.moved_at) = (sent, after);
         }
-        let patience = if self.sent < self.size {
-            STUCK
-        } else {
-            NO_ANSWER
-        };
-        if elapsed.saturating_sub(self.moved_at) >= patience {
-            let state = self.state(elapsed);
+        let is_sent = self.sent >= self.size;
+        let patience = if is_sent { NO_ANSWER } else { STUCK };
+        if after.saturating_sub(self.moved_at) >= patience {
+            let state = self.state(after);
             return Err(format!("nothing happened for {}: {state}", span(patience)));
         }
         let tenth = self.sent.saturating_mul(10) / self.size.max(1);
-        if tenth <= self.said_tenth && elapsed.saturating_sub(self.said_at) < HEARTBEAT {
+        if tenth <= self.said_tenth && after.saturating_sub(self.said_at) < HEARTBEAT {
             return Ok(None);
         }
-        (self.said_tenth, self.said_at) = (tenth, elapsed);
-        Ok(Some(self.state(elapsed)))
+        (self.said_tenth, self.said_at) = (tenth, after);
+        Ok(Some(self.state(after)))
     }
 
     /// Says how much is sent, and how fast.
