@@ -12,12 +12,6 @@ const LAYERS: usize = 3;
 /// The bytes that one character may take: each layer makes up to ten of one.
 const LONGEST_SPELLING: usize = 1_000;
 
-/// The characters that an encoding starts with: of a query, of a page, and of JSON or a script.
-const MARKS: [char; 3] = ['%', '&', '\\'];
-
-/// The most characters after a mark that spell one character, zeros before a number included.
-const LONGEST_CODE: usize = 11;
-
 /// The entities of HTML for what a key may contain, each with its character behind it. A name that begins with
 /// another's comes before it.
 const ENTITIES: &str = "amp& apos' ast* bsol\\ colon: commat@ comma, dollar$ equals= excl! grave` gt> Hat^ lcub{ lowbar_ \
@@ -139,12 +133,14 @@ impl<'text> Decoded<'text> {
 
     /// Decodes one layer more than before at a position.
     fn decode(&self, at: usize) -> Option<(char, usize)> {
-        self.text.get(at..)?.strip_prefix(MARKS)?;
+        // What an encoding starts with: of a query, of a page, and of JSON or a script.
+        self.text.get(at..)?.strip_prefix(['%', '&', '\\'])?;
         let (mark, start) = self.character(at)?;
         let code: Vec<(char, usize)> =
             successors(self.character(start), |(_, end)| self.character(*end))
                 .take_while(|(c, _)| c.is_ascii_alphanumeric() || "#;\\/'\"".contains(*c))
-                .take(LONGEST_CODE)
+                // No more spell one character, zeros before a number included.
+                .take(11)
                 .collect();
         let letters: String = code.iter().map(|(c, _)| c).collect();
         let (c, length) = spelled(mark, &letters)?;

@@ -432,9 +432,11 @@ mod tests {
             assert_eq!(of_public.is_ok(), triggers == 2, "{why}");
             assert_eq!(of_classic.is_ok(), triggers == 2, "{why}");
         }
+        let mut untrusted = failure(ErrorKind::NotSent);
+        untrusted.is_permanent = true;
         let untrusted_once = Public::new()
             .baseline(old())
-            .trigger(Err(failure(ErrorKind::NotSent).permanent()), NO_TIME)
+            .trigger(Err(untrusted), NO_TIME)
             .trigger(Ok(&["77"]), NO_TIME);
         let (result, _) = triggered(&untrusted_once).await;
         assert!(

@@ -7,7 +7,7 @@ use std::ops::Deref;
 /// A text as Sofy or the user spelled it. Two of them are equal if their keys are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Spelled<K> {
-    key: K,
+    pub(super) key: K,
     text: String,
 }
 
@@ -15,10 +15,6 @@ impl<K> Spelled<K> {
     pub(super) fn new(key: K, text: &str) -> Self {
         let text = text.to_owned();
         Self { key, text }
-    }
-
-    pub(super) const fn key(&self) -> &K {
-        &self.key
     }
 }
 

@@ -54,7 +54,7 @@ impl ScheduledAt {
 
     /// The time; none if the text is not one.
     pub(crate) const fn time(&self) -> Option<DateTime> {
-        self.key().0
+        self.key.0
     }
 }
 

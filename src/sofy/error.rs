@@ -51,10 +51,11 @@ impl ApiError {
         self
     }
 
-    /// States that asking again changes nothing.
-    pub(crate) const fn permanent(mut self) -> Self {
-        self.is_permanent = true;
-        self
+    /// A call that this machine cannot send, however often.
+    pub(super) fn unusable(message: String, advice: &str) -> Self {
+        let mut error = Self::new(ErrorKind::NotSent, message).advise(advice);
+        error.is_permanent = true;
+        error
     }
 
     /// Adds the raw call to what the user does next.

@@ -150,7 +150,8 @@ impl Http {
     async fn receive(&self, call: &str, request: Request, sent_at: Instant) -> Result<Answer> {
         let response = exchange(&self.client, request).await?;
         let (status, headers) = (response.status(), response.headers());
-        let mut answer = Answer::new(call, &self.key, status, headers, sent_at);
+        let mut answer = Answer::new(call, &self.key, status, headers);
+        answer.clock.sent_at = sent_at;
         match body(response).await {
             Ok(body) => answer.body = body,
             Err(problem) if status.is_success() => {
@@ -165,22 +166,16 @@ impl Http {
 }
 
 impl Answer {
-    /// An answer whose head has just come, without its body.
-    pub(crate) fn new(
-        call: &str,
-        key: &ApiKey,
-        status: StatusCode,
-        headers: &HeaderMap,
-        sent_at: Instant,
-    ) -> Self {
-        let date = date(headers, DATE);
+    /// An answer whose head has just come, without its body; the caller knows when the call was sent.
+    pub(crate) fn new(call: &str, key: &ApiKey, status: StatusCode, headers: &HeaderMap) -> Self {
+        let (now, date) = (Instant::now(), date(headers, DATE));
         Self {
             call: call.to_owned(),
             key: key.clone(),
             status,
             clock: ClockReading {
-                sent_at,
-                received_at: Instant::now(),
+                sent_at: now,
+                received_at: now,
                 date,
                 // Two dates are as little use as one from a cache.
                 has_age: headers.contains_key(AGE) || headers.get_all(DATE).iter().count() > 1,
@@ -368,17 +363,16 @@ impl Answer {
 
 impl From<reqwest::Error> for ApiError {
     fn from(error: reqwest::Error) -> Self {
-        let (kind, what) = if error.is_connect() {
-            (ErrorKind::NotSent, "Sofy could not be reached")
-        } else {
-            (ErrorKind::OutcomeUnknown, "Sofy did not answer")
+        let (kind, what) = match error.is_connect() {
+            true => (ErrorKind::NotSent, "Sofy could not be reached"),
+            false => (ErrorKind::OutcomeUnknown, "Sofy did not answer"),
         };
         let why = cause(error);
-        let error = Self::new(kind, format!("{what} ({why})"));
+        let message = format!("{what} ({why})");
         if why.starts_with(UNTRUSTED) {
-            return error.advise(TRUST).permanent();
+            return Self::unusable(message, TRUST);
         }
-        error
+        Self::new(kind, message)
     }
 }
 
@@ -533,10 +527,9 @@ mod tests {
         pub(in crate::sofy) fn scripted(status: u16, body: &str) -> Self {
             let key = ApiKey::new("secret-key".to_owned());
             let status = StatusCode::from_u16(status).unwrap_or_default();
-            let headers = HeaderMap::new();
             Self {
                 body: body.to_owned(),
-                ..Self::new("GET /x", &key, status, &headers, Instant::now())
+                ..Self::new("GET /x", &key, status, &HeaderMap::new())
             }
         }
     }

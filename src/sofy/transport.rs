@@ -13,7 +13,7 @@ use {
     std::{fs, io},
 };
 
-use super::error::{ApiError, ErrorKind, Result};
+use super::error::{ApiError, Result};
 
 /// Where Debian, Fedora, openSUSE, Alpine and others keep the system's certificates.
 #[cfg(not(target_os = "macos"))]
@@ -46,13 +46,6 @@ pub(super) fn configure(client: ClientBuilder, base: &Url) -> Result<ClientBuild
     })
 }
 
-/// An environment in which no call can be sent.
-fn unusable(message: String, advice: &str) -> ApiError {
-    ApiError::new(ErrorKind::NotSent, message)
-        .advise(advice)
-        .permanent()
-}
-
 /// The first of these variables that is not blank, as one is that a workflow sets to nothing.
 fn named(variable: &Variable, names: &[&'static str]) -> Option<(&'static str, String)> {
     let value = |name| Some(variable(name)?.to_string_lossy().trim().to_owned());
@@ -76,7 +69,7 @@ fn proxy(variable: &Variable, base: &Url) -> Result<Option<Proxy>> {
         return Ok(Some(proxy));
     }
     // The message does not quote the value, which may contain a password.
-    Err(unusable(
+    Err(ApiError::unusable(
         format!("the variable {name} does not name an HTTP proxy"),
         "Name an HTTP proxy, such as http://proxy.example.com:3128 (not SOCKS), or list the host in NO_PROXY.",
     ))
@@ -145,7 +138,7 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
             }
         }
         if trusted == 0 {
-            return Err(unusable(
+            return Err(ApiError::unusable(
                 format!("the variable {name} is {value:?}, which {problem}"),
                 "Name CA certificates in PEM form that the step can read (in a container: below the workspace), or \
                  leave the variable blank to trust the system's.",

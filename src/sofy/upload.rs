@@ -109,7 +109,7 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
     const LARGE: &str = "The file is too large for Sofy or a gateway before it. Make it smaller.";
     const FILE: &str = "Build the app again. Check that it is a whole .apk or .ipa for devices.";
     const OTHER: &str = "Check the inputs against Sofy's portal, then run the job again.";
-    const URL: &str = "Check the input api-url: perhaps it is not Sofy that answers there.";
+    const URL: &str = "Check the input api-url: the answer is not JSON, so perhaps not Sofy's.";
     let refused = |advice| Err(answer.failure(ErrorKind::Rejected).advise(advice));
     let unclear = || answer.failure(ErrorKind::OutcomeUnknown);
     let json = answer.json();
@@ -120,11 +120,7 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
         (401, _) => refused(CHECK_KEY),
         (413, _) => refused(LARGE),
         (408 | 429 | 501..=599, _) | (500, None) => Err(unclear()),
-        (_, None) => {
-            let mut error = unclear().advise(URL);
-            error.message.push_str(", which is not JSON");
-            Ok(UploadAnswer::NotSofy(error))
-        }
+        (_, None) => Ok(UploadAnswer::NotSofy(unclear().advise(URL))),
         (_, Some(_)) if says("already exist") => Ok(UploadAnswer::AlreadyExists(answer.said())),
         (200..=299, Some(json)) => created(answer, json),
         (_, Some(_)) if says("subscriptionauth") => refused(CHECK_KEY),

@@ -30,9 +30,6 @@ const MAGIC: &[u8; 4] = b"PK\x03\x04";
 /// Large enough for few system calls, small enough that a handful of them are nothing.
 const PIECE: usize = 256 * 1024;
 
-/// The most paths that an error lists: enough to see what went wrong.
-const MOST_LISTED: usize = 10;
-
 /// Two normal forms of Unicode show the same.
 const ALIKE: &str = ". A name that only looks the same is in another Unicode normal form: put a * in place of its \
     accented letters";
@@ -202,9 +199,9 @@ fn below(folders: [&Path; 2], app_path: &Path) -> Result<(Dir, PathBuf), String>
             return Ok((dir, inside.to_owned()));
         }
     }
+    let shown = app_path.display();
     Err(format!(
-        "{} is outside the workspace and RUNNER_TEMP; give a path below one of them",
-        app_path.display()
+        "{shown} is outside the workspace and RUNNER_TEMP; move it into one of them"
     ))
 }
 
@@ -220,7 +217,8 @@ async fn one_of(dir: &Dir, path: PathBuf) -> Result<PathBuf, String> {
     let is_literal = |part: &&OsStr| !part.to_string_lossy().contains(['*', '?', '[']);
     let base = path.iter().take_while(is_literal).collect();
     let matches = |file: &Path| glob.matches_path_with(file, AS_IN_A_SHELL);
-    let named = |files: &[PathBuf]| list(files.iter().map(|file| file.display()), MOST_LISTED);
+    // Enough to see what went wrong.
+    let named = |files: &[PathBuf]| list(files.iter().map(|file| file.display()), 10);
     match &files(dir, base, matches).await[..] {
         [file] => return Ok(file.clone()),
         [] => {}
