@@ -70,9 +70,7 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
     let why = match origin {
         _ if !wanted => "`abort-unfinished` is false",
         _ if !A::CAN_ABORT => NO_CALL,
-        Origin::Adopted => {
-            "it was found after a lost answer and may be someone else's, so it is never aborted"
-        }
+        Origin::Adopted => "after a lost answer it may be someone else's, so it is never aborted",
         Origin::Triggered | Origin::Attached => {
             let patience = async {
                 _ = timeout(WITHOUT_A_SIGNAL, stop.signal()).await;
@@ -87,9 +85,8 @@ pub(crate) async fn abort_unfinished<A: SofyApi>(
 const NO_CALL: &str = "the classic API cannot abort a run";
 
 fn left_running(group_id: &GroupId, why: &str) -> AbortOutcome {
-    AbortOutcome::LeftRunning(format!(
-        "Test run group {group_id} keeps running on Sofy: {why}."
-    ))
+    let said = format!("Test run group {group_id} keeps running on Sofy: {why}.");
+    AbortOutcome::LeftRunning(said)
 }
 
 fn failed(group_id: &GroupId, why: &str) -> AbortOutcome {
@@ -162,11 +159,9 @@ pub(crate) async fn post_step(
     unfinished: Result<Unfinished, AbortOutcome>,
     signal: Receiver<Option<&'static str>>,
 ) -> AbortOutcome {
+    let mut stop = Stop::new(WITH_PATIENCE, signal);
     match unfinished {
-        Ok(Unfinished { api, group_id }) => {
-            let mut stop = Stop::new(WITH_PATIENCE, signal);
-            abort(&api, &group_id, stop.reached()).await.0
-        }
+        Ok(Unfinished { api, group_id }) => abort(&api, &group_id, stop.reached()).await.0,
         Err(outcome) => outcome,
     }
 }
@@ -186,17 +181,15 @@ impl Unfinished {
         }
         let inputs = inputs::for_post_step(env)
             .map_err(|problems| AbortOutcome::Failed(problems.join(" ")))?;
-        let Some(group_id) = saved_group(saved, &inputs.schedule) else {
-            return Err(AbortOutcome::Failed(UNUSABLE.to_owned()));
-        };
+        let group_id = saved_group(saved, &inputs.schedule)
+            .ok_or_else(|| AbortOutcome::Failed(UNUSABLE.to_owned()))?;
         let guid = match inputs.schedule {
             ScheduleId::Classic(_) => return Err(left_running(&group_id, NO_CALL)),
             ScheduleId::Public(guid) => guid,
         };
-        match Public::new(inputs.api_url.as_ref(), inputs.api_key, guid) {
-            Ok(api) => Ok(Self { api, group_id }),
-            Err(error) => Err(failed(&group_id, &error.message)),
-        }
+        let api = Public::new(inputs.api_url.as_ref(), inputs.api_key, guid)
+            .map_err(|error| failed(&group_id, &error.message))?;
+        Ok(Self { api, group_id })
     }
 }
 

@@ -20,6 +20,8 @@ const AT_MOST: Duration = Duration::from_secs(10);
 /// The pause before the list is read again: a new build may be listed late, or named late.
 const PAUSE: Duration = Duration::from_secs(2);
 
+const UNIQUE: &str = "use a build number that is unique per upload and platform";
+
 /// Reads the list and compares; only a signal ends it early.
 pub(crate) async fn check_build<A: SofyApi>(
     api: &A,
@@ -65,10 +67,9 @@ fn name<'list>(builds: &'list [Build], app_hash: &str) -> Option<&'list str> {
 
 /// Compares the builds of the test runs with those that the list gives to the hash.
 pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -> BuildCheck {
-    let (ours, others): (Vec<&Build>, Vec<&Build>) = builds
-        .list
-        .iter()
-        .partition(|build| build.has_hash(app_hash));
+    let list_of_builds = builds.list.iter();
+    let (ours, others): (Vec<_>, Vec<_>) =
+        list_of_builds.partition(|build| build.has_hash(app_hash));
     let applications: BTreeSet<_> = ours.iter().map(|build| &build.application).collect();
     let mut rivals = others.clone();
     rivals.retain(|build| build.app_hash.is_some() && applications.contains(&build.application));
@@ -95,13 +96,10 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
     } else if let Some(name) = strangers.next() {
         format!("a test run names {name}, which Sofy's list of builds does not give to this hash")
     } else if let Some(name) = tested.intersection(&others).next() {
-        format!(
-            "another build is called {name} too; use a build number that is unique per upload and platform"
-        )
+        format!("another build is called {name} too; {UNIQUE}")
     } else {
-        return BuildCheck::Verified {
-            build: list(tested, MOST_NAMED),
-        };
+        let build = list(tested, MOST_NAMED);
+        return BuildCheck::Verified { build };
     };
     BuildCheck::Unverified { because }
 }
@@ -109,7 +107,7 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
 fn names<'list>(builds: &[&'list Build]) -> BTreeSet<&'list str> {
     let names = builds
         .iter()
-        .flat_map(|build| [build.id.as_str(), &build.friendly_name]);
+        .flat_map(|build| [&*build.id, &*build.friendly_name]);
     names.filter(|name| !name.is_empty()).collect()
 }
 

@@ -8,13 +8,12 @@ use std::collections::BTreeMap;
 use std::iter::repeat_n;
 
 use crate::model::test_run::{Slot, Snapshot, TestRun, TestStatus};
-use crate::sofy::SofyApi;
 
 /// What the polls have shown and the latest list has to account for.
 #[derive(Debug, Default)]
 pub(crate) struct SeenFailures {
     /// Whether a row seen `Running` again is a retry of Sofy's own.
-    trusts_retries: bool,
+    pub(super) trusts_retries: bool,
     /// The most rows that one poll showed of a scenario on a device: times change when a test run starts.
     most_rows: BTreeMap<(String, String), usize>,
     slots: BTreeMap<Slot, SeenSlot>,
@@ -32,14 +31,6 @@ struct SeenSlot {
 }
 
 impl SeenFailures {
-    /// Has seen nothing yet.
-    pub(crate) fn of<A: SofyApi>() -> Self {
-        Self {
-            trusts_retries: A::LISTS_BY_GROUP,
-            ..Self::default()
-        }
-    }
-
     /// Tells whether any test run of this run was ever listed.
     pub(crate) fn have_shown_test_runs(&self) -> bool {
         !self.most_rows.is_empty()
@@ -95,8 +86,7 @@ impl SeenFailures {
     pub(crate) fn missing(&self, latest: &[TestRun]) -> Vec<String> {
         let now = by_place(latest);
         let missing = self.most_rows.iter().filter(|((scenario, device), most)| {
-            let now = now.get(&(scenario.as_str(), device.as_str()));
-            now.is_none_or(|now| now < *most)
+            now.get(&(scenario.as_str(), device.as_str())) < Some(most)
         });
         let names = missing.map(|((scenario, device), _)| format!("{scenario} on {device}"));
         names.collect()
@@ -118,9 +108,8 @@ fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot, Vec<&TestStatus>> {
 fn by_place(test_runs: &[TestRun]) -> BTreeMap<(&str, &str), usize> {
     let mut places = BTreeMap::new();
     for run in test_runs {
-        *places
-            .entry((run.scenario.as_str(), run.device.as_str()))
-            .or_default() += 1;
+        let place = (run.scenario.as_str(), run.device.as_str());
+        *places.entry(place).or_default() += 1;
     }
     places
 }
@@ -129,6 +118,7 @@ fn by_place(test_runs: &[TestRun]) -> BTreeMap<(&str, &str), usize> {
 mod tests {
     use super::*;
     use crate::model::test_run::{Completeness, Group};
+    use crate::sofy::SofyApi;
     use crate::tests::fixtures::at;
     use crate::tests::scripted::{Classic, Public};
 
@@ -152,7 +142,10 @@ mod tests {
 
     /// What is lost after the polls, and what was retried, as `a Failed`.
     fn after<A: SofyApi>(polls: &[&str]) -> (Vec<String>, Vec<String>) {
-        let mut seen = SeenFailures::of::<A>();
+        let mut seen = SeenFailures {
+            trusts_retries: A::LISTS_BY_GROUP,
+            ..SeenFailures::default()
+        };
         for text in polls {
             seen.observe(&poll(text));
         }

@@ -21,7 +21,7 @@ use crate::gate::attribution::Run;
 use crate::gate::build_check::check_build;
 use crate::gate::previous::previous_run;
 use crate::gate::trigger::{Sent, failed, trigger};
-use crate::gate::verdict::{Ending, Observation, judge};
+use crate::gate::verdict::{Ending, JUDGE_LATER, Observation, judge};
 use crate::gate::watch::watch;
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
@@ -136,16 +136,20 @@ async fn start<A: SofyApi>(
     let (did, run) = match &inputs.start {
         Start::Attach(group_id, after) => {
             sent.at = Some(Instant::now());
-            let run = Run::attached(group_id.clone(), after.clone(), inputs.attempt);
-            ("attached to", run)
+            (
+                "attached to",
+                Run::attached(group_id.clone(), after.clone(), inputs.attempt),
+            )
         }
         Start::Trigger(request) | Start::Detach(request) => {
             if request.app_hash.is_none() {
                 tracing::info!("no app-hash: Sofy tests the latest build, whoever uploaded it");
             }
             let (group_id, origin) = trigger(api, request, sent, stop, jitter).await?;
-            let run = Run::triggered(group_id, origin, sent.before.as_ref());
-            ("triggered", run)
+            (
+                "triggered",
+                Run::triggered(group_id, origin, sent.before.as_ref()),
+            )
         }
     };
     let (schedule, group_id, timeout) = (&inputs.schedule, &run.group_id, span(inputs.timeout));
@@ -159,8 +163,10 @@ async fn start<A: SofyApi>(
 /// The inputs with which a later step judges this run.
 fn inputs_to_attach(report: &Report) -> Vec<(&'static str, String)> {
     let group = report.group_id.clone().map(|id| ("test-run-group-id", id));
-    let after = report.results_after.clone();
-    let after = after.map(|after| ("results-after", after));
+    let after = report
+        .results_after
+        .clone()
+        .map(|after| ("results-after", after));
     group.into_iter().chain(after).collect()
 }
 
@@ -170,22 +176,17 @@ fn inputs_to_attach(report: &Report) -> Vec<(&'static str, String)> {
 /// here.
 fn detached(inputs: &Inputs, run: &Run) -> Verdict {
     let group_id = &run.group_id;
-    let (conclusion, reason, advice) = match (run.origin, &inputs.app_hash) {
-        (Origin::Adopted, Some(_)) => (
-            Conclusion::Error,
-            format!(
-                "Sofy's answer to the trigger was lost. Test run group {group_id} was found, but without waiting \
-                 nothing proves that it tests the build of `app-hash`"
-            ),
+    if run.origin == Origin::Adopted && inputs.app_hash.is_some() {
+        let reason = format!(
+            "Sofy's answer to the trigger was lost. Test run group {group_id} was found, but without waiting nothing \
+             proves that it tests the build of `app-hash`"
+        );
+        return Verdict::new(Conclusion::Error, reason).advise(
             "Check the group in Sofy's portal. If it is the right one, judge it with the inputs below.",
-        ),
-        (Origin::Adopted | Origin::Triggered | Origin::Attached, _) => (
-            Conclusion::Detached,
-            format!("Started test run group {group_id}; not waiting (`wait: false`)"),
-            "Judge it in a later step or job, with the inputs below.",
-        ),
-    };
-    Verdict::new(conclusion, reason).advise(advice)
+        );
+    }
+    let reason = format!("Started test run group {group_id}; not waiting (`wait: false`)");
+    Verdict::new(Conclusion::Detached, reason).advise(JUDGE_LATER)
 }
 
 /// Watches the run to its end, and reports it.
@@ -248,21 +249,20 @@ async fn end_of_run<A: SofyApi>(
     let (group_id, wanted) = (&run.group_id, inputs.abort_unfinished);
     let group = seen.snapshot.as_ref().map(|seen| &seen.group);
     let has_finished = group.is_some_and(Group::is_terminal);
-    let outcome = match &seen.ending {
+    match &seen.ending {
         Stopped(_) | LostContact { .. } if !has_finished => {
-            return abort_unfinished(api, wanted, run.origin, group_id, stop).await;
+            abort_unfinished(api, wanted, run.origin, group_id, stop).await
         }
         Refused(error) if error.kind != ErrorKind::NotFound || group.is_some() => {
-            AbortOutcome::LeftRunning(format!(
-                "Test run group {group_id} was not aborted: Sofy denies access to it."
-            ))
+            let said =
+                format!("Test run group {group_id} was not aborted: Sofy denies access to it.");
+            (AbortOutcome::LeftRunning(said), None)
         }
         // The group has finished, or the input names one that is not there.
         Settled | Stuck(_) | Stopped(_) | LostContact { .. } | Refused(_) => {
-            AbortOutcome::NotNeeded("nothing is unfinished")
+            (AbortOutcome::NotNeeded("nothing is unfinished"), None)
         }
-    };
-    (outcome, None)
+    }
 }
 
 #[cfg(test)]

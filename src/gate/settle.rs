@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::gate::failures::SeenFailures;
 use crate::gate::pace::while_settling;
-use crate::model::test_run::{GroupStatus, Snapshot, TestRun};
+use crate::model::test_run::{GroupStatus, Snapshot};
 use crate::sofy::SofyApi;
 use crate::text::span;
 
@@ -110,10 +110,9 @@ pub(crate) struct History {
 impl History {
     /// Has seen nothing yet.
     pub(crate) fn of<A: SofyApi>() -> Self {
-        Self {
-            failures: SeenFailures::of::<A>(),
-            ..Self::default()
-        }
+        let mut history = Self::default();
+        history.failures.trusts_retries = A::LISTS_BY_GROUP;
+        history
     }
 
     /// Takes in a poll, and tells how far the run has come.
@@ -147,11 +146,10 @@ impl History {
         (self.most, self.blocker) = (most, blocker);
         let finished = has_finished(&seen);
         self.latest = Some(seen);
-        if finished {
-            self.settlement(when.started)
-        } else {
-            Settlement::Running
+        if !finished {
+            return Settlement::Running;
         }
+        self.settlement(when.started)
     }
 
     /// Says what is being waited for, as a part of a line of the log; none while the group has not finished.
@@ -201,17 +199,16 @@ fn has_finished(snapshot: &Snapshot) -> bool {
 
 /// Compares two snapshots as sets of rows, whatever their order.
 fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
-    fn sorted(snapshot: &Snapshot) -> Vec<&TestRun> {
-        let mut rows: Vec<&TestRun> = snapshot.test_runs.iter().collect();
-        rows.sort();
-        rows
-    }
-    one.group == other.group && one.ambiguous == other.ambiguous && sorted(one) == sorted(other)
+    let [mut rows, mut others] = [one, other].map(|seen| seen.test_runs.iter().collect::<Vec<_>>());
+    rows.sort();
+    others.sort();
+    one.group == other.group && one.ambiguous == other.ambiguous && rows == others
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::test_run::TestRun;
     use crate::model::test_run::{AmbiguityReason, Ambiguous, Completeness, Group};
     use crate::tests::fixtures::test_runs;
     use crate::tests::scripted::{Classic, Public};

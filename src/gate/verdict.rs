@@ -53,41 +53,39 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
     if let (Ending::Settled | Ending::Stuck(_), Some(snapshot)) = (&seen.ending, &seen.snapshot) {
         return judge_tests(seen, snapshot, policy);
     }
-    let (so_far, no_judgement) = (so_far(seen), Conclusion::Error);
-    let verdict = match &seen.ending {
-        Ending::Settled | Ending::Stuck(_) => Verdict::new(no_judgement, "Nothing was seen"),
-        Ending::Stopped(reason) => Verdict::stopped(*reason, &so_far),
-        Ending::LostContact { timeout, error } => {
-            let (timeout, last) = (span(*timeout), &error.message);
+    let so_far = so_far(seen);
+    let error = |reason: &str| Verdict::new(Conclusion::Error, reason);
+    // What became of the run, and with which inputs a later step judges it, the reports say.
+    let again = |advice| {
+        if seen.still_running {
+            JUDGE_LATER
+        } else {
+            advice
+        }
+    };
+    match &seen.ending {
+        Ending::Settled | Ending::Stuck(_) => error("Nothing was seen").advise(CHECK_AND_RERUN),
+        Ending::Stopped(reason) => Verdict::stopped(*reason, &so_far).advise(match reason {
+            StopReason::Deadline(_) => "If the run just needs more time, raise `timeout`.",
+            StopReason::Signal(_) => again("Run the job again for a result."),
+        }),
+        Ending::LostContact {
+            timeout,
+            error: last,
+        } => {
+            let (timeout, last) = (span(*timeout), &last.message);
             let lost = format!("Lost contact with Sofy until the {timeout} timeout{so_far}");
-            Verdict::new(no_judgement, format!("{lost}. Last error: {last}"))
+            error(&format!("{lost}. Last error: {last}"))
+                .advise(again("Run the job again when Sofy answers."))
         }
-        Ending::Refused(error) => {
-            let no = &error.message;
+        Ending::Refused(refusal) => {
+            let no = &refusal.message;
             let denied = format!("Sofy denies access to the run{so_far}: {no}");
-            let is_unknown = error.kind == ErrorKind::NotFound && seen.snapshot.is_none();
-            Verdict::new(no_judgement, if is_unknown { no } else { &denied })
+            let is_unknown = refusal.kind == ErrorKind::NotFound && seen.snapshot.is_none();
+            error(if is_unknown { no } else { &denied })
+                .advise(refusal.with_details(&refusal.advice))
         }
-    };
-    let advice = match &seen.ending {
-        Ending::Refused(error) => &error.advice,
-        Ending::Stopped(StopReason::Deadline(_)) => {
-            "If the run just needs more time, raise `timeout`."
-        }
-        _ if seen.still_running => "",
-        Ending::Stopped(StopReason::Signal(_)) => "Run the job again for a result.",
-        Ending::LostContact { .. } => "Run the job again when Sofy answers.",
-        Ending::Settled | Ending::Stuck(_) => CHECK_AND_RERUN,
-    };
-    // With which inputs a later step judges it, the reports say.
-    let left = seen
-        .still_running
-        .then_some("The run is still going on Sofy.");
-    let advice = [advice, left.unwrap_or_default()].join(" ");
-    if let Ending::Refused(error) = &seen.ending {
-        return verdict.advise(error.with_details(advice.trim()));
     }
-    verdict.advise(advice.trim())
 }
 
 /// What the last poll showed, as the rest of a sentence.
@@ -150,6 +148,8 @@ fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verd
     verdict
 }
 
+/// Where the run goes on, it has a result for a later step.
+pub(super) const JUDGE_LATER: &str = "Judge the run in a later step or job, with the inputs below.";
 const CHECK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
 const REPORT_UNKNOWN: &str = "An unknown status never counts as a pass. Check the run in Sofy's portal, and please \
      report the status so that it can be supported.";
@@ -218,13 +218,9 @@ fn rows_3_to_5(facts: &Facts<'_>) -> Vec<Rule> {
 
 /// Did everything pass, in all that was ever seen and in the whole list?
 fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
-    let Snapshot {
-        group,
-        completeness,
-        ..
-    } = facts.snapshot;
-    let (status, lost) = (&group.verbatim, list(&facts.seen.lost, MOST_NAMED));
-    let sign = completeness.not_whole.as_deref();
+    let (group, lost) = (&facts.snapshot.group, list(&facts.seen.lost, MOST_NAMED));
+    let (status, sign) = (&group.verbatim, &facts.snapshot.completeness.not_whole);
+    let missing = sign.as_deref().unwrap_or_default();
     let failing = facts.failing.total();
     let failed = facts.failing.count(|status| *status == TestStatus::Failed);
     let advice = if failed == 0 {
@@ -239,7 +235,7 @@ fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
     vec![
         (failing > 0, results(facts), advice),
         (
-            !facts.seen.lost.is_empty(),
+            !lost.is_empty(),
             format!("Test runs have disappeared or changed in Sofy's list ({lost})"),
             CHECK_AND_RERUN,
         ),
@@ -255,10 +251,7 @@ fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
         ),
         (
             sign.is_some(),
-            format!(
-                "Sofy's list of test runs is incomplete: {}",
-                sign.unwrap_or_default()
-            ),
+            format!("Sofy's list of test runs is incomplete: {missing}"),
             "Test runs that are not listed may have failed. Check the group in Sofy's portal, and please report it.",
         ),
     ]
@@ -288,20 +281,23 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
         ),
         (
             is_adopted && facts.seen.asks_for_build && !is_proven,
-            "Nothing failed, but Sofy's answer to the trigger was lost, so it is not certain that this is the run that \
-             this step started"
+            "Sofy's answer to the trigger was lost, so this may not be the run of this step"
                 .to_owned(),
             "Check the group in Sofy's portal. If it is the right one, run the job again with its ID as \
              `test-run-group-id`.",
         ),
         (
             has_errors && tolerated.total() == 0,
-            format!("All listed test runs passed, but Sofy reports \"{group}\", so some error is missing from its list"),
+            format!(
+                "All listed test runs passed, but Sofy reports \"{group}\", so some error is missing from its list"
+            ),
             "Look for the error in Sofy's portal, or run the job again.",
         ),
         (
             has_errors && !has_certain(Outcome::Tolerated),
-            format!("Sofy reports \"{group}\", but its errors may belong to a later run ({tolerated})"),
+            format!(
+                "Sofy reports \"{group}\", but its errors may belong to a later run ({tolerated})"
+            ),
             OVERLAP,
         ),
     ]
@@ -509,7 +505,7 @@ mod tests {
                         because: "no list".into(),
                     });
                 },
-                "it is not certain",
+                "may not be the run of this step",
             ),
             (
                 |seen| {
@@ -790,17 +786,20 @@ mod tests {
             timeout: MINUTE,
             error: ApiError::new(ErrorKind::OutcomeUnknown, "502"),
         };
-        for ending in [
-            Ending::Stopped(StopReason::Deadline(MINUTE)),
-            Ending::Stopped(StopReason::Signal("SIGINT")),
-            lost,
+        for (ending, words) in [
+            (
+                Ending::Stopped(StopReason::Deadline(MINUTE)),
+                "raise `timeout`",
+            ),
+            (Ending::Stopped(StopReason::Signal("SIGINT")), JUDGE_LATER),
+            (lost, JUDGE_LATER),
         ] {
             let mut seen = seen("Running", &["Running"], ending);
             seen.still_running = true;
 
             let advice = judge(&seen, &strict()).advice.unwrap_or_default();
 
-            assert!(advice.contains("still going"), "{advice}");
+            assert!(advice.contains(words), "{advice}");
             assert!(!advice.contains("Run the job again"), "{advice}");
         }
     }

@@ -52,14 +52,14 @@ pub(crate) async fn watch<A: SofyApi>(
             break ending;
         }
     };
-    let latest = watch.history.latest;
-    let test_runs = latest.as_ref().map_or(&[][..], |latest| &latest.test_runs);
+    let snapshot = watch.history.latest;
+    let test_runs = snapshot.as_ref().map_or(&[][..], |seen| &seen.test_runs);
     let (lost, retried) = watch.history.failures.lost_and_retried(test_runs);
     Observation {
+        snapshot,
         lost,
         retried,
         queued: watch.queued,
-        snapshot: latest,
         ending,
         origin: run.origin,
         asks_for_build: false,
@@ -93,8 +93,7 @@ impl Watch {
         run: &mut Run,
         stop: &mut Stop,
     ) -> ControlFlow<Ending> {
-        let has_shown_none = !self.history.failures.have_shown_test_runs();
-        if has_shown_none && self.retry.silence() > BLIND {
+        if !self.history.failures.have_shown_test_runs() && self.retry.silence() > BLIND {
             run.mark_ambiguous(AmbiguityReason::LostContact);
         }
         let deadline = stop.deadline;
@@ -104,10 +103,9 @@ impl Watch {
             Ok(Err(error)) => self.failed(error, sent_at, run.origin)?,
             Err(reason) => return self.stopped(reason),
         };
-        let last = match &self.history.latest {
-            Some(seen) if seen.may_settle() => deadline + LAST_POLL,
-            Some(_) | None => deadline,
-        };
+        let latest = self.history.latest.as_ref();
+        let may_settle = latest.is_some_and(Snapshot::may_settle);
+        let last = deadline + LAST_POLL * u32::from(may_settle);
         // A poll that was sent before the deadline is not the last one, however long the process was held up since.
         if sent_at >= last {
             return self.stopped(StopReason::Deadline(stop.timeout));
@@ -127,19 +125,16 @@ impl Watch {
         if let Some(silence) = silence {
             tracing::info!("Sofy answers again after {}", span(silence));
         }
-        let when = PollTime {
-            started: sent_at - self.start,
-            finished: self.start.elapsed(),
-            silence: silence.unwrap_or_default(),
-        };
-        let elapsed = when.finished;
-        let has_started = match seen.group.status {
-            GroupStatus::Running | GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
-            GroupStatus::Queued | GroupStatus::Other => false,
-        };
+        let elapsed = self.start.elapsed();
+        let has_started = seen.group.is_terminal() || seen.group.status == GroupStatus::Running;
         self.queued = self.queued.or(has_started.then_some(elapsed));
         self.pace
             .observe(elapsed, &seen.group.status, &seen.test_runs);
+        let when = PollTime {
+            started: sent_at - self.start,
+            finished: elapsed,
+            silence: silence.unwrap_or_default(),
+        };
         let settlement = self.history.observe(seen, when);
         if let Some(seen) = &self.history.latest {
             let purpose = self.history.purpose();
@@ -167,21 +162,18 @@ impl Watch {
         let patience = match error.kind {
             ErrorKind::Rejected if is_enough => Patience::NONE,
             ErrorKind::NotFound if !is_known => Patience::BEFORE_A_RUN,
-            ErrorKind::Rejected
-            | ErrorKind::NotFound
-            | ErrorKind::NotSent
-            | ErrorKind::OutcomeUnknown => Patience::ENDLESS,
+            ErrorKind::Rejected | ErrorKind::NotFound => Patience::ENDLESS,
+            ErrorKind::NotSent | ErrorKind::OutcomeUnknown => Patience::ENDLESS,
         };
         let after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
         let retry = &mut self.retry;
         let Some(pause) = retry.failed(error.clone(), sent_at, after, patience) else {
             return ControlFlow::Break(Ending::Refused(error));
         };
-        let message = &error.message;
-        match self.retry.failures {
+        let (message, silence) = (&error.message, span(retry.silence()));
+        match retry.failures {
             1 => tracing::warn!("{message}; polling again until the timeout"),
             n if n.is_multiple_of(OUTAGE_LINE) => {
-                let silence = span(self.retry.silence());
                 tracing::info!("still no answer after {silence}: {message}");
             }
             n => tracing::debug!("{message}; {n} failures in a row"),

@@ -130,20 +130,14 @@ fn understood(mut input: Reader<'_>) -> Result<Inputs, Vec<String>> {
     input.finish(inputs)
 }
 
-const NO_HASH: &str = "is blank, but `require-app-hash` is true. Pass the upload step's `app-hash`, and check the \
-    expression for typos.";
+const NO_HASH: &str = "is blank, but `require-app-hash` is true. Pass the `app-hash` of the step that uploaded the build.";
 const ONE_FILE: &str = "is the same file as `junit-path`. Give each report its own path.";
-const NO_CHOICE: &str = "is for the public API only: a `schedule-id` that is a number means the classic API, \
-    which cannot choose devices. Remove it, or take the schedule's GUID.";
-const CHOSEN: &str = "cannot be combined with `test-run-group-id`, whose devices are already chosen. \
-    Remove one of the two.";
-const ATTACHED_WAIT: &str =
-    "is false, which cannot be combined with `test-run-group-id`. Remove one of the two.";
-const NO_GROUP: &str =
-    "is only valid together with `test-run-group-id`. Remove it, or name the group to wait for.";
+const NO_CHOICE: &str = "is for the public API only. Remove it, or use the schedule's GUID.";
+const NOT_BOTH: &str = "cannot be combined with `test-run-group-id`. Remove one of the two.";
+const NO_GROUP: &str = "is for `test-run-group-id` only. Remove it, or name the group.";
 const PUBLIC_AFTER: &str = "is for the classic API only. Remove it.";
-const NO_AFTER: &str = "is required with `test-run-group-id` on the classic API. Use the output of the same name of \
-    the step that triggered.";
+const NO_AFTER: &str = "is required with `test-run-group-id` on the classic API. Use that output of the step that \
+    triggered.";
 
 /// Reads where the run comes from; what contradicts the schedule's API or each other is a problem.
 fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&String>) -> Start {
@@ -152,18 +146,16 @@ fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&St
     let results_after = input.optional("results-after", or_wrong(ResultsAfter::parse, AN_AFTER));
     let wait = input.or("wait", true, boolean);
 
-    let (attach, after) = (group_id.is_some(), results_after.is_some());
-    let no_group = !input.is_given("test-run-group-id");
-    let no_after = !input.is_given("results-after");
+    let [attach, after] = ["test-run-group-id", "results-after"].map(|name| input.is_given(name));
     let serials = !device_serials.is_empty();
     let classic = matches!(schedule, Some(ScheduleId::Classic(_)));
     let public = matches!(schedule, Some(ScheduleId::Public(_)));
     input.conflict(classic && serials, "device-serials", NO_CHOICE);
-    input.conflict(attach && !classic && serials, "device-serials", CHOSEN);
-    input.conflict(attach && !wait, "wait", ATTACHED_WAIT);
-    input.conflict(no_group && after, "results-after", NO_GROUP);
+    input.conflict(attach && !classic && serials, "device-serials", NOT_BOTH);
+    input.conflict(attach && !wait, "wait", NOT_BOTH);
+    input.conflict(!attach && after, "results-after", NO_GROUP);
     input.conflict(attach && public && after, "results-after", PUBLIC_AFTER);
-    input.conflict(attach && classic && no_after, "results-after", NO_AFTER);
+    input.conflict(attach && classic && !after, "results-after", NO_AFTER);
 
     let request = TriggerRequest {
         app_hash: hash.cloned(),
@@ -191,12 +183,13 @@ fn key(input: &mut Reader<'_>) -> Option<ApiKey> {
     })
 }
 
-const COPY: &str =
-    "Copy the key from Account > API Key in Sofy, save it as a secret, and pass that.";
+const COPY: &str = "Save the key from Account > API Key in Sofy as a secret, and pass that.";
 const DEPENDABOT: &str =
-    " Workflows that Dependabot starts get Dependabot secrets only, so save the key there too.";
-const NO_KEY: &str = "contains a character that a key cannot have (a line break or a non-ASCII character). Copy it \
-    again from Account > API Key in Sofy.";
+    " Dependabot's workflows get Dependabot secrets only, so save it there too.";
+const NO_KEY: &str =
+    "contains a line break or a non-ASCII character. Copy it again from Account > API Key in Sofy.";
+const NO_SERIAL: &str = "is no serial number of a device. Separate them by commas or newlines, without quotes or \
+    brackets, and put the whole value in quotes.";
 const NO_DEVICE: &str = "lists no device. Remove it to use the schedule's own devices.";
 const OUTSIDE: &str = "is outside the workspace. Give a path relative to it.";
 const CLEAR_TEXT: &str = "would send the key in clear text. Use https (plain http is only for a loopback or private \
@@ -205,10 +198,10 @@ const TWO_LINES: &str = "contains a line break or another control character. Wri
 const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such as \
     3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API).";
 const QUOTE_IT: &str = " YAML read it as a number, so put it in quotes: schedule-id: \"…\"";
-const A_GROUP: &str = "is not the ID of a test run group. Use the output `test-run-group-id` of the step that \
-    triggered, in quotes.";
-const AN_AFTER: &str = "is not a value that this action writes. Use the output `results-after` of the step that \
-    triggered.";
+const A_GROUP: &str =
+    "is not the ID of a test run group. Use that output of the step that triggered, in quotes.";
+const AN_AFTER: &str =
+    "is not what this action writes. Use that output of the step that triggered.";
 
 fn schedule(text: &str) -> Result<ScheduleId, String> {
     let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);
@@ -230,11 +223,7 @@ fn device_serials(text: &str) -> Result<Vec<String>, String> {
     };
     let serials: Vec<String> = words(text).map(str::to_owned).collect();
     match words(text).find(|serial| !is_serial(serial)) {
-        Some(serial) => Err(format!(
-            "contains {}, which is not the serial number of a device. Separate serial numbers by commas or newlines, \
-             without quotes or brackets, and put the whole value in quotes.",
-            quoted(serial)
-        )),
+        Some(serial) => Err(format!("contains {}, which {NO_SERIAL}", quoted(serial))),
         None if serials.is_empty() => Err(NO_DEVICE.to_owned()),
         None => Ok(serials),
     }
@@ -264,10 +253,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 fn poll_interval(text: &str) -> Result<Duration, String> {
     let limits = Duration::from_secs(1)..=Duration::from_mins(10);
-    match duration(text)? {
-        interval if limits.contains(&interval) => Ok(interval),
-        _ => Err("must be from 1s to 10m.".to_owned()),
-    }
+    let interval = Some(duration(text)?).filter(|interval| limits.contains(interval));
+    interval.ok_or_else(|| "must be from 1s to 10m.".to_owned())
 }
 
 /// Reads which statuses fail the step, and gives those that do not.
@@ -280,7 +267,7 @@ fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
              `continue-on-error: true` on the step instead."
         )),
         Some(word) => Err(format!(
-            "contains {}, which is not one of {FAIL_ON_WORDS}.",
+            "contains {}, not one of {FAIL_ON_WORDS}.",
             quoted(word)
         )),
         None => Ok(&all - &given),
@@ -309,11 +296,10 @@ fn one_line(text: &str) -> Result<String, String> {
 fn below_workspace(text: &str, workspace: &Path) -> Result<PathBuf, String> {
     let path = Path::new(text);
     // Perhaps only a link makes the path and the workspace begin differently.
-    let absolute = path.is_absolute().then(|| resolved(path));
-    let relative = path
-        .strip_prefix(workspace)
-        .ok()
-        .or_else(|| absolute.as_ref()?.strip_prefix(resolved(workspace)).ok())
+    let (absolute, root) = (resolved(path), resolved(workspace));
+    let below = path.strip_prefix(workspace);
+    let relative = below
+        .or_else(|_| absolute.strip_prefix(root))
         .unwrap_or(path);
     let mut inside = PathBuf::new();
     for part in relative.components() {
@@ -342,8 +328,7 @@ pub(crate) fn resolved(path: &Path) -> PathBuf {
 }
 
 fn api_url(text: &str) -> Result<Url, String> {
-    let url = Url::parse(text)
-        .map_err(|_| "is not a URL such as https://sofy.example.com.".to_owned())?;
+    let url = Url::parse(text).map_err(|_| "is not a URL such as https://sofy.example.com.")?;
     let has_user = !url.username().is_empty() || url.password().is_some();
     let has_query = url.query().is_some() || url.fragment().is_some();
     let problem = match (url.scheme(), url.host_str()) {
@@ -399,7 +384,7 @@ mod tests {
             (
                 "INPUT_API-KEY",
                 "a\nb",
-                "`api-key` contains a character",
+                "`api-key` contains a line break",
                 "cannot be a header",
             ),
             (
@@ -607,7 +592,7 @@ mod tests {
             ),
             (
                 &[public, attach, ("INPUT_WAIT", "false")],
-                "`wait` is false, which cannot be",
+                "`wait` cannot be combined",
             ),
             (
                 &[public, attach, ("INPUT_RESULTS-AFTER", "none")],
@@ -615,7 +600,7 @@ mod tests {
             ),
             (
                 &[public, ("INPUT_RESULTS-AFTER", "none")],
-                "`results-after` is only valid",
+                "`results-after` is for `test-run-group-id` only",
             ),
             (
                 &[

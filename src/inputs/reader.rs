@@ -10,9 +10,7 @@ use crate::text::value_of;
 
 const LEAK: &str =
     "contains the API key. Pass it only as `api-key`; if it was exposed, replace it in Sofy.";
-const NOT_UTF_8: &str =
-    "is not valid UTF-8. Write it again without the characters that cannot be read.";
-
+const NOT_UTF_8: &str = "is not valid UTF-8. Write it again without what cannot be read.";
 const NOT_READ: &str = "is set, but not read: another INPUT_ variable has a name with a hyphen, as the runner writes \
     them, so perhaps an earlier step set one of them.";
 
@@ -41,12 +39,9 @@ impl<'env> Reader<'env> {
         let hyphens = inputs().any(|(name, _)| name.contains('-'));
         let read = inputs().filter(|(name, _)| !hyphens || !name[6..].contains('_'));
         let read = envy::prefixed("INPUT_").from_iter::<_, BTreeMap<String, String>>(read.cloned());
-        let mut values = BTreeMap::new();
-        for (name, value) in read.unwrap_or_default() {
-            if !value.trim().is_empty() {
-                values.insert(name.replace('_', "-"), value.trim().to_owned());
-            }
-        }
+        let read = read.unwrap_or_default().into_iter();
+        let read = read.map(|(name, value)| (name.replace('_', "-"), value.trim().to_owned()));
+        let values: BTreeMap<_, _> = read.filter(|(_, value)| !value.is_empty()).collect();
         Self {
             env,
             key: values.get("api-key").cloned().map(ApiKey::new),

@@ -26,13 +26,13 @@ pub(crate) struct Annotation {
 impl Annotation {
     /// An annotation whose text begins with a capital.
     pub(super) fn new(severity: Severity, title: &str, text: &str) -> Self {
-        let mut text = text.to_owned();
+        let (title, mut text) = (title.to_owned(), text.to_owned());
         if let Some(first) = text.get_mut(..1) {
             first.make_ascii_uppercase();
         }
         Self {
             severity,
-            title: title.to_owned(),
+            title,
             text,
         }
     }
@@ -71,6 +71,8 @@ pub(super) fn first(most: usize, mut all: impl Iterator<Item = Annotation>) -> V
     kept
 }
 
+const TO_ATTACH: &str = "\nInputs that judge this run without starting another: ";
+
 /// Says why the step failed and what to do.
 fn verdict(report: &Report) -> String {
     let mut text = report.verdict.reason.clone();
@@ -80,12 +82,9 @@ fn verdict(report: &Report) -> String {
     if let Some(advice) = &report.verdict.advice {
         text += &format!("\n{advice}");
     }
-    let inputs = report.inputs_to_attach.iter();
-    let inputs = inputs.map(|(input, value)| format!("{input}: \"{value}\""));
-    let inputs: Vec<String> = inputs.collect();
-    if !inputs.is_empty() {
-        text += "\nInputs that judge this run without starting another: ";
-        text += &inputs.join(", ");
+    for (n, (input, value)) in report.inputs_to_attach.iter().enumerate() {
+        let before = if n == 0 { TO_ATTACH } else { ", " };
+        text += &format!("{before}{input}: \"{value}\"");
     }
     text
 }

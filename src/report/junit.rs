@@ -57,16 +57,13 @@ pub(crate) fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let mut xml = Writer::new_with_indent(out, b' ', 2);
     xml.write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))?;
     let suites = xml.create_element("testsuites");
-    suites
-        .with_attributes(attributes())
-        .write_inner_content(|xml| {
-            let suite = xml.create_element("testsuite");
-            let suite = suite.with_attributes(attributes().chain([("skipped", &*skipped)]));
-            suite.write_inner_content(|xml| {
-                cases.iter().try_for_each(|case| write_case(case, xml))
-            })?;
-            Ok(())
-        })?;
+    let suites = suites.with_attributes(attributes());
+    suites.write_inner_content(|xml| {
+        let attributes = attributes().chain([("skipped", &*skipped)]);
+        let suite = xml.create_element("testsuite").with_attributes(attributes);
+        suite.write_inner_content(|xml| cases.iter().try_for_each(|case| write_case(case, xml)))?;
+        Ok(())
+    })?;
     xml.get_mut().write_all(b"\n")
 }
 
@@ -144,12 +141,10 @@ fn title(report: &Report) -> &str {
 
 /// Gives a name to what has none, since readers drop or merge nameless cases.
 fn named(text: &str, otherwise: &str) -> String {
-    let text = if text.trim().is_empty() {
-        otherwise
-    } else {
-        text
-    };
-    legal(text.trim())
+    match text.trim() {
+        "" => legal(otherwise),
+        text => legal(text),
+    }
 }
 
 /// Replaces what XML forbids, and what readers would fold or interpret.

@@ -67,14 +67,8 @@ pub(super) fn unescaped(text: &str) -> String {
 pub(super) fn plain(text: &str, most: usize) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_cut = line.chars().nth(most).is_some();
-    let shown = |c| {
-        if is_invisible(c) {
-            char::REPLACEMENT_CHARACTER
-        } else {
-            c
-        }
-    };
-    let plain: String = line.chars().take(most).map(shown).collect();
+    let beginning: String = line.chars().take(most).collect();
+    let plain = beginning.replace(is_invisible, "\u{fffd}");
     plain + if is_cut { "…" } else { "" }
 }
 
@@ -104,9 +98,7 @@ fn escape(line: &str) -> String {
                 escaped.push(c);
             }
             unbroken += 1;
-            let Some(next) = next else {
-                continue;
-            };
+            let Some(next) = next else { continue };
             let is_joint = !c.is_alphanumeric() || (c.is_lowercase() && next.is_uppercase());
             let is_due = (unbroken >= SHORTEST_PART && is_joint) || unbroken >= LONGEST_PART;
             // Never before an accent, which belongs to the letter.

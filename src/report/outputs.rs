@@ -110,8 +110,8 @@ fn bounded_results(test_runs: &[TestRun]) -> (String, bool) {
 
 /// Removes line breaks and other control characters, since the text may quote Sofy.
 pub(super) fn one_line(text: &str) -> String {
-    let shown = |c| if is_invisible(c) { ' ' } else { c };
-    text.chars().take(REASON_LIMIT).map(shown).collect()
+    let beginning: String = text.chars().take(REASON_LIMIT).collect();
+    beginning.replace(is_invisible, " ")
 }
 
 #[cfg(test)]

@@ -39,11 +39,13 @@ const AS_BEFORE: &str = " (as before)";
 const FOOTNOTE: &str = "*New* and *as before* compare with the schedule's previous run, which may be from another \
      branch.";
 
+const TOLERATED: &str = "Tolerated, because `fail-on` does not list it";
 const ADOPTED: &str = "Adopted: Sofy's answer to the trigger was lost. This group is the only new one that began while \
      the request was in flight, so it is taken as this step's run.";
 
-const TO_ATTACH: &str = "To judge it without starting another, add these lines under `with:` (and remove them \
-     afterwards):\n\n";
+const TO_ATTACH: &str = "To judge it without starting another, add this under `with:` once:\n\n";
+
+const GET_ALL: &str = "To get all of them, set `json-path` or `junit-path`.";
 
 /// How an advice calls Sofy's site.
 const PORTAL_NAME: &str = "Sofy's portal";
@@ -58,33 +60,28 @@ pub(crate) fn render(report: &Report) -> String {
         Conclusion::Error => ("⚠️", "error"),
         Conclusion::Detached => ("▶️", "started"),
     };
-    let why = sentence(&report.verdict.reason);
+    let verdict = &report.verdict;
+    let why = sentence(&verdict.reason);
     let changes = report.change_summary();
     let changes = changes.map(|changes| format!(" {}", sentence(&changes)));
+    let advice = verdict.advice.as_deref().map(sentence);
+    let advice = advice.map(|advice| advice.replacen(PORTAL_NAME, &portal(report), 1));
     let is_adopted = report.origin == Some(Origin::Adopted);
     let beginning = [
         Some(heading(icon, &report.subject(), word)),
         Some(format!("**{why}**{}", changes.unwrap_or_default())),
-        report.verdict.advice.as_ref().map(|advice| {
-            let advice = sentence(advice).replacen(PORTAL_NAME, &portal(report), 1);
-            format!("**What next:** {advice}")
-        }),
+        advice.map(|advice| format!("**What next:** {advice}")),
         report.abort.as_deref().map(sentence),
         is_adopted.then(|| ADOPTED.to_owned()),
         inputs_to_attach(report),
     ];
-    let warnings = report.verdict.warnings.iter();
-    let warnings = warnings.map(|warning| format!("⚠️ {}", sentence(warning)));
+    let warning = |warning: &String| format!("⚠️ {}", sentence(warning));
+    let warnings = verdict.warnings.iter().map(warning);
     let beginning = beginning.into_iter().flatten().chain(warnings);
     let mut page = Page::of(report, paragraphs(beginning));
-    let tolerated = "Tolerated, because `fail-on` does not list it";
-    for (outcome, title, which) in [
-        (Outcome::Failing, "Needs attention", "that did not pass"),
-        (Outcome::Unfinished, "Unfinished", "that did not finish"),
-        (Outcome::Tolerated, tolerated, "that are tolerated"),
-    ] {
-        page.add_section(outcome, title, which);
-    }
+    page.add_section(Outcome::Failing, "Needs attention", "that did not pass");
+    page.add_section(Outcome::Unfinished, "Unfinished", "that did not finish");
+    page.add_section(Outcome::Tolerated, TOLERATED, "that are tolerated");
     page.add_facts();
     page.add_passed();
     page.text
@@ -116,23 +113,27 @@ fn heading(icon: &str, subject: &str, word: &str) -> String {
 /// Links Sofy's portal and says what to open there: Sofy documents no link to a run.
 fn portal(report: &Report) -> String {
     let link = format!("[{PORTAL_NAME}]({PORTAL})");
-    let (Some(schedule), Some(group)) = (report.schedule(), &report.group_id) else {
-        return link;
-    };
-    let (schedule, group) = (name(schedule), name(group));
-    format!("{link} (schedule **{schedule}**, group **{group}**)")
+    match (
+        report.schedule().map(name),
+        report.group_id.as_deref().map(name),
+    ) {
+        (Some(schedule), Some(group)) => {
+            format!("{link} (schedule **{schedule}**, group **{group}**)")
+        }
+        _ => link,
+    }
 }
 
 /// Renders the inputs that judge the run later. GitHub cannot run a job again with other inputs.
 ///
 /// Only a block can be copied with a click, but nothing can be escaped in it.
 fn inputs_to_attach(report: &Report) -> Option<String> {
-    let inputs = &report.inputs_to_attach;
-    let line = |(input, value): &(_, String)| format!("\n{input}: \"{}\"", unescaped(value));
-    let lines: String = inputs.iter().map(line).collect();
+    let inputs = report.inputs_to_attach.iter();
+    let lines = inputs.map(|(input, value)| format!("\n{input}: \"{}\"", unescaped(value)));
+    let lines: String = lines.collect();
     let is_detached = report.verdict.conclusion == Conclusion::Detached;
     let what_for = if is_detached { "" } else { TO_ATTACH };
-    (!inputs.is_empty()).then(|| format!("{what_for}```yaml{lines}\n```"))
+    (!lines.is_empty()).then(|| format!("{what_for}```yaml{lines}\n```"))
 }
 
 /// The page as far as it is written, and what its lists are made of.
@@ -150,10 +151,10 @@ struct Page<'a> {
 impl<'a> Page<'a> {
     fn of(report: &'a Report, text: String) -> Self {
         let mut test_runs: Vec<&TestRun> = report.test_runs.iter().collect();
-        test_runs.sort_by(|a, b| {
-            let by_device = || by_name(&a.device, &b.device).then_with(|| a.build.cmp(&b.build));
-            by_name(&a.scenario, &b.scenario).then_with(by_device)
-        });
+        // Each sort is stable.
+        test_runs.sort_by(|a, b| a.build.cmp(&b.build));
+        test_runs.sort_by(|a, b| by_name(&a.device, &b.device));
+        test_runs.sort_by(|a, b| by_name(&a.scenario, &b.scenario));
         test_runs.sort_by_cached_key(|run| kind(report, run));
         let mut builds = names(&test_runs, |run| &run.build);
         builds.retain(|build| !build.is_empty());
@@ -162,8 +163,8 @@ impl<'a> Page<'a> {
             budget: BUDGET,
             report,
             devices: names(&test_runs, |run| &run.device),
-            builds,
             test_runs,
+            builds,
         }
     }
 
@@ -174,10 +175,8 @@ impl<'a> Page<'a> {
 
     fn leave_out(&mut self, what: &str) {
         self.budget = 0;
-        self.add(&format!(
-            "Left out, because GitHub limits the size of this page: {what}. To get all of them, set `json-path` or \
-             `junit-path`."
-        ));
+        let text = format!("Left out, because GitHub limits this page: {what}. {GET_ALL}");
+        self.add(&text);
     }
 
     fn room(&self) -> usize {
@@ -213,16 +212,14 @@ impl<'a> Page<'a> {
         let advice = report.verdict.advice.as_ref();
         let is_linked = advice.is_some_and(|advice| advice.contains(PORTAL_NAME));
         let is_named = is_linked || !report.inputs_to_attach.is_empty();
+        let reason = &report.verdict.reason;
+        let is_news = |status: &&str| *status != "Complete" && !reason.contains(*status);
         let has_name = report.schedule_name.is_some();
-        let is_news =
-            |status: &&str| *status != "Complete" && !report.verdict.reason.contains(*status);
         let id = report.schedule_id.as_deref().filter(|_| has_name);
         let group = report.group_id.as_deref().filter(|_| !is_named);
         let status = report.group_status.as_deref().filter(is_news);
-        let queued = report.queued.filter(|queued| *queued >= SECOND);
-        let queued = queued.map(|queued| format!(" ({} queued)", span(queued)));
         // A step that did not wait took no time.
-        let took = (report.duration >= SECOND).then(|| span(report.duration));
+        let time = |time: Option<Duration>| time.filter(|time| *time >= SECOND).map(span);
         let fact = |what, value: Option<String>| value.map(|value| format!("{what} {value}"));
         let facts = [
             fact("Schedule", id.map(code)),
@@ -230,7 +227,8 @@ impl<'a> Page<'a> {
             fact("group status", status.map(name)),
             fact("app hash", report.app_hash.as_deref().map(code)),
             self.build(),
-            fact("took", took.map(|took| took + &queued.unwrap_or_default())),
+            fact("took", time(Some(report.duration))),
+            fact("queued for", time(report.queued)),
         ];
         let mut facts: Vec<String> = facts.into_iter().flatten().collect();
         if facts.is_empty() {
@@ -296,11 +294,11 @@ impl<'a> Page<'a> {
             };
             // No line break comes between the icon and its word.
             let (icon, status) = (icon(&run.status), name(&run.status.to_string()));
-            let is_worth_a_cell = run.status != TestStatus::Passed;
-            let status = is_worth_a_cell.then(|| format!(" {icon}&nbsp;{status}{remark} |"));
             let (scenario, devices) = (name(&run.scenario), self.devices(group));
-            let status = status.unwrap_or_default();
-            let row = format!("\n|{status} {scenario} | {devices} |");
+            let row = match run.status {
+                TestStatus::Passed => format!("\n| {scenario} | {devices} |"),
+                _ => format!("\n| {icon}&nbsp;{status}{remark} | {scenario} | {devices} |"),
+            };
             if rows.len() + row.len() > self.room() {
                 return (rows, groups[n..].iter().map(Vec::len).sum());
             }
@@ -336,8 +334,7 @@ impl<'a> Page<'a> {
                 times => format!("{text} ×{times}"),
             }
         });
-        let more = n.saturating_sub(MOST_DEVICES);
-        let more = (more > 0).then(|| format!("and {more} more"));
+        let more = (n > MOST_DEVICES).then(|| format!("and {} more", n - MOST_DEVICES));
         named.chain(more).collect::<Vec<_>>().join(", ")
     }
 
@@ -355,18 +352,15 @@ impl<'a> Page<'a> {
         {
             return None;
         }
-        let heads = devices.iter().map(|device| format!(" {} |", name(device)));
-        let (heads, line) = (heads.collect::<String>(), " :---: |".repeat(devices.len()));
         let all = self.test_runs.len();
-        let mut table = format!(
-            "Scenarios by device: {passed} of {all} passed</summary>\n\n| Scenario |{heads}\n| :--- |{line}"
-        );
+        let mut table =
+            format!("Scenarios by device: {passed} of {all} passed</summary>\n\n| Scenario |");
+        table.extend(devices.iter().map(|device| format!(" {} |", name(device))));
+        table += &format!("\n| :--- |{}", " :---: |".repeat(devices.len()));
         for scenario in scenarios {
             table += &format!("\n| {} |", name(scenario));
-            for device in devices {
-                let cell = cells.get(&(scenario, *device)).unwrap_or(&"–");
-                table += &format!(" {cell} |");
-            }
+            let cell = |device| cells.get(&(scenario, device)).unwrap_or(&"–");
+            table.extend(devices.iter().map(|device| format!(" {} |", cell(*device))));
         }
         Some(table)
     }
@@ -687,7 +681,7 @@ mod tests {
              | ❌&nbsp;Failed | Pay | Pixel 8, iPhone 15 |\n\
              | ⏹️&nbsp;Stopped | Log in | iPhone 15 |\n\
              \n\
-             Schedule <code>123</code> · latest build <code>1.0(1)</code> · took 3m20s (1m5s queued)\n\
+             Schedule <code>123</code> · latest build <code>1.0(1)</code> · took 3m20s · queued for 1m5s\n\
              \n\
              <details><summary>Scenarios by device: 1 of 4 passed</summary>\n\
              \n\
