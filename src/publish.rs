@@ -4,8 +4,7 @@ use std::io;
 
 use crate::github::Runner;
 use crate::model::report::{Paths, Report};
-use crate::model::test_run::TestRun;
-use crate::model::verdict::Outcome;
+use crate::model::{test_run::TestRun, verdict::Outcome};
 use crate::report::annotations::Severity;
 use crate::report::{Publication, junit, outputs};
 use crate::text::count;

@@ -10,9 +10,8 @@ use tokio::sync::watch::Receiver;
 use tokio::time::{sleep, timeout};
 
 use crate::inputs;
-use crate::model::group_id::GroupId;
 use crate::model::schedule::{Origin, ScheduleId};
-use crate::model::test_run::Group;
+use crate::model::{group_id::GroupId, test_run::Group};
 use crate::retry::backoff;
 use crate::sofy::{Public, SofyApi};
 use crate::stop::Stop;

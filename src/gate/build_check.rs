@@ -8,9 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use crate::model::report::BuildCheck;
-use crate::model::schedule::Build;
-use crate::model::test_run::TestRun;
+use crate::model::{report::BuildCheck, schedule::Build, test_run::TestRun};
 use crate::sofy::{BuildList, SofyApi};
 use crate::stop::{Stop, StopReason};
 use crate::text::{MOST_NAMED, count, list, span};

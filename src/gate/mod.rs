@@ -17,18 +17,16 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use crate::gate::abort::{AbortOutcome, STATE, abort_unfinished, state};
-use crate::gate::attribution::Run;
-use crate::gate::build_check::check_build;
-use crate::gate::previous::previous_run;
 use crate::gate::trigger::{Sent, failed, trigger};
 use crate::gate::verdict::{Ending, JUDGE_LATER, Observation, judge};
-use crate::gate::watch::watch;
+use crate::gate::{
+    attribution::Run, build_check::check_build, previous::previous_run, watch::watch,
+};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
-use crate::model::report::Report;
 use crate::model::schedule::{Cutoff, Origin, ResultsAfter, ScheduleId};
-use crate::model::test_run::Group;
 use crate::model::verdict::{Conclusion, Outcome, Verdict};
+use crate::model::{report::Report, test_run::Group};
 use crate::retry::Jitter;
 use crate::sofy::{ApiError, Baseline, Classic, ErrorKind, Public, SofyApi};
 use crate::stop::Stop;

@@ -5,8 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::gate::attribution::previous_execution;
-use crate::model::group_id::GroupId;
-use crate::model::previous::PreviousRun;
+use crate::model::{group_id::GroupId, previous::PreviousRun};
 use crate::sofy::{Baseline, SofyApi};
 use crate::stop::Stop;
 

@@ -5,10 +5,9 @@
 use std::time::Duration;
 
 use crate::gate::settle::Blocker;
-use crate::model::report::BuildCheck;
-use crate::model::schedule::Origin;
 use crate::model::test_run::{AmbiguityReason, GroupStatus, Snapshot, Tally, TestStatus};
 use crate::model::verdict::{Conclusion, Outcome, Policy, Verdict};
+use crate::model::{report::BuildCheck, schedule::Origin};
 use crate::sofy::{ApiError, ErrorKind};
 use crate::stop::StopReason;
 use crate::text::{MOST_NAMED, count, list, span};

@@ -14,11 +14,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use reqwest::Url;
 
-use crate::model::group_id::GroupId;
-use crate::model::report::Paths;
 use crate::model::schedule::{self, ResultsAfter, ScheduleId, TriggerRequest};
-use crate::model::test_run::TestStatus;
-use crate::model::verdict::Policy;
+use crate::model::{group_id::GroupId, report::Paths, test_run::TestStatus, verdict::Policy};
 use crate::secret::ApiKey;
 use crate::text::span;
 pub(crate) use crate::text::value_of;
@@ -146,16 +143,18 @@ fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&St
     let results_after = input.optional("results-after", or_wrong(ResultsAfter::parse, AN_AFTER));
     let wait = input.or("wait", true, boolean);
 
-    let [attach, after] = ["test-run-group-id", "results-after"].map(|name| input.is_given(name));
+    let (attach, after) = (group_id.is_some(), results_after.is_some());
+    let no_group = !input.is_given("test-run-group-id");
+    let no_after = !input.is_given("results-after");
     let serials = !device_serials.is_empty();
     let classic = matches!(schedule, Some(ScheduleId::Classic(_)));
     let public = matches!(schedule, Some(ScheduleId::Public(_)));
     input.conflict(classic && serials, "device-serials", NO_CHOICE);
     input.conflict(attach && !classic && serials, "device-serials", NOT_BOTH);
     input.conflict(attach && !wait, "wait", NOT_BOTH);
-    input.conflict(!attach && after, "results-after", NO_GROUP);
+    input.conflict(no_group && after, "results-after", NO_GROUP);
     input.conflict(attach && public && after, "results-after", PUBLIC_AFTER);
-    input.conflict(attach && classic && !after, "results-after", NO_AFTER);
+    input.conflict(attach && classic && no_after, "results-after", NO_AFTER);
 
     let request = TriggerRequest {
         app_hash: hash.cloned(),
@@ -557,13 +556,13 @@ mod tests {
             (
                 "INPUT_DEVICE-SERIALS",
                 "a,b",
-                "cannot choose devices",
+                "is for the public API only",
                 "a classic schedule",
             ),
             (
                 "INPUT_RESULTS-AFTER",
                 "2022-10-07T20:39:26",
-                "only valid together",
+                "is for `test-run-group-id` only",
                 "nothing to attach to",
             ),
             (

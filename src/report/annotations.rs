@@ -2,10 +2,8 @@
 //!
 //! Must not know how the runner spells an annotation.
 
-use crate::model::previous::Change;
-use crate::model::report::Report;
 use crate::model::test_run::{Tally, TestRun};
-use crate::model::verdict::Outcome;
+use crate::model::{previous::Change, report::Report, verdict::Outcome};
 use crate::text::count;
 
 /// The runner shows ten annotations of a kind for a step.

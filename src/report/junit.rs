@@ -8,9 +8,8 @@ use std::io::{self, Write};
 use quick_xml::Writer;
 use quick_xml::events::{BytesDecl, BytesText, Event};
 
-use crate::model::report::Report;
 use crate::model::test_run::{TestRun, TestStatus};
-use crate::model::verdict::Outcome;
+use crate::model::{report::Report, verdict::Outcome};
 
 /// The class of the case that carries the verdict, and the name of the suite if there is no better one.
 const OURS: &str = "Sofy Schedule Run";

@@ -8,11 +8,10 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::markdown::{code, name, sentence, unescaped};
-use crate::model::previous::Change;
 use crate::model::report::{PORTAL, Report};
-use crate::model::schedule::Origin;
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::{Conclusion, Outcome};
+use crate::model::{previous::Change, schedule::Origin};
 use crate::text::{count, span};
 
 /// The most bytes of the page up to and including the lists of test runs.
@@ -723,7 +722,7 @@ mod tests {
 
         for (part, why) in [
             (
-                "To judge it without starting another, add these lines under `with:` (and remove them afterwards):\n\n```yaml\n\
+                "To judge it without starting another, add this under `with:` once:\n\n```yaml\n\
                  test-run-group-id: \"77\"\nresults-after: \"none;attempt=1\"\n```\n\n",
                 "what to paste",
             ),
