@@ -65,9 +65,8 @@ fn name<'list>(builds: &'list [Build], app_hash: &str) -> Option<&'list str> {
 
 /// Compares the builds of the test runs with those that the list gives to the hash.
 pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -> BuildCheck {
-    let list_of_builds = builds.list.iter();
-    let (ours, others): (Vec<_>, Vec<_>) =
-        list_of_builds.partition(|build| build.has_hash(app_hash));
+    let is_ours = |build: &&Build| build.has_hash(app_hash);
+    let (ours, others): (Vec<_>, Vec<_>) = builds.list.iter().partition(is_ours);
     let applications: BTreeSet<_> = ours.iter().map(|build| &build.application).collect();
     let mut rivals = others.clone();
     rivals.retain(|build| build.app_hash.is_some() && applications.contains(&build.application));
@@ -103,9 +102,8 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
 }
 
 fn names<'list>(builds: &[&'list Build]) -> BTreeSet<&'list str> {
-    let names = builds
-        .iter()
-        .flat_map(|build| [&*build.id, &*build.friendly_name]);
+    let both = |build: &&'list Build| [build.id.as_str(), &build.friendly_name];
+    let names = builds.iter().flat_map(both);
     names.filter(|name| !name.is_empty()).collect()
 }
 

@@ -19,9 +19,8 @@ use tokio::time::Instant;
 use crate::gate::abort::{AbortOutcome, STATE, abort_unfinished, state};
 use crate::gate::trigger::{Sent, failed, trigger};
 use crate::gate::verdict::{Ending, JUDGE_LATER, Observation, judge};
-use crate::gate::{
-    attribution::Run, build_check::check_build, previous::previous_run, watch::watch,
-};
+use crate::gate::watch::watch;
+use crate::gate::{attribution::Run, build_check::check_build, previous::previous_run};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
 use crate::model::schedule::{Cutoff, Origin, ResultsAfter, ScheduleId};
@@ -134,20 +133,16 @@ async fn start<A: SofyApi>(
     let (did, run) = match &inputs.start {
         Start::Attach(group_id, after) => {
             sent.at = Some(Instant::now());
-            (
-                "attached to",
-                Run::attached(group_id.clone(), after.clone(), inputs.attempt),
-            )
+            let run = Run::attached(group_id.clone(), after.clone(), inputs.attempt);
+            ("attached to", run)
         }
         Start::Trigger(request) | Start::Detach(request) => {
             if request.app_hash.is_none() {
                 tracing::info!("no app-hash: Sofy tests the latest build, whoever uploaded it");
             }
             let (group_id, origin) = trigger(api, request, sent, stop, jitter).await?;
-            (
-                "triggered",
-                Run::triggered(group_id, origin, sent.before.as_ref()),
-            )
+            let run = Run::triggered(group_id, origin, sent.before.as_ref());
+            ("triggered", run)
         }
     };
     let (schedule, group_id, timeout) = (&inputs.schedule, &run.group_id, span(inputs.timeout));
@@ -161,10 +156,8 @@ async fn start<A: SofyApi>(
 /// The inputs with which a later step judges this run.
 fn inputs_to_attach(report: &Report) -> Vec<(&'static str, String)> {
     let group = report.group_id.clone().map(|id| ("test-run-group-id", id));
-    let after = report
-        .results_after
-        .clone()
-        .map(|after| ("results-after", after));
+    let after = report.results_after.clone();
+    let after = after.map(|after| ("results-after", after));
     group.into_iter().chain(after).collect()
 }
 
@@ -179,13 +172,14 @@ fn detached(inputs: &Inputs, run: &Run) -> Verdict {
             "Sofy's answer to the trigger was lost. Test run group {group_id} was found, but without waiting nothing \
              proves that it tests the build of `app-hash`"
         );
-        return Verdict::new(Conclusion::Error, reason).advise(
-            "Check the group in Sofy's portal. If it is the right one, judge it with the inputs below.",
-        );
+        return Verdict::new(Conclusion::Error, reason).advise(IF_RIGHT);
     }
     let reason = format!("Started test run group {group_id}; not waiting (`wait: false`)");
     Verdict::new(Conclusion::Detached, reason).advise(JUDGE_LATER)
 }
+
+const IF_RIGHT: &str =
+    "Check the group in Sofy's portal. If it is the right one, judge it with the inputs below.";
 
 /// Watches the run to its end, and reports it.
 async fn watch_run<A: SofyApi>(
@@ -252,8 +246,7 @@ async fn end_of_run<A: SofyApi>(
             abort_unfinished(api, wanted, run.origin, group_id, stop).await
         }
         Refused(error) if error.kind != ErrorKind::NotFound || group.is_some() => {
-            let said =
-                format!("Test run group {group_id} was not aborted: Sofy denies access to it.");
+            let said = format!("Test run group {group_id} was not aborted: Sofy denies access.");
             (AbortOutcome::LeftRunning(said), None)
         }
         // The group has finished, or the input names one that is not there.

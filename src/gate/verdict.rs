@@ -53,36 +53,29 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
         return judge_tests(seen, snapshot, policy);
     }
     let so_far = so_far(seen);
-    let error = |reason: &str| Verdict::new(Conclusion::Error, reason);
+    let no_judgement = |reason: &str| Verdict::new(Conclusion::Error, reason);
     // What became of the run, and with which inputs a later step judges it, the reports say.
-    let again = |advice| {
-        if seen.still_running {
-            JUDGE_LATER
-        } else {
-            advice
-        }
-    };
+    let later = seen.still_running.then_some(JUDGE_LATER);
     match &seen.ending {
-        Ending::Settled | Ending::Stuck(_) => error("Nothing was seen").advise(CHECK_AND_RERUN),
+        Ending::Settled | Ending::Stuck(_) => {
+            no_judgement("Nothing was seen").advise(CHECK_AND_RERUN)
+        }
         Ending::Stopped(reason) => Verdict::stopped(*reason, &so_far).advise(match reason {
             StopReason::Deadline(_) => "If the run just needs more time, raise `timeout`.",
-            StopReason::Signal(_) => again("Run the job again for a result."),
+            StopReason::Signal(_) => later.unwrap_or("Run the job again for a result."),
         }),
-        Ending::LostContact {
-            timeout,
-            error: last,
-        } => {
-            let (timeout, last) = (span(*timeout), &last.message);
+        Ending::LostContact { timeout, error } => {
+            let (timeout, last) = (span(*timeout), &error.message);
             let lost = format!("Lost contact with Sofy until the {timeout} timeout{so_far}");
-            error(&format!("{lost}. Last error: {last}"))
-                .advise(again("Run the job again when Sofy answers."))
+            let verdict = no_judgement(&format!("{lost}. Last error: {last}"));
+            verdict.advise(later.unwrap_or("Run the job again when Sofy answers."))
         }
-        Ending::Refused(refusal) => {
-            let no = &refusal.message;
+        Ending::Refused(error) => {
+            let no = &error.message;
             let denied = format!("Sofy denies access to the run{so_far}: {no}");
-            let is_unknown = refusal.kind == ErrorKind::NotFound && seen.snapshot.is_none();
-            error(if is_unknown { no } else { &denied })
-                .advise(refusal.with_details(&refusal.advice))
+            let is_unknown = error.kind == ErrorKind::NotFound && seen.snapshot.is_none();
+            let verdict = no_judgement(if is_unknown { no } else { &denied });
+            verdict.advise(error.with_details(&error.advice))
         }
     }
 }
@@ -288,15 +281,13 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
         (
             has_errors && tolerated.total() == 0,
             format!(
-                "All listed test runs passed, but Sofy reports \"{group}\", so some error is missing from its list"
+                "All listed test runs passed, but Sofy reports \"{group}\"; an error is missing"
             ),
             "Look for the error in Sofy's portal, or run the job again.",
         ),
         (
             has_errors && !has_certain(Outcome::Tolerated),
-            format!(
-                "Sofy reports \"{group}\", but its errors may belong to a later run ({tolerated})"
-            ),
+            format!("Sofy reports \"{group}\"; the errors may belong to a later run ({tolerated})"),
             OVERLAP,
         ),
     ]
@@ -306,11 +297,7 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
 fn results(facts: &Facts<'_>) -> String {
     let (failing, tolerated) = (&facts.failing, &facts.tolerated);
     let bad = failing.total() + tolerated.total();
-    let also = match tolerated.total() {
-        0 => String::new(),
-        1 => format!("; {tolerated} is tolerated"),
-        _ => format!("; {tolerated} are tolerated"),
-    };
+    let also = after("; tolerated: ", tolerated);
     match (facts.tally.total(), failing.total()) {
         (1, 0) => "The test run passed".to_owned(),
         (1, _) => format!("The test run did not pass: {failing}"),
@@ -422,14 +409,14 @@ mod tests {
                 &["Passed", "Failed", "Stopped", "Stopped"],
                 lenient(),
                 Conclusion::Failure,
-                "3 of 4 test runs did not pass: 1 Failed; 2 Stopped are tolerated",
+                "3 of 4 test runs did not pass: 1 Failed; tolerated: 2 Stopped",
             ),
             (
                 "Complete with errors",
                 &["Passed", "Stopped"],
                 lenient(),
                 Conclusion::Success,
-                "1 of 2 test runs passed; 1 Stopped is tolerated",
+                "1 of 2 test runs passed; tolerated: 1 Stopped",
             ),
             (
                 "Complete",
@@ -457,8 +444,7 @@ mod tests {
                 &["Passed"],
                 strict(),
                 Conclusion::Failure,
-                "All listed test runs passed, but Sofy reports \"Complete with errors\", so some error is missing from \
-                 its list",
+                "All listed test runs passed, but Sofy reports \"Complete with errors\"; an error is missing",
             ),
             (
                 "Complete",
@@ -494,7 +480,7 @@ mod tests {
         let rules: [(Spoil, &str); 11] = [
             (
                 |seen| snapshot(seen).group = Group::parse("Complete with errors"),
-                "so some error is missing",
+                "an error is missing",
             ),
             (
                 |seen| {

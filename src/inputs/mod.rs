@@ -265,10 +265,12 @@ fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
             "lists no status. Use one or more of {FAIL_ON_WORDS}. For a report that never fails the job, set \
              `continue-on-error: true` on the step instead."
         )),
-        Some(word) => Err(format!(
-            "contains {}, not one of {FAIL_ON_WORDS}.",
-            quoted(word)
-        )),
+        Some(word) => {
+            let word = quoted(word);
+            Err(format!(
+                "contains {word}, which is not one of {FAIL_ON_WORDS}."
+            ))
+        }
         None => Ok(&all - &given),
     }
 }
@@ -295,11 +297,10 @@ fn one_line(text: &str) -> Result<String, String> {
 fn below_workspace(text: &str, workspace: &Path) -> Result<PathBuf, String> {
     let path = Path::new(text);
     // Perhaps only a link makes the path and the workspace begin differently.
-    let (absolute, root) = (resolved(path), resolved(workspace));
-    let below = path.strip_prefix(workspace);
-    let relative = below
-        .or_else(|_| absolute.strip_prefix(root))
-        .unwrap_or(path);
+    let absolute = path.is_absolute().then(|| resolved(path));
+    let unlinked = || absolute.as_ref()?.strip_prefix(resolved(workspace)).ok();
+    let relative = path.strip_prefix(workspace).ok().or_else(unlinked);
+    let relative = relative.unwrap_or(path);
     let mut inside = PathBuf::new();
     for part in relative.components() {
         match part {

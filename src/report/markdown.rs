@@ -140,10 +140,7 @@ fn is_reference(c: char, before: &str, next: char) -> bool {
 }
 
 fn ends_with(text: &str, word: &str) -> bool {
-    let end = text
-        .len()
-        .checked_sub(word.len())
-        .and_then(|at| text.get(at..));
+    let end = text.get(text.len().saturating_sub(word.len())..);
     end.is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 

@@ -112,15 +112,11 @@ fn heading(icon: &str, subject: &str, word: &str) -> String {
 /// Links Sofy's portal and says what to open there: Sofy documents no link to a run.
 fn portal(report: &Report) -> String {
     let link = format!("[{PORTAL_NAME}]({PORTAL})");
-    match (
-        report.schedule().map(name),
-        report.group_id.as_deref().map(name),
-    ) {
-        (Some(schedule), Some(group)) => {
-            format!("{link} (schedule **{schedule}**, group **{group}**)")
-        }
-        _ => link,
-    }
+    let (Some(schedule), Some(group)) = (report.schedule(), &report.group_id) else {
+        return link;
+    };
+    let (schedule, group) = (name(schedule), name(group));
+    format!("{link} (schedule **{schedule}**, group **{group}**)")
 }
 
 /// Renders the inputs that judge the run later. GitHub cannot run a job again with other inputs.
@@ -352,8 +348,8 @@ impl<'a> Page<'a> {
             return None;
         }
         let all = self.test_runs.len();
-        let mut table =
-            format!("Scenarios by device: {passed} of {all} passed</summary>\n\n| Scenario |");
+        let what = format!("Scenarios by device: {passed} of {all} passed");
+        let mut table = format!("{what}</summary>\n\n| Scenario |");
         table.extend(devices.iter().map(|device| format!(" {} |", name(device))));
         table += &format!("\n| :--- |{}", " :---: |".repeat(devices.len()));
         for scenario in scenarios {
