@@ -24,8 +24,6 @@ const WITHOUT_A_SIGNAL: Duration = Duration::from_secs(20);
 const WITH_PATIENCE: Duration = Duration::from_secs(60);
 /// The group's status after an abort is worth one quick call.
 const STATUS: Duration = Duration::from_secs(2);
-/// The jitter of the shortest pauses: a cancelled step has three seconds.
-const SHORTEST: f64 = 1.0;
 
 /// What became of the run on Sofy when the step, or the post step, ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,7 +121,8 @@ async fn abort<A: SofyApi>(
             let (AbortOutcome::Failed(_), Err(error)) = (&outcome, answer) else {
                 return;
             };
-            sleep(backoff(failures, error.retry_after, SHORTEST)).await;
+            // The shortest pauses: a cancelled step has three seconds.
+            sleep(backoff(failures, error.retry_after, 1.0)).await;
         }
     };
     tokio::select! {

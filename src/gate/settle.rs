@@ -5,7 +5,8 @@
 
 use std::time::Duration;
 
-use crate::gate::{failures::SeenFailures, pace::while_settling};
+use crate::gate::failures::SeenFailures;
+use crate::gate::pace::while_settling;
 use crate::model::test_run::{GroupStatus, Snapshot};
 use crate::sofy::SofyApi;
 use crate::text::span;

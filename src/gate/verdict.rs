@@ -192,8 +192,7 @@ fn rows_3_to_5(facts: &Facts<'_>) -> Vec<Rule> {
         (
             unfinished.total() > 0,
             never_finished,
-            "Check the group in Sofy's portal: a device may have been lost, or someone else may be running the \
-             schedule too.",
+            "Check the group in Sofy's portal: perhaps a device was lost, or someone else runs the schedule too.",
         ),
         (
             facts.tally.total() == 0,
@@ -221,8 +220,7 @@ fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
     } else if failed == failing {
         "Open the test runs in Sofy's portal."
     } else {
-        "In Sofy's portal, look at the Failed test runs first. Incomplete, Stopped and Not Executed are often device \
-         problems that pass on a re-run."
+        "In Sofy's portal, look at the Failed test runs first. Others are often device problems that pass on a re-run."
     };
     vec![
         (failing > 0, results(facts), advice),
@@ -275,8 +273,7 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
             is_adopted && facts.seen.asks_for_build && !is_proven,
             "Sofy's answer to the trigger was lost, so this may not be the run of this step"
                 .to_owned(),
-            "Check the group in Sofy's portal. If it is the right one, run the job again with its ID as \
-             `test-run-group-id`.",
+            "Check the group in Sofy's portal. If it is the right one, run the job again with `test-run-group-id`.",
         ),
         (
             has_errors && tolerated.total() == 0,

@@ -119,10 +119,8 @@ mod linux {
     }
 
     pub(crate) fn dropped_in_part(name: &str, problems: &[String]) -> String {
-        format!(
-            "Root privileges could be dropped only in part: {}. Continuing as {name} without capabilities.",
-            problems.join("; ")
-        )
+        let why = problems.join("; ");
+        format!("Root privileges could be dropped only in part: {why}. Continuing as {name}.")
     }
 }
 

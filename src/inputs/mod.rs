@@ -133,8 +133,7 @@ const NO_CHOICE: &str = "is for the public API only. Remove it, or use the sched
 const NOT_BOTH: &str = "cannot be combined with `test-run-group-id`. Remove one of the two.";
 const NO_GROUP: &str = "is for `test-run-group-id` only. Remove it, or name the group.";
 const PUBLIC_AFTER: &str = "is for the classic API only. Remove it.";
-const NO_AFTER: &str = "is required with `test-run-group-id` on the classic API. Use that output of the step that \
-    triggered.";
+const NO_AFTER: &str = "is required on the classic API. Use that output of the triggering step.";
 
 /// Reads where the run comes from; what contradicts the schedule's API or each other is a problem.
 fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&String>) -> Start {
@@ -183,10 +182,8 @@ fn key(input: &mut Reader<'_>) -> Option<ApiKey> {
 }
 
 const COPY: &str = "Save the key from Account > API Key in Sofy as a secret, and pass that.";
-const DEPENDABOT: &str =
-    " Dependabot's workflows get Dependabot secrets only, so save it there too.";
-const NO_KEY: &str =
-    "contains a line break or a non-ASCII character. Copy it again from Account > API Key in Sofy.";
+const DEPENDABOT: &str = " Dependabot's workflows get only Dependabot secrets. Save it there too.";
+const NO_KEY: &str = "contains a line break or a non-ASCII character. Copy it again from Sofy.";
 const NO_SERIAL: &str = "is no serial number of a device. Separate them by commas or newlines, without quotes or \
     brackets, and put the whole value in quotes.";
 const NO_DEVICE: &str = "lists no device. Remove it to use the schedule's own devices.";
@@ -199,8 +196,7 @@ const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such 
 const QUOTE_IT: &str = " YAML read it as a number, so put it in quotes: schedule-id: \"…\"";
 const A_GROUP: &str =
     "is not the ID of a test run group. Use that output of the step that triggered, in quotes.";
-const AN_AFTER: &str =
-    "is not what this action writes. Use that output of the step that triggered.";
+const AN_AFTER: &str = "is not what this action writes. Use that output of the triggering step.";
 
 fn schedule(text: &str) -> Result<ScheduleId, String> {
     let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);

@@ -26,8 +26,6 @@ const MOST_DEVICES: usize = 20;
 /// From this number of devices on, "all 3 devices" is shorter than their names.
 const MANY_DEVICES: usize = 3;
 
-const SECOND: Duration = Duration::from_secs(1);
-
 /// Beyond these sizes a matrix is wider, or longer, than a page shows at a glance.
 const MATRIX_DEVICES: RangeInclusive<usize> = 2..=8;
 const MATRIX_SCENARIOS: RangeInclusive<usize> = 2..=40;
@@ -214,7 +212,7 @@ impl<'a> Page<'a> {
         let group = report.group_id.as_deref().filter(|_| !is_named);
         let status = report.group_status.as_deref().filter(is_news);
         // A step that did not wait took no time.
-        let time = |time: Option<Duration>| time.filter(|time| *time >= SECOND).map(span);
+        let time = |time: Option<Duration>| time.filter(|time| time.as_secs() > 0).map(span);
         let fact = |what, value: Option<String>| value.map(|value| format!("{what} {value}"));
         let facts = [
             fact("Schedule", id.map(code)),
