@@ -82,7 +82,7 @@ mod linux {
         tracing::debug!("runs as {name}");
         if access(DOCKER_SOCKET, Access::WRITE_OK).is_ok() {
             problems.push(format!(
-                "the Docker socket {DOCKER_SOCKET} is still open to it"
+                "the Docker socket {DOCKER_SOCKET} can still be opened"
             ));
         }
         if was_root && !problems.is_empty() {

@@ -261,12 +261,7 @@ fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
             "lists no status. Use one or more of {FAIL_ON_WORDS}. For a report that never fails the job, set \
              `continue-on-error: true` on the step instead."
         )),
-        Some(word) => {
-            let word = quoted(word);
-            Err(format!(
-                "contains {word}, which is not one of {FAIL_ON_WORDS}."
-            ))
-        }
+        Some(word) => Err(wrong(word, &format!("is not one of {FAIL_ON_WORDS}."))),
         None => Ok(&all - &given),
     }
 }
