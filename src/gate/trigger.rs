@@ -47,10 +47,20 @@ pub(crate) async fn trigger<A: SofyApi>(
     jitter: Jitter,
 ) -> Result<(GroupId, Origin), Verdict> {
     let mut retry = Retry::new(jitter);
+    let mut refused = Vec::new();
     loop {
         // Read again each time: during a pause, other groups may have come into the list.
         let before = match stop.run_until_stopped(read_baseline(api)).await {
-            Ok(Ok(baseline)) => sent.before.insert(baseline),
+            Ok(Ok(baseline)) => {
+                if let Some((flight, id)) = started_anyway(&refused, &baseline) {
+                    sent.at = Some(flight.sent_at);
+                    let what = format!(
+                        "Sofy refused the trigger, but lists a new group ({id}) of that time"
+                    );
+                    return Err(perhaps_started(&what, ""));
+                }
+                sent.before.insert(baseline)
+            }
             Ok(Err(error)) => {
                 pause(error, &mut retry, stop).await?;
                 continue;
@@ -58,8 +68,17 @@ pub(crate) async fn trigger<A: SofyApi>(
             Err(reason) => return Err(nothing_sent(reason, retry.latest.as_ref())),
         };
         let sent_at = Instant::now();
-        match send(api, request, stop).await {
+        let answer = send(api, request, stop).await;
+        let flight = Flight {
+            sent_at,
+            took: sent_at.elapsed(),
+            names_a_build: request.app_hash.is_some(),
+        };
+        match answer {
             (Err(mut error), None) if !may_have_happened(&error) => {
+                if error.kind == ErrorKind::Busy {
+                    refused.push((before.clone(), flight));
+                }
                 // What let the list through a moment ago may let the trigger through a moment later.
                 error.is_permanent = false;
                 pause(error, &mut retry, stop).await?;
@@ -73,14 +92,7 @@ pub(crate) async fn trigger<A: SofyApi>(
                     (Ok([id]), _) if !before.names(id) => Ok((id.clone(), Origin::Triggered)),
                     (_, Some(reason)) => Err(in_flight(reason)),
                     (Ok(named), None) => Err(perhaps_started(&not_one(named), "")),
-                    (Err(error), None) => {
-                        let flight = Flight {
-                            sent_at,
-                            took: sent_at.elapsed(),
-                            names_a_build: request.app_hash.is_some(),
-                        };
-                        search(api, before, flight, error, stop).await
-                    }
+                    (Err(error), None) => search(api, before, flight, error, stop).await,
                 };
             }
         }
@@ -254,6 +266,49 @@ const SLACK: SignedDuration = SignedDuration::from_secs(2);
 /// is another one.
 const UNPROVEN: SignedDuration = SignedDuration::from_secs(30);
 
+/// Finds a group that a refused trigger may have started in spite of its answer.
+fn started_anyway(refused: &[(Baseline, Flight)], now: &Baseline) -> Option<(Flight, GroupId)> {
+    let Baseline::Groups(now) = now else {
+        return None;
+    };
+    refused.iter().find_map(|(before, flight)| match before {
+        Baseline::Groups(before) => {
+            let new = new_in_flight(before, std::slice::from_ref(now), *flight);
+            Some((*flight, new.into_keys().next()?.clone()))
+        }
+        Baseline::Rows(_) => None,
+    })
+}
+
+/// The new groups that may have started in flight, each with the number of lists by which it certainly did.
+fn new_in_flight<'list>(
+    before: &Groups,
+    lists: &'list [Groups],
+    flight: Flight,
+) -> BTreeMap<&'list GroupId, u32> {
+    let all = std::iter::once(before).chain(lists);
+    let any_time = (Timestamp::MIN, Timestamp::MAX);
+    let (earliest, latest) = sofys_clock(all, flight.sent_at).unwrap_or(any_time);
+    let took = SignedDuration::try_from(flight.took).unwrap_or(SignedDuration::MAX);
+    let until = took.saturating_add(SLACK);
+    let old: BTreeSet<&GroupId> = before.list.iter().map(|group| &group.id).collect();
+    let mut new = BTreeMap::new();
+    for group in lists.iter().flat_map(|groups| &groups.list) {
+        // How long after the sending it started, by the latest and by the earliest possible clock.
+        let any_time = (SignedDuration::MIN, SignedDuration::MAX);
+        let (least, most) = group.executed_at.map_or(any_time, |at| {
+            (at.duration_since(latest), at.duration_since(earliest))
+        });
+        if old.contains(&group.id) || most < -SLACK || least > until {
+            continue;
+        }
+        let is_soon = flight.names_a_build || most <= UNPROVEN;
+        let is_certain = least >= -SLACK && most <= until && is_soon;
+        *new.entry(&group.id).or_default() += u32::from(is_certain);
+    }
+    new
+}
+
 /// Finds the one group that a lost trigger started, in the lists that were read after it; else says why not.
 ///
 /// No group proves nothing, since the list may lag. Several cannot be told apart, and one that only the last list
@@ -269,26 +324,7 @@ fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, S
     if all().any(|groups| groups.unreadable > before.unreadable) {
         return Err("Its list of groups has a new entry that cannot be read".to_owned());
     }
-    let any_time = (Timestamp::MIN, Timestamp::MAX);
-    let (earliest, latest) = sofys_clock(all(), flight.sent_at).unwrap_or(any_time);
-    let took = SignedDuration::try_from(flight.took).unwrap_or(SignedDuration::MAX);
-    let until = took.saturating_add(SLACK);
-    let old: BTreeSet<&GroupId> = before.list.iter().map(|group| &group.id).collect();
-    // The new groups that may have started in flight, each with the number of lists by which it certainly did.
-    let mut new: BTreeMap<&GroupId, u32> = BTreeMap::new();
-    for group in lists.iter().flat_map(|groups| &groups.list) {
-        // How long after the sending it started, by the latest and by the earliest possible clock.
-        let any_time = (SignedDuration::MIN, SignedDuration::MAX);
-        let (least, most) = group.executed_at.map_or(any_time, |at| {
-            (at.duration_since(latest), at.duration_since(earliest))
-        });
-        if old.contains(&group.id) || most < -SLACK || least > until {
-            continue;
-        }
-        let is_soon = flight.names_a_build || most <= UNPROVEN;
-        let is_certain = least >= -SLACK && most <= until && is_soon;
-        *new.entry(&group.id).or_default() += u32::from(is_certain);
-    }
+    let new = new_in_flight(before, lists, flight);
     match (new.len(), new.first_key_value()) {
         (_, None) => Err("It lists no new group of that time yet, but its list can lag".to_owned()),
         (1, Some((id, 2..))) => Ok((*id).clone()),
@@ -406,11 +442,8 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_trigger_is_sent_again_only_where_it_certainly_did_not_happen() {
         for (kind, triggers, why) in [
-            (
-                ErrorKind::NotSent,
-                2,
-                "the connection was never made, or Sofy refused in so many words",
-            ),
+            (ErrorKind::NotSent, 2, "the connection was never made"),
+            (ErrorKind::Busy, 2, "Sofy refused in so many words"),
             (ErrorKind::OutcomeUnknown, 1, "the answer was lost"),
             (ErrorKind::Rejected, 1, "Sofy said no"),
             (ErrorKind::NotFound, 1, "not an answer to a trigger"),
@@ -845,6 +878,46 @@ mod tests {
             let words = "(100, 101, 102, 103, 104 and 895 more)";
             assert!(is_error(&result, PERHAPS), "{result:?}");
             assert!(is_error(&result, words), "{result:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_trigger_is_not_sent_again_if_a_group_started_meanwhile() {
+        for (kind, after, triggers, why) in [
+            (
+                ErrorKind::Busy,
+                1,
+                1,
+                "it started while the request was in flight",
+            ),
+            (
+                ErrorKind::Busy,
+                -600,
+                2,
+                "it is an older one that the list had left out",
+            ),
+            (
+                ErrorKind::NotSent,
+                1,
+                2,
+                "without a connection nothing of this step's can start",
+            ),
+        ] {
+            let api = Public::new()
+                .baseline(old())
+                .trigger(Err(failure(kind)), SECOND)
+                .baseline(new(&[("99", after)]))
+                .trigger(Ok(&["77"]), NO_TIME);
+
+            let (result, _) = triggered(&api).await;
+
+            assert_eq!(api.calls("trigger").len(), triggers, "{why}");
+            assert_eq!(
+                is_error(&result, PERHAPS),
+                triggers == 1,
+                "{why}: {result:?}"
+            );
+            assert_eq!(result.is_ok(), triggers == 2, "{why}: {result:?}");
         }
     }
 

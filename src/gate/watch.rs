@@ -163,7 +163,7 @@ impl Watch {
             ErrorKind::Rejected if is_enough => Patience::NONE,
             ErrorKind::NotFound if !is_known => Patience::BEFORE_A_RUN,
             ErrorKind::Rejected | ErrorKind::NotFound => Patience::ENDLESS,
-            ErrorKind::NotSent | ErrorKind::OutcomeUnknown => Patience::ENDLESS,
+            ErrorKind::NotSent | ErrorKind::Busy | ErrorKind::OutcomeUnknown => Patience::ENDLESS,
         };
         let after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
         let retry = &mut self.retry;
@@ -350,7 +350,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_that_sofy_asks_for_counts_for_five_minutes_of_a_poll() {
-        let mut busy = failure(ErrorKind::NotSent);
+        let mut busy = failure(ErrorKind::Busy);
         busy.retry_after = Some(60 * MINUTE);
         let api = Public::new()
             .failures(&busy, 1)
@@ -462,7 +462,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_that_sofy_asks_for_is_kept_and_never_outlasts_the_deadline() {
-        let mut busy = failure(ErrorKind::NotSent);
+        let mut busy = failure(ErrorKind::Busy);
         busy.retry_after = Some(5 * MINUTE);
         for (timeout, looks) in [(60 * MINUTE, vec![0, 300, 304, 307]), (MINUTE, vec![0, 60])] {
             let api = Public::new()

@@ -24,8 +24,10 @@ pub(crate) struct ApiError {
 pub(crate) enum ErrorKind {
     /// Sofy refused: asking again changes nothing.
     Rejected,
-    /// The call certainly did not happen: even a trigger may be sent again.
+    /// No connection was made, so the call certainly did not happen: even a trigger may be sent again.
     NotSent,
+    /// Sofy refused for now and did nothing: even a trigger may be sent again.
+    Busy,
     /// The call may have happened: worth another poll, never another trigger.
     OutcomeUnknown,
     /// Sofy's list does not contain the group; a list may lag.
@@ -73,10 +75,11 @@ impl ApiError {
 }
 
 const fn usual_advice(kind: ErrorKind) -> &'static str {
-    use ErrorKind::{NotFound, NotSent, OutcomeUnknown, Rejected};
+    use ErrorKind::{Busy, NotFound, NotSent, OutcomeUnknown, Rejected};
     match kind {
         Rejected => "Check the inputs api-key, schedule-id and app-hash against Sofy's portal.",
         NotSent => "Check the network, the proxy and the input api-url, then run the job again.",
+        Busy => "Run the job again later: Sofy has too much to do.",
         NotFound => "Use the output test-run-group-id of the step that triggered this schedule.",
         OutcomeUnknown => "Look at the schedule in Sofy's portal, then run the job again.",
     }

@@ -278,10 +278,13 @@ impl Answer {
         let mut named: Vec<GroupId> = named.filter_map(|id| self.group_id(id)).collect();
         named.sort();
         named.dedup();
-        if named.is_empty() {
-            return Err(self.unreadable("it names no test run group"));
+        match (self.status.is_success(), named.is_empty()) {
+            (true, false) => Ok(named),
+            (true, true) => Err(self.unreadable("it names no test run group")),
+            (false, true) => Err(self.refusal()),
+            // Whatever its status means, a run may have started.
+            (false, false) => Err(self.unreadable("it names a test run group")),
         }
-        Ok(named)
     }
 
     pub(super) fn cannot_be_read(&self, what: &str, error: &serde_json::Error) -> ApiError {
@@ -348,8 +351,8 @@ impl Answer {
             401 => rejected(CHECK_KEY),
             403 => rejected("Check that the account of the input api-key may run this schedule."),
             404 => rejected("Check the inputs schedule-id and api-url."),
-            429 => self.failure(ErrorKind::NotSent),
-            503 if self.retry_after.is_some() => self.failure(ErrorKind::NotSent),
+            429 => self.failure(ErrorKind::Busy),
+            503 if self.retry_after.is_some() => self.failure(ErrorKind::Busy),
             408 => self.failure(ErrorKind::OutcomeUnknown),
             _ if said.contains("subscriptionAuth") => rejected(CHECK_KEY),
             400 if said.contains("expired") => rejected("Renew the subscription in Sofy."),
@@ -698,16 +701,16 @@ mod tests {
                 429,
                 None,
                 "",
-                ErrorKind::NotSent,
-                "the network",
+                ErrorKind::Busy,
+                "later",
                 "refused in so many words",
             ),
             (
                 503,
                 Some(Duration::from_secs(1)),
                 "",
-                ErrorKind::NotSent,
-                "the network",
+                ErrorKind::Busy,
+                "later",
                 "refused in so many words",
             ),
             (

@@ -103,7 +103,7 @@ impl SofyApi for Public {
         let mut query = vec![("appHash", app_hash), ("deviceSerials", &serials)];
         query.retain(|(_, value)| !value.is_empty());
         let call = self.request(Method::POST, "execute", &query);
-        let answer = self.http.send(call.timeout(TRIGGER_TIMEOUT)).await?;
+        let answer = self.http.ask(call.timeout(TRIGGER_TIMEOUT)).await?;
         answer.groups(WireGroup::ids)
     }
 
@@ -475,6 +475,22 @@ mod tests {
 
             assert_eq!(named.expect(body), ["77".into(), "78".into()], "{body}");
         }
+        let mut server = Server::new_async().await;
+        server
+            .mock("POST", path("execute").as_str())
+            .with_status(429)
+            .with_body(r#"{"data":[{"testRunGroupId":"77"}]}"#)
+            .create_async()
+            .await;
+
+        let refused = client(&server).trigger(&TriggerRequest::default()).await;
+
+        let kind = refused.err().map(|error| error.kind);
+        assert_eq!(
+            kind,
+            Some(ErrorKind::OutcomeUnknown),
+            "a refusal that names a group"
+        );
     }
 
     #[tokio::test]
@@ -585,7 +601,7 @@ mod tests {
 
             let error = api.expect("a client").baseline().await.expect_err(why);
 
-            assert_eq!(error.kind, ErrorKind::NotSent, "{why}: {error:?}");
+            assert_eq!(error.kind, ErrorKind::Busy, "{why}: {error:?}");
             let asked_for = error.retry_after.map(|pause| pause.as_secs());
             assert_eq!(asked_for, Some(pause), "{why}");
         }

@@ -466,7 +466,7 @@ async fn not_started(all: &mut Endings) {
         &[],
     )
     .await;
-    let mut busy = answered(ErrorKind::NotSent, "429 \"Too many requests\"");
+    let mut busy = answered(ErrorKind::Busy, "429 \"Too many requests\"");
     busy.retry_after = Some(1200 * SECOND);
     all.add(
         "told-to-wait-too-long",

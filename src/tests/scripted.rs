@@ -332,6 +332,7 @@ fn named(list: Vec<Row>) -> Rows {
 pub(crate) fn failure(kind: ErrorKind) -> ApiError {
     let message = match kind {
         ErrorKind::NotSent => "Sofy could not be reached (Connection refused)",
+        ErrorKind::Busy => "Sofy answered 429 with an empty body",
         ErrorKind::Rejected | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
             "Sofy answered 502 with an empty body"
         }

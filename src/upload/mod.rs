@@ -252,7 +252,9 @@ fn failed(error: ApiError) -> Verdict {
     let advice = error.with_details(&error.advice);
     let reason = match error.kind {
         ErrorKind::Rejected => format!("Sofy did not accept the build: {}", error.message),
-        ErrorKind::NotSent | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => error.message,
+        ErrorKind::NotSent | ErrorKind::Busy | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
+            error.message
+        }
     };
     Verdict::new(Conclusion::Error, reason).advise(advice)
 }
@@ -426,13 +428,18 @@ pub(crate) mod tests {
             .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
             .upload(Err(failure(ErrorKind::NotSent)), NOW);
 
+        let busy = Public::new().upload(Err(failure(ErrorKind::Busy)), NOW);
+
         let given_up = run(&unreachable, None).await;
         let patient = run(&reached, None).await;
+        let patient_with_429 = run(&busy, None).await;
 
         assert_eq!(given_up.verdict.conclusion, Conclusion::Error);
         assert!(given_up.verdict.reason.contains("could not be reached"));
         assert!(given_up.duration < MINUTE);
         assert_eq!(patient.verdict.conclusion, Conclusion::TimedOut);
+        let conclusion = patient_with_429.verdict.conclusion;
+        assert_eq!(conclusion, Conclusion::TimedOut, "a 429 is an answer");
     }
 
     #[tokio::test(start_paused = true)]
