@@ -86,6 +86,9 @@ pub fn main() -> ExitCode {
     if let (true, Some(key)) = (runner.is_github(), &key) {
         log::print(&command::mask(key.expose()));
     }
+    if let Some(key) = &key {
+        log::hide(key.clone());
+    }
     runner.start_log();
     if let Some(argument) = rest.into_iter().next() {
         // It may be a key that was meant for an input.
@@ -99,7 +102,11 @@ pub fn main() -> ExitCode {
     }
     // It fails only if there is one already.
     _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = Builder::new_current_thread().enable_all().build();
+    // Timers and signals are looked at after every turn: a server that floods the connection must not hold them up.
+    let runtime = Builder::new_current_thread()
+        .event_interval(1)
+        .enable_all()
+        .build();
     ExitCode::from(match runtime {
         Ok(runtime) => {
             let status = runtime.block_on(async {

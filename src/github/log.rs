@@ -4,6 +4,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::command::{self, plain};
+use crate::secret::ApiKey;
 
 /// The runner shows ten warnings of a step. These may come while it runs; the others are left to its report.
 const WARNINGS_ON_THE_WAY: usize = 5;
@@ -45,6 +47,24 @@ pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
     tracing_subscriber::registry().with(lines.with_filter(level))
 }
 
+/// The API key of this process, which no text may show, wherever it comes from.
+static KEY: OnceLock<ApiKey> = OnceLock::new();
+
+/// Hides the key from now on in all that is printed or written to the runner's files.
+pub(crate) fn hide(key: ApiKey) {
+    // There is one key in a process.
+    _ = KEY.set(key);
+}
+
+/// A text without the key.
+pub(super) fn without_key(text: &str) -> String {
+    let text = text.to_owned();
+    match KEY.get() {
+        Some(key) => key.redact(text),
+        None => text,
+    }
+}
+
 /// Prints one line. A log that nobody reads any more must not end the step, nor keep it from ending.
 pub(crate) fn print(line: &str) {
     /// How many milliseconds the log has waited for its reader.
@@ -55,7 +75,7 @@ pub(crate) fn print(line: &str) {
     }
     let mut out = io::stdout().lock();
     // If there is any room, a piece of this size is written without waiting.
-    for piece in format!("{line}\n").as_bytes().chunks(512) {
+    for piece in format!("{}\n", without_key(line)).as_bytes().chunks(512) {
         let start = Instant::now();
         let left = LONGEST_WAIT.saturating_sub(Duration::from_millis(WAITED.load(Relaxed)));
         let left = Timespec::try_from(left).ok();

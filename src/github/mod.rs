@@ -158,6 +158,7 @@ fn append(file: &mut Result<File, String>, text: &str) -> Result<(), String> {
         .seek(SeekFrom::End(-1))
         .and_then(|_| file.read_exact(&mut last));
     let end = if last == [b'\n'] { "" } else { "\n" };
+    let text = log::without_key(text);
     file.write_all(format!("{end}{text}").as_bytes())
         .map_err(|error| {
             _ = before.and_then(|length| file.set_len(length));

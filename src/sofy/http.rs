@@ -95,7 +95,10 @@ impl Http {
             headers.insert(name, value);
         }
         Ok(Self {
-            client: client(&base)?,
+            client: client(&base).map_err(|error| ApiError {
+                message: key.redact(error.message),
+                ..error
+            })?,
             base,
             key,
             headers,
