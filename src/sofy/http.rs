@@ -276,7 +276,7 @@ impl Answer {
     ) -> Result<Vec<GroupId>> {
         let list = json::list(&self.body).ok();
         let listed = list.iter().flat_map(List::read).flatten();
-        let entries: Vec<T> = listed.chain(serde_json::from_str(&self.body)).collect();
+        let entries: Vec<T> = listed.chain(json::object(&self.body)).collect();
         let named = entries.iter().flat_map(ids);
         let mut named: Vec<GroupId> = named.filter_map(|id| self.group_id(id)).collect();
         named.sort();

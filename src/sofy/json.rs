@@ -21,7 +21,7 @@ pub(super) struct List<'body> {
 impl List<'_> {
     /// Reads the entries; one that cannot be read stays in the list, as an error.
     pub(super) fn read<T: DeserializeOwned>(&self) -> impl Iterator<Item = Result<T, Error>> {
-        self.entries.iter().map(|entry| from_str(entry.get()))
+        self.entries.iter().map(|entry| object(entry.get()))
     }
 }
 
@@ -38,6 +38,14 @@ pub(super) fn list(body: &str) -> Result<List<'_>, Error> {
     let mut list = entries(list)?;
     list.completeness = completeness(around, list.entries.len());
     Ok(list)
+}
+
+/// Reads an object. A list is not one, although serde would read its entries as the members in their order.
+pub(super) fn object<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
+    if text.trim_start().starts_with('{') {
+        return from_str(text);
+    }
+    Err(serde::de::Error::custom("expected an object"))
 }
 
 /// Reads a list without an envelope; an object is a list of one.

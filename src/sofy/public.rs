@@ -475,6 +475,22 @@ mod tests {
 
             assert_eq!(named.expect(body), ["77".into(), "78".into()], "{body}");
         }
+        for (status, body, why) in [
+            (200, "[1]", "a number is not a group"),
+            (200, r#"[["77"]]"#, "nor is a list"),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("POST", path("execute").as_str())
+                .with_status(status)
+                .with_body(body)
+                .create_async()
+                .await;
+
+            let named = client(&server).trigger(&TriggerRequest::default()).await;
+
+            assert!(named.is_err(), "{why}: {named:?}");
+        }
         let mut server = Server::new_async().await;
         server
             .mock("POST", path("execute").as_str())
