@@ -228,7 +228,12 @@ impl BaselineRows {
     fn attribute(&mut self, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun>, usize) {
         let newest = self.times.last_key_value().and_then(|(at, _)| at.time());
         let is_newer = |run: &TestRun| self.times.is_empty() || run.scheduled_at.time() > newest;
-        let (mut ours, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
+        let (newer, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
+        let (moved, mut ours): (Vec<TestRun>, Vec<TestRun>) = {
+            let gone = self.gone_unfinished(&others);
+            let is_of_gone = |run: &TestRun| gone.contains(&(&*run.scenario, &*run.device));
+            newer.into_iter().partition(is_of_gone)
+        };
         let mut slots: BTreeMap<Slot, Vec<TestRun>> = BTreeMap::new();
         for run in others {
             slots.entry(run.slot()).or_default().push(run);
@@ -252,7 +257,20 @@ impl BaselineRows {
         let mut attributed = ours.iter().chain(named).peekable();
         let times_tell = attributed.peek().is_some() && !attributed.any(is_of_old_time);
         rest.retain(|run| !times_tell || run.scheduled_at.time().is_none());
-        (ours, rest.len())
+        (ours, rest.len() + moved.len())
+    }
+
+    /// The scenarios and devices of rows that were unfinished before the trigger and are gone. A newer row of theirs may
+    /// be the same one, which got its time only when it started.
+    fn gone_unfinished(&self, listed: &[TestRun]) -> BTreeSet<(&str, &str)> {
+        let listed: BTreeSet<Slot> = listed.iter().map(TestRun::slot).collect();
+        let before = self.slots.iter().filter(|(slot, _)| !listed.contains(slot));
+        let unfinished = before
+            .flat_map(|(_, runs)| runs)
+            .filter(|run| !run.status.is_final());
+        unfinished
+            .map(|run| (&*run.scenario, &*run.device))
+            .collect()
     }
 }
 
@@ -326,6 +344,45 @@ mod tests {
             shown = Some(look(&mut run, rows));
         }
         shown.expect("a look")
+    }
+
+    #[test]
+    fn a_row_that_gets_its_time_only_when_it_starts_is_not_taken_for_ours() {
+        for (time, before, after, statuses, ambiguous, why) in [
+            (
+                "",
+                "Queued",
+                "Passed",
+                &[][..],
+                1,
+                "it waited without a time",
+            ),
+            (
+                YESTERDAY,
+                "Running",
+                "Passed",
+                &[],
+                1,
+                "it ran under an older time",
+            ),
+            (
+                YESTERDAY,
+                "Failed",
+                "Passed",
+                &["Passed"],
+                0,
+                "an earlier run that had finished",
+            ),
+        ] {
+            let baseline = [row("S", time, before)];
+
+            let now = last(&baseline, &[vec![row("S", TODAY, after)]]);
+
+            assert_eq!(now, expected(statuses, ambiguous), "{why}");
+            let both = vec![row("S", time, before), row("S", TODAY, after)];
+            let (listed, _) = last(&baseline, &[both]);
+            assert_eq!(listed, ["Passed"], "{why}: it is still listed");
+        }
     }
 
     fn expected(statuses: &[&str], ambiguous: usize) -> (Vec<String>, usize) {

@@ -948,7 +948,11 @@ pub(crate) fn no_proxy_hears_what_is_sent_in_clear_text() {
 pub(crate) fn a_setup_in_which_nothing_can_be_sent_is_named_at_once() {
     let cases = [
         ("SSL_CERT_FILE", "/nowhere/ca.pem", "/nowhere/ca.pem"),
-        ("SSL_CERT_FILE", concat!("/nowhere/", "k3y-0f-the-tests-9d41c7"), "/nowhere/***"),
+        (
+            "SSL_CERT_FILE",
+            concat!("/nowhere/", "k3y-0f-the-tests-9d41c7"),
+            "/nowhere/***",
+        ),
         ("SSL_CERT_DIR", "/nowhere", "/nowhere"),
         ("ALL_PROXY", "socks5://u:pa55w0rd@localhost:1080", "SOCKS"),
     ];
