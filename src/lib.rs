@@ -102,11 +102,7 @@ pub fn main() -> ExitCode {
     }
     // It fails only if there is one already.
     _ = rustls::crypto::ring::default_provider().install_default();
-    // Timers and signals are looked at after every turn: a server that floods the connection must not hold them up.
-    let runtime = Builder::new_current_thread()
-        .event_interval(1)
-        .enable_all()
-        .build();
+    let runtime = Builder::new_current_thread().enable_all().build();
     ExitCode::from(match runtime {
         Ok(runtime) => {
             let status = runtime.block_on(async {

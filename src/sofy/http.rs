@@ -1,7 +1,9 @@
 //! How is a call to Sofy made? Bounded in time and size, classified by what may have happened.
 
 use std::error::Error;
+use std::sync::OnceLock;
 use std::time::Duration;
+use std::{io, thread};
 
 use jiff::Timestamp;
 use reqwest::header::{ACCEPT_ENCODING, AGE, CONTENT_ENCODING, DATE, LINK, RETRY_AFTER};
@@ -9,6 +11,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::runtime::{Builder, Handle};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::api::{ClockReading, Rows};
@@ -398,7 +402,36 @@ async fn exchange(client: &Client, request: Request) -> Result<Response> {
     if let Some(network) = simulated::network() {
         return network(request).await;
     }
-    Ok(client.execute(request).await?)
+    let client = client.clone();
+    let mut call = JoinSet::new();
+    call.spawn_on(async move { client.execute(request).await }, connections()?);
+    match call.join_next().await {
+        Some(Ok(answer)) => Ok(answer?),
+        Some(Err(_)) | None => Err(ApiError::new(
+            ErrorKind::OutcomeUnknown,
+            "the call broke off",
+        )),
+    }
+}
+
+/// The runtime of all connections. Its thread is its own, so that a server that floods a connection does not hold up the
+/// deadline and the signals, and starts with the first call, after root was given up.
+fn connections() -> Result<&'static Handle> {
+    static CONNECTIONS: OnceLock<Handle> = OnceLock::new();
+    if let Some(started) = CONNECTIONS.get() {
+        return Ok(started);
+    }
+    let start = || {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let run = move || runtime.block_on(std::future::pending::<()>());
+        thread::Builder::new().spawn(run).map(|_| handle)
+    };
+    let handle = start().map_err(|error: io::Error| {
+        let why = format!("no connection could be made ({error})");
+        ApiError::new(ErrorKind::NotSent, why)
+    })?;
+    Ok(CONNECTIONS.get_or_init(|| handle))
 }
 
 fn client(base: &Url) -> Result<Client> {

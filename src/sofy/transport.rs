@@ -9,7 +9,7 @@ use reqwest::{ClientBuilder, Proxy, Url};
 use {
     rustls::pki_types::{CertificateDer, pem::PemObject as _},
     rustls::{ClientConfig, RootCertStore},
-    std::path::Path,
+    std::path::{Path, PathBuf},
     std::{fs, io},
 };
 
@@ -131,7 +131,11 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
     for (name, value) in variables.into_iter().flatten() {
         let mut problem = "contains no certificate in PEM form".to_owned();
         let mut trusted = 0;
-        for path in env::split_paths(&value) {
+        let paths = match name {
+            "SSL_CERT_DIR" => env::split_paths(&value).collect(),
+            _ => vec![PathBuf::from(&value)],
+        };
+        for path in paths {
             match certificates(&path) {
                 Ok(found) => trusted += roots.add_parsable_certificates(found).0,
                 Err(error) => problem = format!("cannot be read ({error})"),
@@ -151,12 +155,16 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
 /// The certificates in a file, or in the files of a folder.
 #[cfg(not(target_os = "macos"))]
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
-    let texts: Vec<Vec<u8>> = if path.is_dir() {
+    let kind = path.metadata()?;
+    let texts: Vec<Vec<u8>> = if kind.is_dir() {
         let paths = path.read_dir()?.flatten().map(|entry| entry.path());
         let files = paths.filter(|path| path.is_file());
         files.flat_map(fs::read).collect()
-    } else {
+    } else if kind.is_file() {
         vec![fs::read(path)?]
+    } else {
+        // A pipe or a device may never end.
+        return Err(io::Error::other("it is not a file"));
     };
     let parsed = texts
         .iter()
@@ -357,6 +365,7 @@ mod tests {
         };
         let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         write("good.pem", GOOD);
+        write("a:b.pem", GOOD);
         write("mixed.pem", &format!("# a comment\n{odd}{GOOD}"));
         write("odd.pem", odd);
         for sub in ["good", "empty"] {
@@ -373,6 +382,18 @@ mod tests {
                 path("odd.pem"),
                 Err("no certificate"),
                 "only odd ones",
+            ),
+            (
+                "SSL_CERT_FILE",
+                path("a:b.pem"),
+                Ok(1),
+                "a colon in its name",
+            ),
+            (
+                "SSL_CERT_FILE",
+                "/dev/zero".into(),
+                Err("cannot be read"),
+                "a device",
             ),
             (
                 "SSL_CERT_FILE",
