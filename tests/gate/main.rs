@@ -169,6 +169,7 @@ fn main() -> ExitCode {
     ];
     #[cfg(target_os = "linux")]
     claims.extend(claims![
+        names::a_flood_of_bytes_holds_neither_signal_nor_deadline_up,
         names::a_silent_name_server_holds_neither_signal_nor_deadline_up,
         names::an_address_that_never_answers_does_not_hide_one_that_does,
         surroundings::a_log_that_nobody_reads_changes_nothing,

@@ -1,6 +1,7 @@
 //! Does the step end in time where the name server is silent?
 
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
@@ -100,6 +101,44 @@ pub(crate) fn a_silent_name_server_holds_neither_signal_nor_deadline_up() {
                 .contains("before anything was triggered")
         );
         assert!(!step.summary.is_empty());
+    });
+}
+
+pub(crate) fn a_flood_of_bytes_holds_neither_signal_nor_deadline_up() {
+    let hints = ("", "HTTP/1.1 100 Continue\r\n\r\n");
+    let zeros = ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "0");
+    let cases = [
+        (hints, Some("TERM"), 130, "cancelled"),
+        (zeros, Some("INT"), 130, "cancelled"),
+        (hints, None, 3, "timed_out"),
+        (zeros, None, 3, "timed_out"),
+    ];
+    each(&cases, |&((head, piece), signal, status, conclusion)| {
+        let fake = FakeSofy::start(Script::default());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        thread::spawn(move || {
+            for mut socket in listener.incoming().flatten() {
+                // An answer before the request would be refused at once.
+                _ = socket.read(&mut [0; 4096]);
+                let pieces = piece.repeat(10_000);
+                _ = socket.write_all(head.as_bytes());
+                while socket.write_all(pieces.as_bytes()).is_ok() {}
+            }
+        });
+        let step = Gate::new(&fake)
+            .input("schedule-id", CLASSIC)
+            .input("api-url", &url)
+            .input("timeout", "6s")
+            .start();
+        step.wait_until(|log| log.contains("sofy-schedule-run"));
+
+        if let Some(signal) = signal {
+            step.signal(signal);
+        }
+
+        // It fails here, after a minute, if it does not end.
+        step.end().expect(status, conclusion);
     });
 }
 
