@@ -109,7 +109,8 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
     const LARGE: &str = "The file is too large for Sofy or a gateway before it. Make it smaller.";
     const FILE: &str = "Build the app again. Check that it is a whole .apk or .ipa for devices.";
     const OTHER: &str = "Check the inputs against Sofy's portal, then run the job again.";
-    const URL: &str = "Check the input api-url: the answer is not JSON, so perhaps not Sofy's.";
+    const URL: &str = "Check the input api-url: the answer is perhaps not Sofy's.";
+    const ALREADY: [&str; 3] = ["already exist", "already been uploaded", "duplicate build"];
     let refused = |advice| Err(answer.failure(ErrorKind::Rejected).advise(advice));
     let unclear = || answer.failure(ErrorKind::OutcomeUnknown);
     let json = answer.json();
@@ -120,8 +121,13 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
         (401, _) => refused(CHECK_KEY),
         (413, _) => refused(LARGE),
         (408 | 429 | 501..=599, _) | (500, None) => Err(unclear()),
-        (_, None) => Ok(UploadAnswer::NotSofy(unclear().advise(URL))),
-        (_, Some(_)) if says("already exist") => Ok(UploadAnswer::AlreadyExists(answer.said())),
+        (_, None) => {
+            let error = answer.unreadable("it cannot be read, since it is not JSON");
+            Ok(UploadAnswer::NotSofy(error.advise(URL)))
+        }
+        (_, Some(_)) if ALREADY.iter().any(|words| says(words)) => {
+            Ok(UploadAnswer::AlreadyExists(answer.said()))
+        }
         (200..=299, Some(json)) => created(answer, json),
         (_, Some(_)) if says("subscriptionauth") => refused(CHECK_KEY),
         (_, Some(_)) if BAD_FILE.iter().any(|word| says(word)) => refused(FILE),
@@ -294,6 +300,11 @@ mod tests {
         }
         for (status, body) in [
             (400, r#"{"error":{"message":"Build already exists."}}"#),
+            (
+                200,
+                r#"{"data":{"appHash":"4dde0684"},"message":"It has ALREADY been uploaded"}"#,
+            ),
+            (409, r#"{"message":"Duplicate build"}"#),
             (
                 409,
                 r#"{"Message":"A build with this version ALREADY EXISTS"}"#,
