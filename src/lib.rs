@@ -59,8 +59,7 @@ const HELP: &str = concat!(
     "Usage: sofy-schedule-run [gate | upload] [--help | --version]\n\n",
     "  gate     trigger a schedule and judge its run (the default)\n",
     "  upload   upload a build, whose hash a gate can ask for\n\n",
-    "Inputs are environment variables, for example:\n\n",
-    "  INPUT_API_KEY=... INPUT_SCHEDULE_ID=1888 INPUT_TIMEOUT=45m sofy-schedule-run\n\n",
+    "Inputs are environment variables, for example:\n\n  INPUT_API_KEY=... INPUT_SCHEDULE_ID=1888 INPUT_TIMEOUT=45m sofy-schedule-run\n\n",
     "README.md describes each input."
 );
 const VERSION: &str = concat!(env!("CARGO_PKG_NAME"), " ", env!("CARGO_PKG_VERSION"));
@@ -86,14 +85,11 @@ pub fn main() -> ExitCode {
     if let (true, Some(key)) = (runner.is_github(), &key) {
         log::print(&command::mask(key.expose()));
     }
-    if let Some(key) = &key {
-        log::hide(key.clone());
-    }
+    _ = key.map(|key| log::KEY.set(key));
     runner.start_log();
     if let Some(argument) = rest.into_iter().next() {
         // It may be a key that was meant for an input.
-        let argument = key.map_or(argument.clone(), |key| key.redact(argument));
-        let argument: String = argument.chars().take(60).collect();
+        let argument: String = log::without_key(&argument).chars().take(60).collect();
         let reason = format!("The argument {argument:?} is unknown");
         return ExitCode::from(refuse(entry, refusal(&reason, ARGUMENTS), &mut runner));
     }

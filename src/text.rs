@@ -15,14 +15,14 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
 }
 
 /// The most items that one sentence names: enough to recognize a pattern, and still read at a glance.
-pub(crate) const MOST_NAMED: usize = 5;
+const MOST_NAMED: usize = 5;
 
 /// Lists the first few of many: a sentence has an end, however long the list is.
-pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>, most: usize) -> String {
+pub(crate) fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
     let mut items: Vec<String> = items.into_iter().map(|item| item.to_string()).collect();
-    if items.len() > most {
-        let more = format!("{} more", items.len() - most);
-        items.truncate(most);
+    if items.len() > MOST_NAMED {
+        let more = format!("{} more", items.len() - MOST_NAMED);
+        items.truncate(MOST_NAMED);
         items.push(more);
     }
     match items.as_slice() {
@@ -76,10 +76,11 @@ mod tests {
             (1, "0"),
             (2, "0 and 1"),
             (3, "0, 1 and 2"),
-            (4, "0, 1, 2 and 1 more"),
-            (900, "0, 1, 2 and 897 more"),
+            (5, "0, 1, 2, 3 and 4"),
+            (6, "0, 1, 2, 3, 4 and 1 more"),
+            (900, "0, 1, 2, 3, 4 and 895 more"),
         ] {
-            assert_eq!(list(0..items, 3), expected);
+            assert_eq!(list(0..items), expected);
         }
     }
 

@@ -87,9 +87,8 @@ fn left_running(group_id: &GroupId, why: &str) -> AbortOutcome {
 }
 
 fn failed(group_id: &GroupId, why: &str) -> AbortOutcome {
-    AbortOutcome::Failed(format!(
-        "Test run group {group_id} could not be aborted: {why}"
-    ))
+    let said = format!("Test run group {group_id} could not be aborted: {why}");
+    AbortOutcome::Failed(said)
 }
 
 /// Asks until Sofy has aborted the group, or shows that it has finished, or patience ends.

@@ -229,11 +229,9 @@ impl BaselineRows {
         let newest = self.times.last_key_value().and_then(|(at, _)| at.time());
         let is_newer = |run: &TestRun| self.times.is_empty() || run.scheduled_at.time() > newest;
         let (newer, others): (Vec<TestRun>, Vec<TestRun>) = rows.into_iter().partition(is_newer);
-        let (moved, mut ours): (Vec<TestRun>, Vec<TestRun>) = {
-            let gone = self.gone_unfinished(&others);
-            let is_of_gone = |run: &TestRun| gone.contains(&(&*run.scenario, &*run.device));
-            newer.into_iter().partition(is_of_gone)
-        };
+        let gone = self.gone_unfinished(&others);
+        let is_of_gone = |run: &TestRun| gone.contains(&(&*run.scenario, &*run.device));
+        let (moved, mut ours): (Vec<_>, Vec<_>) = newer.into_iter().partition(is_of_gone);
         let mut slots: BTreeMap<Slot, Vec<TestRun>> = BTreeMap::new();
         for run in others {
             slots.entry(run.slot()).or_default().push(run);

@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::model::{report::BuildCheck, schedule::Build, test_run::TestRun};
 use crate::sofy::{BuildList, SofyApi};
 use crate::stop::{Stop, StopReason};
-use crate::text::{MOST_NAMED, count, list, span};
+use crate::text::{count, list, span};
 
 /// How long the list may keep a verdict waiting, deadline or not: without it the wrong build would pass.
 const AT_MOST: Duration = Duration::from_secs(10);
@@ -95,7 +95,7 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
     } else if let Some(name) = tested.intersection(&others).next() {
         format!("another build is called {name} too; {UNIQUE}")
     } else {
-        let build = list(tested, MOST_NAMED);
+        let build = list(tested);
         return BuildCheck::Verified { build };
     };
     BuildCheck::Unverified { because }

@@ -72,12 +72,12 @@ impl Pace {
             self.last_finish_at = between;
         }
         let (age, idle) = (since(started_at), since(self.last_finish_at));
-        let left = saturated(listed - finished);
+        let (left, finished) = ((listed - finished) as u32, self.finished as u32);
         let rest = if self.finished == 0 {
             // Nothing to go by: each test run left may take as long as the first ones have so far.
             age.saturating_mul(left.max(1))
         } else {
-            let each = self.last_finish_at.saturating_sub(started_at) / saturated(self.finished);
+            let each = self.last_finish_at.saturating_sub(started_at) / finished;
             let estimate = each.saturating_mul(left).saturating_sub(idle);
             estimate.max(idle / OVERDUE)
         };
@@ -99,10 +99,6 @@ impl Pace {
         let pause = Duration::try_from_secs_f64(secs).unwrap_or(poll_interval);
         bounded(pause, poll_interval)
     }
-}
-
-fn saturated(count: usize) -> u32 {
-    u32::try_from(count).unwrap_or(u32::MAX)
 }
 
 /// Keeps a pause between the shortest one and the poll interval; a user who wants more polls than that gets them.

@@ -26,9 +26,6 @@ const SLOW: Duration = Duration::from_secs(30);
 /// The pauses, in seconds, before the polls for a run whose trigger ended unclearly: 15 s for a list that lags.
 const SEARCH: [u64; 5] = [0, 1, 2, 4, 8];
 
-/// The most groups that one sentence names.
-const MOST_NAMED: usize = 5;
-
 /// What is known of a trigger, however it ends.
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
@@ -54,9 +51,7 @@ pub(crate) async fn trigger<A: SofyApi>(
             Ok(Ok(baseline)) => {
                 if let Some((flight, id)) = started_anyway(&refused, &baseline) {
                     sent.at = Some(flight.sent_at);
-                    let what = format!(
-                        "Sofy refused the trigger, but lists a new group ({id}) of that time"
-                    );
+                    let what = format!("Sofy refused the trigger, but lists a new group ({id})");
                     return Err(perhaps_started(&what, ""));
                 }
                 sent.before.insert(baseline)
@@ -76,8 +71,8 @@ pub(crate) async fn trigger<A: SofyApi>(
         };
         match answer {
             (Err(mut error), None) if !may_have_happened(&error) => {
-                if error.kind == ErrorKind::Busy {
-                    refused.push((before.clone(), flight));
+                if let (ErrorKind::Busy, Baseline::Groups(groups)) = (error.kind, &*before) {
+                    refused.push((groups.clone(), flight));
                 }
                 // What let the list through a moment ago may let the trigger through a moment later.
                 error.is_permanent = false;
@@ -178,7 +173,7 @@ fn not_one(named: &[GroupId]) -> String {
         [one] => format!("Sofy answered with test run group {one}, which already existed"),
         several => format!(
             "Sofy answered with several test run groups ({}), but one step can judge only one",
-            list(several, MOST_NAMED)
+            list(several)
         ),
     }
 }
@@ -267,16 +262,13 @@ const SLACK: SignedDuration = SignedDuration::from_secs(2);
 const UNPROVEN: SignedDuration = SignedDuration::from_secs(30);
 
 /// Finds a group that a refused trigger may have started in spite of its answer.
-fn started_anyway(refused: &[(Baseline, Flight)], now: &Baseline) -> Option<(Flight, GroupId)> {
+fn started_anyway(refused: &[(Groups, Flight)], now: &Baseline) -> Option<(Flight, GroupId)> {
     let Baseline::Groups(now) = now else {
         return None;
     };
-    refused.iter().find_map(|(before, flight)| match before {
-        Baseline::Groups(before) => {
-            let new = new_in_flight(before, std::slice::from_ref(now), *flight);
-            Some((*flight, new.into_keys().next()?.clone()))
-        }
-        Baseline::Rows(_) => None,
+    refused.iter().find_map(|(before, flight)| {
+        let new = new_in_flight(before, std::slice::from_ref(now), *flight);
+        Some((*flight, new.into_keys().next()?.clone()))
     })
 }
 
@@ -336,7 +328,7 @@ fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, S
         )),
         (n, _) => Err(format!(
             "It lists {n} new groups ({}), and it is unclear which one this step started",
-            list(new.into_keys(), MOST_NAMED)
+            list(new.into_keys())
         )),
     }
 }

@@ -10,7 +10,7 @@ use crate::model::verdict::{Conclusion, Outcome, Policy, Verdict};
 use crate::model::{report::BuildCheck, schedule::Origin};
 use crate::sofy::{ApiError, ErrorKind};
 use crate::stop::StopReason;
-use crate::text::{MOST_NAMED, count, list, span};
+use crate::text::{count, list, span};
 
 /// How the watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,7 +209,7 @@ fn rows_3_to_5(facts: &Facts<'_>) -> Vec<Rule> {
 
 /// Did everything pass, in all that was ever seen and in the whole list?
 fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
-    let (group, lost) = (&facts.snapshot.group, list(&facts.seen.lost, MOST_NAMED));
+    let (group, lost) = (&facts.snapshot.group, list(&facts.seen.lost));
     let (status, sign) = (&group.verbatim, &facts.snapshot.completeness.not_whole);
     let missing = sign.as_deref().unwrap_or_default();
     let failing = facts.failing.total();
@@ -308,7 +308,7 @@ fn results(facts: &Facts<'_>) -> String {
 fn warnings(facts: &Facts<'_>) -> Vec<String> {
     let (retried, runs) = (&facts.seen.retried, |n| count(n, "test run"));
     let again = (!retried.is_empty()).then(|| {
-        let (retried, names) = (runs(retried.len()), list(retried, MOST_NAMED));
+        let (retried, names) = (runs(retried.len()), list(retried));
         format!("Sofy retried {retried}; the retry's result counts: {names}")
     });
     let fewer = facts.snapshot.completeness.fetched.map(|fetched| {

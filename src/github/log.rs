@@ -47,22 +47,14 @@ pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
     tracing_subscriber::registry().with(lines.with_filter(level))
 }
 
-/// The API key of this process, which no text may show, wherever it comes from.
-static KEY: OnceLock<ApiKey> = OnceLock::new();
-
-/// Hides the key from now on in all that is printed or written to the runner's files.
-pub(crate) fn hide(key: ApiKey) {
-    // There is one key in a process.
-    _ = KEY.set(key);
-}
+/// The API key of this process. Nothing that is printed or written to the runner's files shows it, wherever it comes from.
+pub(crate) static KEY: OnceLock<ApiKey> = OnceLock::new();
 
 /// A text without the key.
-pub(super) fn without_key(text: &str) -> String {
+pub(crate) fn without_key(text: &str) -> String {
     let text = text.to_owned();
-    match KEY.get() {
-        Some(key) => key.redact(text),
-        None => text,
-    }
+    KEY.get()
+        .map_or_else(|| text.clone(), |key| key.redact(text.clone()))
 }
 
 /// Prints one line. A log that nobody reads any more must not end the step, nor keep it from ending.

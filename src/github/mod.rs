@@ -42,15 +42,12 @@ impl Runner {
             file.or_else(|_| options.open(path))
                 .map_err(|error| format!("{name} cannot be opened ({error})"))
         };
-        let workspace = match value_of(env, "GITHUB_WORKSPACE") {
-            "" => ".",
-            workspace => workspace,
-        };
+        let workspace = Some(value_of(env, "GITHUB_WORKSPACE")).filter(|path| !path.is_empty());
         Self {
             output: file("GITHUB_OUTPUT"),
             summary: file("GITHUB_STEP_SUMMARY"),
             state: file("GITHUB_STATE"),
-            workspace: workspace.into(),
+            workspace: workspace.unwrap_or(".").into(),
             style: Style {
                 debug: value_of(env, "RUNNER_DEBUG") == "1",
                 commands: value_of(env, "GITHUB_ACTIONS") == "true",

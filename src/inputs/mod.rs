@@ -194,8 +194,7 @@ const TWO_LINES: &str = "contains a line break or another control character. Wri
 const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such as \
     3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API).";
 const QUOTE_IT: &str = " YAML read it as a number, so put it in quotes: schedule-id: \"…\"";
-const A_GROUP: &str =
-    "is not the ID of a test run group. Use that output of the step that triggered, in quotes.";
+const A_GROUP: &str = "is not a test run group's ID. Use the triggering step's output, in quotes.";
 const AN_AFTER: &str = "is not what this action writes. Use that output of the triggering step.";
 
 fn schedule(text: &str) -> Result<ScheduleId, String> {
@@ -466,7 +465,7 @@ mod tests {
             (
                 "INPUT_TEST-RUN-GROUP-ID",
                 "7/7",
-                "not the ID",
+                "not a test run group",
                 "another address",
             ),
             (

@@ -90,24 +90,22 @@ pub(crate) struct Build {
 impl Build {
     /// Tells whether it has this hash. Only hexadecimal digits mean the same in either case.
     pub(crate) fn has_hash(&self, app_hash: &str) -> bool {
-        let is_hexadecimal = app_hash.chars().all(|c| c.is_ascii_hexdigit());
-        self.app_hash
-            .as_deref()
-            .is_some_and(|hash| match is_hexadecimal {
-                true => hash.eq_ignore_ascii_case(app_hash),
-                false => hash == app_hash,
-            })
+        let hex = app_hash.chars().all(|c| c.is_ascii_hexdigit());
+        let same = |hash: &str| hash == app_hash || hex && hash.eq_ignore_ascii_case(app_hash);
+        self.app_hash.as_deref().is_some_and(same)
     }
 
     /// What people know the build by.
     pub(crate) fn name(&self) -> &str {
-        if self.id.is_empty() {
-            &self.friendly_name
-        } else {
-            &self.id
+        match &*self.id {
+            "" => &self.friendly_name,
+            id => id,
         }
     }
 }
+
+const NOT_A_HASH: &str = "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that uploaded the \
+     build, and the name of its output";
 
 /// Reads the hash of a build, or says what the text was probably meant to be: the step before went wrong.
 pub(crate) fn app_hash(text: &str) -> Result<String, &'static str> {
@@ -118,23 +116,22 @@ pub(crate) fn app_hash(text: &str) -> Result<String, &'static str> {
     if (8..=256).contains(&text.len()) && text.chars().all(in_a_hash) && !is_nothing {
         return Ok(text.to_owned());
     }
-    Err(if text.contains("${{") {
-        "an expression that was not evaluated; check where it is written"
-    } else if text.starts_with(['$', '%']) {
-        "a variable that was not expanded; use ${{ steps.upload.outputs.app-hash }} or the like"
-    } else if text.contains("***") {
-        "a value that the runner masked; a hash must not contain the value of a secret"
-    } else if text.starts_with(['{', '[']) {
-        "JSON; pass only the value of its field appHash"
-    } else if text.starts_with(['"', '\'', '\u{201c}']) {
-        "a hash in quotes; use jq -r, which prints none"
-    } else if text.parse::<f64>().is_ok_and(f64::is_finite) {
-        "a number, which YAML may have rounded; put the whole hash in quotes"
-    } else if text.contains(char::is_whitespace) {
-        "several words; pass only the hash"
-    } else {
-        "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that \
-         uploaded the build, and the name of its output"
+    let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
+    Err(match text.chars().next() {
+        _ if text.contains("${{") => {
+            "an expression that was not evaluated; check where it is written"
+        }
+        Some('$' | '%') => {
+            "a variable that was not expanded; use ${{ steps.upload.outputs.app-hash }}"
+        }
+        _ if text.contains("***") => {
+            "a value that the runner masked; a hash cannot contain a secret"
+        }
+        Some('{' | '[') => "JSON; pass only the value of its field appHash",
+        Some('"' | '\'' | '\u{201c}') => "a hash in quotes; use jq -r, which prints none",
+        _ if is_number => "a number, which YAML may have rounded; put the whole hash in quotes",
+        _ if text.contains(char::is_whitespace) => "several words; pass only the hash",
+        _ => NOT_A_HASH,
     })
 }
 

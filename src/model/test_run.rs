@@ -11,7 +11,7 @@ use jiff::tz::Offset;
 
 use super::group_id::GroupId;
 use super::spelled::Spelled;
-use crate::text::{MOST_NAMED, list};
+use crate::text::list;
 
 /// One scenario on one device against one build: a row of the report.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -277,7 +277,7 @@ impl fmt::Display for Tally<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = self.iter();
         let counts = counts.map(|(status, n)| format!("{n} {}", status.after_a_number()));
-        f.write_str(&list(counts, MOST_NAMED))
+        f.write_str(&list(counts))
     }
 }
 

@@ -1,7 +1,7 @@
 //! How is a call to Sofy made? Bounded in time and size, classified by what may have happened.
 
 use std::error::Error;
-use std::sync::OnceLock;
+use std::sync::LazyLock;
 use std::time::Duration;
 use std::{io, thread};
 
@@ -25,6 +25,7 @@ use crate::secret::ApiKey;
 #[cfg(any(test, fuzzing))]
 use crate::tests::network as simulated;
 
+const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 /// Sofy lists thousands of rows at most; what takes longer is stuck.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// A poll can be repeated and a trigger cannot: giving up early may cost a run.
@@ -194,9 +195,10 @@ impl Answer {
     }
 
     fn successful(self) -> Result<Self> {
-        let is_success = self.status.is_success();
-        is_success.then_some(()).ok_or_else(|| self.refusal())?;
-        Ok(self)
+        match self.status.is_success() {
+            true => Ok(self),
+            false => Err(self.refusal()),
+        }
     }
 
     /// Takes a text of Sofy's as ours: without the key, however it is spelled, and of a bounded length.
@@ -227,11 +229,9 @@ impl Answer {
 
     /// Tells whether it says that there is nothing to list, such as "No test runs found", instead of an empty list.
     fn lists_none(&self) -> bool {
-        let has_data = self.json().is_some_and(|json| json.get("data").is_some());
+        let is_list = self.json().is_some_and(|json| json.get("data").is_some());
         let words = self.words().unwrap_or_default().to_lowercase();
-        matches!(self.status, StatusCode::OK | StatusCode::NOT_FOUND)
-            && !has_data
-            && words.starts_with("no ")
+        matches!(self.status.as_u16(), 200 | 404) && !is_list && words.starts_with("no ")
     }
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.
@@ -403,36 +403,25 @@ async fn exchange(client: &Client, request: Request) -> Result<Response> {
         return network(request).await;
     }
     let client = client.clone();
+    let connections = CONNECTIONS.as_ref().map_err(|error| {
+        let why = format!("no connection could be made ({error})");
+        ApiError::new(ErrorKind::NotSent, why)
+    })?;
     let mut call = JoinSet::new();
-    call.spawn_on(async move { client.execute(request).await }, connections()?);
-    match call.join_next().await {
-        Some(Ok(answer)) => Ok(answer?),
-        Some(Err(_)) | None => Err(ApiError::new(
-            ErrorKind::OutcomeUnknown,
-            "the call broke off",
-        )),
-    }
+    call.spawn_on(async move { client.execute(request).await }, connections);
+    let answer = call.join_next().await.and_then(Result::ok);
+    let broken = || ApiError::new(ErrorKind::OutcomeUnknown, "the call broke off");
+    Ok(answer.ok_or_else(broken)??)
 }
 
 /// The runtime of all connections. Its thread is its own, so that a server that floods a connection does not hold up the
 /// deadline and the signals, and starts with the first call, after root was given up.
-fn connections() -> Result<&'static Handle> {
-    static CONNECTIONS: OnceLock<Handle> = OnceLock::new();
-    if let Some(started) = CONNECTIONS.get() {
-        return Ok(started);
-    }
-    let start = || {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let run = move || runtime.block_on(std::future::pending::<()>());
-        thread::Builder::new().spawn(run).map(|_| handle)
-    };
-    let handle = start().map_err(|error: io::Error| {
-        let why = format!("no connection could be made ({error})");
-        ApiError::new(ErrorKind::NotSent, why)
-    })?;
-    Ok(CONNECTIONS.get_or_init(|| handle))
-}
+static CONNECTIONS: LazyLock<io::Result<Handle>> = LazyLock::new(|| {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let handle = runtime.handle().clone();
+    let run = move || runtime.block_on(std::future::pending::<()>());
+    thread::Builder::new().spawn(run).map(|_| handle)
+});
 
 fn client(base: &Url) -> Result<Client> {
     #[cfg(any(test, fuzzing))]
@@ -440,11 +429,7 @@ fn client(base: &Url) -> Result<Client> {
         return Ok(client);
     }
     let client = Client::builder()
-        .user_agent(concat!(
-            env!("CARGO_PKG_NAME"),
-            "/",
-            env!("CARGO_PKG_VERSION")
-        ))
+        .user_agent(USER_AGENT)
         // A slow connection is as good as none.
         .connect_timeout(Duration::from_secs(10))
         .timeout(REQUEST_TIMEOUT)

@@ -249,12 +249,11 @@ fn stopped(reason: StopReason, doing: &str) -> Verdict {
 }
 
 fn failed(error: ApiError) -> Verdict {
+    use ErrorKind::{Busy, NotFound, NotSent, OutcomeUnknown, Rejected};
     let advice = error.with_details(&error.advice);
     let reason = match error.kind {
-        ErrorKind::Rejected => format!("Sofy did not accept the build: {}", error.message),
-        ErrorKind::NotSent | ErrorKind::Busy | ErrorKind::OutcomeUnknown | ErrorKind::NotFound => {
-            error.message
-        }
+        Rejected => format!("Sofy did not accept the build: {}", error.message),
+        NotSent | Busy | OutcomeUnknown | NotFound => error.message,
     };
     Verdict::new(Conclusion::Error, reason).advise(advice)
 }
