@@ -83,7 +83,7 @@ pub(crate) const LONGEST_OF_A_POLL: Duration = Duration::from_mins(5);
 pub(crate) struct Patience(u32, Duration);
 
 impl Patience {
-    /// About half a minute: nothing has been started yet, so failing is cheap.
+    /// About 30 s: nothing has been started yet, so failing is cheap.
     pub(crate) const BEFORE_A_RUN: Self = Self(6, Duration::ZERO);
     /// Nothing more: asking again changes nothing.
     pub(crate) const NONE: Self = Self(0, Duration::ZERO);

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::iter::successors;
 
-/// A shorter text is no key: replacing it would only garble what people read.
+/// A shorter text is not a key: replacing it would only garble what people read.
 const SHORTEST: usize = 6;
 
 /// How deep encodings may be nested: JSON in a query string in a page is three.

@@ -43,7 +43,7 @@ impl Stop {
         *self.signal.borrow()
     }
 
-    /// Waits for a signal; for ever, if there is none.
+    /// Waits for a signal; forever, if there is none.
     pub(crate) async fn signal(&mut self) -> &'static str {
         let signal = self.signal.wait_for(Option::is_some).await;
         match signal.map(|name| *name) {

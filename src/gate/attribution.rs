@@ -16,7 +16,7 @@
 //! is attributed, and all of it bears times that were not listed before. Otherwise they are
 //! *ambiguous*, as is every row without a time. Two rules stand above the table:
 //!
-//! 1. Where a time that was ours is no longer listed, a later execution may have taken its place:
+//! 1. If a time of this run is no longer listed, a later run may have taken its place:
 //!    nothing is judged.
 //! 2. A row that names its group is ours or another's, whatever its time.
 
@@ -474,7 +474,7 @@ mod tests {
                 0,
             ),
             (
-                "the previous one is listed for ever",
+                "the previous one is listed forever",
                 old(),
                 vec![old(), old()],
                 vec![],

@@ -31,7 +31,7 @@ pub(crate) enum Settlement {
     Running,
     /// The group has finished, and it is not yet certain that this is all; the pause before the next poll.
     Waiting(Duration),
-    /// Nothing can change any more.
+    /// Nothing can change now.
     Settled,
     /// The group has finished, and this did not become clear within the patience.
     GaveUp(Blocker),
@@ -323,7 +323,7 @@ mod tests {
                     (60, "Complete", one()),
                 ],
                 true,
-                "half a minute between two polls is not too long",
+                "30 s between two polls are not too long",
             ),
             (
                 vec![

@@ -662,7 +662,7 @@ mod tests {
                 2,
                 Ok("77"),
                 Ok("77"),
-                "the run is learnt in time, and handed over",
+                "the run is learnt in time, and returned",
             ),
             (
                 Ok(&["77"]),

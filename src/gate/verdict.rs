@@ -15,13 +15,13 @@ use crate::text::{count, list, span};
 /// How the watch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Ending {
-    /// Nothing in the snapshot can change any more.
+    /// Nothing in the snapshot can change now.
     Settled,
     /// The group has finished, and this did not become clear within a bounded wait.
     Stuck(Blocker),
     /// The deadline or a signal came first.
     Stopped(StopReason),
-    /// Sofy did not answer any more until the deadline.
+    /// Sofy stopped answering until the deadline.
     LostContact { timeout: Duration, error: ApiError },
     /// Sofy kept refusing to show the run.
     Refused(ApiError),

@@ -310,7 +310,7 @@ mod tests {
                 Public::new().look("Running", rows(&["Running"])),
                 Ending::Stopped(StopReason::Deadline(60 * MINUTE)),
                 60 * MINUTE,
-                "for ever",
+                "forever",
             ),
             (
                 Public::new().look("Preparing", vec![]),
@@ -784,7 +784,7 @@ mod tests {
         let looks = seen.calls("look").len();
         assert!(
             looks < early,
-            "no hurry once a row of ours is seen: {looks}"
+            "no hurry once one of our rows is seen: {looks}"
         );
     }
 

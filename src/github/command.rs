@@ -24,7 +24,7 @@ pub(crate) fn plain(text: &str) -> String {
 /// The runner cuts a message here anyway, perhaps inside an escape.
 const LONGEST_MESSAGE: usize = 4_000;
 
-/// Writes an annotation of a severity, or a debug line; the message may hold line breaks of ours.
+/// Writes an annotation of a severity, or a debug line; the message may contain our line breaks.
 pub(crate) fn message(severity: &str, title: &str, message: &str) -> String {
     let lines: Vec<String> = message.split('\n').map(plain).collect();
     let text: String = lines.join("\n").chars().take(LONGEST_MESSAGE).collect();

@@ -57,7 +57,7 @@ pub(crate) fn without_key(text: &str) -> String {
         .map_or_else(|| text.clone(), |key| key.redact(text.clone()))
 }
 
-/// Prints one line. A log that nobody reads any more must not end the step, nor keep it from ending.
+/// Prints one line. A log that nobody reads must not end the step, nor keep it from ending.
 pub(crate) fn print(line: &str) {
     /// How many milliseconds the log has waited for its reader.
     static WAITED: AtomicU64 = AtomicU64::new(0);

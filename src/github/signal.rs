@@ -23,7 +23,7 @@ fn ignores_hangup() -> bool {
     ignored.is_some_and(|mask| mask & 1 == 1)
 }
 
-/// Forwards a signal for ever: as PID 1, a second one would be ignored or kill us otherwise.
+/// Forwards a signal forever: as PID 1, a second one would be ignored or kill us otherwise.
 fn forward(kind: SignalKind, name: &'static str, sender: Sender<Option<&'static str>>) {
     let mut signals = match signal(kind) {
         Ok(signals) => signals,

@@ -1,7 +1,7 @@
 //! What does each ending look like? Its page, its JUnit XML, and every sentence that it says.
 //!
 //! Plays each ending through the whole story, and compares what readers get with the files that were
-//! looked at last. `UPDATE_GOLDEN=1 cargo test golden` writes them anew; look at them before committing.
+//! looked at last. `UPDATE_GOLDEN=1 cargo test golden` writes them again; look at them before committing.
 
 use std::fmt::Write as _;
 use std::path::Path;

@@ -28,7 +28,7 @@ pub(crate) type Classic = Scripted<false>;
 /// The group of the run.
 const OURS: &str = "77";
 
-/// Answers each kind of call by its own script, whose last line goes on for ever.
+/// Answers each kind of call by its own script, whose last line repeats forever.
 pub(crate) struct Scripted<const PUBLIC: bool> {
     baselines: Lines<Baseline>,
     triggers: Lines<Vec<GroupId>>,

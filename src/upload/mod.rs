@@ -258,7 +258,7 @@ fn failed(error: ApiError) -> Verdict {
     Verdict::new(Conclusion::Error, reason).advise(advice)
 }
 
-/// The file is not what it was when it was found, or cannot be read any more.
+/// The file is not what it was when it was found, or can no longer be read.
 fn changed(error: io::Error) -> Verdict {
     let reason = format!("the file changed after the upload began ({error})");
     Verdict::new(Conclusion::Error, reason)

@@ -174,7 +174,7 @@ fn main() -> ExitCode {
         names::an_address_that_never_answers_does_not_hide_one_that_does,
         surroundings::a_log_that_nobody_reads_changes_nothing,
     ]);
-    // More than half a minute each: `cargo test --test gate -- --ignored`.
+    // More than 30 s each: `cargo test --test gate -- --ignored`.
     claims.extend(
         claims![
             trigger::an_answer_to_the_trigger_that_takes_longer_than_a_poll_may_is_awaited,

@@ -191,7 +191,7 @@ impl Job<'_> {
         self.left(StepKind::Upload, began, drawn.cancelled, exit)
     }
 
-    /// Writes to the file when it is time, and waits for ever.
+    /// Writes to the file when it is time, and waits forever.
     async fn change(&self, drawn: &Upload) {
         if let Some(change) = drawn.change {
             sleep(millis(change.at)).await;
