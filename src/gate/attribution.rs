@@ -265,7 +265,7 @@ impl BaselineRows {
         let before = self.slots.iter().filter(|(slot, _)| !listed.contains(slot));
         let unfinished = before
             .flat_map(|(_, runs)| runs)
-            .filter(|run| !run.status.is_final());
+            .filter(|run| may_start(&run.status));
         unfinished
             .map(|run| (&*run.scenario, &*run.device))
             .collect()
@@ -370,6 +370,14 @@ mod tests {
                 &["Passed"],
                 0,
                 "an earlier run that had finished",
+            ),
+            (
+                YESTERDAY,
+                "Odd",
+                "Passed",
+                &["Passed"],
+                0,
+                "a word that nobody documents",
             ),
         ] {
             let baseline = [row("S", time, before)];
