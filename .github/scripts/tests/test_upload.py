@@ -390,8 +390,10 @@ while :; do {shutil.which('sleep')} 0.01; done
 
     def start(self, **environment: str) -> subprocess.Popen:
         pipe = subprocess.PIPE
+        # A shell that starts these tests in the background ignores SIGINT, and so would the script.
         run = subprocess.Popen(
-            [ROOT / "upload" / "run"], env=self.environment(**environment), text=True, stdout=pipe, stderr=pipe
+            [ROOT / "upload" / "run"], env=self.environment(**environment), text=True, stdout=pipe, stderr=pipe,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         self.addCleanup(run.kill)
         return run
