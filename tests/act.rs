@@ -356,7 +356,8 @@ fn outputs_reach_later_steps_and_jobs_and_another_job_picks_up_a_run() -> Try {
     let ordered = |request: &Request| request.target.ends_with(&order);
     assert!(sofy.requests().iter().any(ordered), "{order}");
     let summaries = ended.said("content", "sofy").join("\n");
-    for headline in ["## ✅ Passed: ", "## ❌ Failed: "] {
+    let passed = "## ✅ Sofy schedule Nightly: passed";
+    for headline in [passed, "## ❌ Sofy schedule Nightly: failed"] {
         assert!(summaries.contains(headline), "{summaries}");
     }
     Ok(())
