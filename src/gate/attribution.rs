@@ -147,6 +147,13 @@ impl Run {
     }
 }
 
+/// Tells whether a list shows test runs that started since an earlier one.
+pub(crate) fn have_started(before: &[Row], now: &[Row]) -> bool {
+    let rows = now.iter().map(|row| row.test_run.clone()).collect();
+    let (started, _) = BaselineRows::of(before).attribute(rows, &[]);
+    !started.is_empty()
+}
+
 fn ambiguous(rows: usize, doubt: AmbiguityReason) -> Option<Ambiguous> {
     (rows > 0).then_some(Ambiguous { rows, doubt })
 }
@@ -263,12 +270,13 @@ impl BaselineRows {
     fn gone_unfinished(&self, listed: &[TestRun]) -> BTreeSet<(&str, &str)> {
         let listed: BTreeSet<Slot> = listed.iter().map(TestRun::slot).collect();
         let before = self.slots.iter().filter(|(slot, _)| !listed.contains(slot));
-        let unfinished = before
-            .flat_map(|(_, runs)| runs)
-            .filter(|run| may_start(&run.status));
-        unfinished
-            .map(|run| (&*run.scenario, &*run.device))
-            .collect()
+        let may_get_a_time = |run: &&TestRun| {
+            let has_time = run.scheduled_at.time().is_some();
+            may_start(&run.status) || !has_time && !run.status.is_final()
+        };
+        let unfinished = before.flat_map(|(_, runs)| runs).filter(may_get_a_time);
+        let places = unfinished.map(|run| (&*run.scenario, &*run.device));
+        places.collect()
     }
 }
 
@@ -370,6 +378,14 @@ mod tests {
                 &["Passed"],
                 0,
                 "an earlier run that had finished",
+            ),
+            (
+                "",
+                "Pending",
+                "Passed",
+                &[],
+                1,
+                "it waited under another word",
             ),
             (
                 YESTERDAY,

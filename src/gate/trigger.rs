@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::{Instant, sleep, timeout};
 
+use crate::gate::attribution::have_started;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::{Origin, TriggerRequest};
 use crate::model::verdict::{Conclusion, Verdict};
@@ -49,9 +50,9 @@ pub(crate) async fn trigger<A: SofyApi>(
         // Read again each time: during a pause, other groups may have come into the list.
         let before = match stop.run_until_stopped(read_baseline(api)).await {
             Ok(Ok(baseline)) => {
-                if let Some((flight, id)) = started_anyway(&refused, &baseline) {
+                if let Some((flight, what)) = started_anyway(&refused, &baseline) {
                     sent.at = Some(flight.sent_at);
-                    let what = format!("Sofy refused the trigger, but lists a new group ({id})");
+                    let what = format!("Sofy refused the trigger, but now lists new {what}");
                     return Err(perhaps_started(&what, ""));
                 }
                 sent.before.insert(baseline)
@@ -71,8 +72,8 @@ pub(crate) async fn trigger<A: SofyApi>(
         };
         match answer {
             (Err(mut error), None) if !may_have_happened(&error) => {
-                if let (ErrorKind::Busy, Baseline::Groups(groups)) = (error.kind, &*before) {
-                    refused.push((groups.clone(), flight));
+                if error.kind == ErrorKind::Busy {
+                    refused.push((before.clone(), flight));
                 }
                 // What let the list through a moment ago may let the trigger through a moment later.
                 error.is_permanent = false;
@@ -261,14 +262,22 @@ const SLACK: SignedDuration = SignedDuration::from_secs(2);
 /// is another one.
 const UNPROVEN: SignedDuration = SignedDuration::from_secs(30);
 
-/// Finds a group that a refused trigger may have started in spite of its answer.
-fn started_anyway(refused: &[(Groups, Flight)], now: &Baseline) -> Option<(Flight, GroupId)> {
-    let Baseline::Groups(now) = now else {
-        return None;
-    };
+/// Finds what a refused trigger may have started in spite of its answer.
+fn started_anyway(refused: &[(Baseline, Flight)], now: &Baseline) -> Option<(Flight, String)> {
     refused.iter().find_map(|(before, flight)| {
-        let new = new_in_flight(before, std::slice::from_ref(now), *flight);
-        Some((*flight, new.into_keys().next()?.clone()))
+        let what = match (before, now) {
+            (Baseline::Groups(before), Baseline::Groups(now)) => {
+                let new = new_in_flight(before, std::slice::from_ref(now), *flight);
+                new.into_keys().next().map(|id| format!("group ({id})"))
+            }
+            (Baseline::Rows(before), Baseline::Rows(now)) => {
+                have_started(before, now).then(|| "test runs".to_owned())
+            }
+            (Baseline::Groups(_), Baseline::Rows(_)) | (Baseline::Rows(_), Baseline::Groups(_)) => {
+                None
+            }
+        };
+        Some((*flight, what?))
     })
 }
 
@@ -910,6 +919,33 @@ mod tests {
                 "{why}: {result:?}"
             );
             assert_eq!(result.is_ok(), triggers == 2, "{why}: {result:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_trigger_of_the_classic_api_is_not_sent_again_beside_new_test_runs() {
+        for (new, triggers, why) in [
+            (
+                &["Passed", "Running"][..],
+                1,
+                "a test run has started since",
+            ),
+            (&["Passed"], 2, "the list is as it was"),
+        ] {
+            let api = Classic::new()
+                .baseline(Ok(rows(test_runs(&["Passed"]))))
+                .trigger(Err(failure(ErrorKind::Busy)), SECOND)
+                .baseline(Ok(rows(test_runs(new))))
+                .trigger(Ok(&["77"]), NO_TIME);
+
+            let (result, _) = triggered(&api).await;
+
+            assert_eq!(api.calls("trigger").len(), triggers, "{why}");
+            assert_eq!(
+                is_error(&result, PERHAPS),
+                triggers == 1,
+                "{why}: {result:?}"
+            );
         }
     }
 

@@ -228,10 +228,17 @@ impl Answer {
     }
 
     /// Tells whether it says that there is nothing to list, such as "No test runs found", instead of an empty list.
+    ///
+    /// Only these words: a gateway's "no route" says nothing of the list, and old rows would pass for this run's.
     fn lists_none(&self) -> bool {
+        const WORDS: &str = "no test run runs group groups found yet for this schedule";
         let is_list = self.json().is_some_and(|json| json.get("data").is_some());
         let words = self.words().unwrap_or_default().to_lowercase();
-        matches!(self.status.as_u16(), 200 | 404) && !is_list && words.starts_with("no ")
+        let mut each = words
+            .split_whitespace()
+            .map(|word| word.trim_end_matches('.'));
+        let all = each.all(|word| WORDS.split(' ').any(|known| known == word));
+        matches!(self.status.as_u16(), 200 | 404) && !is_list && words.starts_with("no ") && all
     }
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.
@@ -828,6 +835,8 @@ mod tests {
                 "an error next to the list",
             ),
             (r#""Errors":["late"]"#, false, "several errors"),
+            (r#""isSuccess":false"#, false, "no success"),
+            (r#""success":true"#, true, "a success"),
             (r#""errors":[],"error":"""#, true, "no error"),
             (
                 r#""Total_Count":"3""#,

@@ -77,6 +77,7 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
                 found.fetched = fetched(&value).filter(|number| *number > listed);
                 is_part(&value)
             }
+            "success" | "issuccess" => value.eq_ignore_ascii_case("false"),
             "error" | "errors" => {
                 !matches!(raw.get(), "null" | "false" | "0" | "\"\"" | "{}" | "[]")
             }

@@ -167,9 +167,14 @@ impl WireGroup {
 
     /// None if it has no ID.
     fn into_listed(self, answer: &Answer) -> Option<ListedGroup> {
-        let id = self.ids().iter().find_map(|id| answer.group_id(id))?;
+        let ids = self.ids().map(|id| answer.group_id(id)).into_iter();
+        let ids: Vec<GroupId> = ids.flatten().collect();
+        // Two names for one group prove neither.
+        let id = ids
+            .first()
+            .filter(|first| ids.iter().all(|id| id == *first))?;
         Some(ListedGroup {
-            id,
+            id: id.clone(),
             group: Group::parse(&answer.text(self.status)),
             executed_at: answer.text(self.executed_at).parse::<Timestamp>().ok(),
         })
@@ -419,6 +424,18 @@ mod tests {
                 r#"{"error":{"message":"No groups"}}"#,
                 true,
                 "an error in Sofy's words",
+            ),
+            (
+                404,
+                r#"{"message":"no Route matched with those values"}"#,
+                false,
+                "a gateway that is being set up",
+            ),
+            (
+                200,
+                r#"{"message":"No test runs could be loaded"}"#,
+                false,
+                "trouble",
             ),
             (
                 404,
