@@ -147,9 +147,10 @@ pub(crate) async fn step(
             .map(Ready::Upload),
         Entry::AbortUnfinished => Ok(Ready::AbortUnfinished(Unfinished::of(env))),
     };
-    let writes = match entry {
-        Entry::Gate if inputs::ask_for_reports(env) => Writes::Reports,
-        Entry::Gate | Entry::Upload | Entry::AbortUnfinished => Writes::Nothing,
+    // Bad inputs leave no report file.
+    let writes = match &ready {
+        Ok(Ready::Gate(_, inputs)) if inputs.paths != Paths::default() => Writes::Reports,
+        Ok(_) | Err(_) => Writes::Nothing,
     };
     if let Err(problem) = give_up_root(runner.workspace(), writes) {
         return refuse(entry, refusal(&problem, ROOT_REMAINS), runner);

@@ -29,9 +29,9 @@ pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) -> u8 {
     if let Some((report, _)) = it.report.filter(|(report, _)| !report.test_runs.is_empty()) {
         print_test_runs(report, runner);
     }
-    if let Some(line) = &it.last_line {
-        tracing::info!("{line}");
-    }
+    it.last_lines
+        .iter()
+        .for_each(|line| tracing::info!("{line}"));
     if it.report.is_some() && !places.is_empty() {
         tracing::info!("the report is in {}", places.join(", "));
     }
@@ -95,6 +95,23 @@ mod tests {
 
     fn verdict() -> Verdict {
         Verdict::new(Conclusion::Failure, "one failed").advise("Look at it.")
+    }
+
+    #[test]
+    fn the_log_says_every_problem_of_the_inputs_however_many_there_are() {
+        for many in [1, 10, 11, 14] {
+            let mut report = Report::of(verdict());
+            report.verdict.problems = (0..many).map(|n| format!("`input-{n}` is odd")).collect();
+            let paths = Paths::default();
+
+            for on_github in [true, false] {
+                let log = log_of(&Publication::of(&report, &paths), on_github);
+
+                for problem in &report.verdict.problems {
+                    assert_eq!(log.matches(problem.as_str()).count(), 1, "{many}: {log}");
+                }
+            }
+        }
     }
 
     #[test]

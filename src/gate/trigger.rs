@@ -273,9 +273,7 @@ fn started_anyway(refused: &[(Baseline, Flight)], now: &Baseline) -> Option<(Fli
             (Baseline::Rows(before), Baseline::Rows(now)) => {
                 have_started(before, now).then(|| "test runs".to_owned())
             }
-            (Baseline::Groups(_), Baseline::Rows(_)) | (Baseline::Rows(_), Baseline::Groups(_)) => {
-                None
-            }
+            (Baseline::Groups(_) | Baseline::Rows(_), _) => None,
         };
         Some((*flight, what?))
     })

@@ -140,7 +140,7 @@ fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verd
     verdict
 }
 
-/// Where the run goes on, it has a result for a later step.
+/// If the run is still going, a later step can judge it.
 pub(super) const JUDGE_LATER: &str = "Judge the run in a later step or job, with the inputs below.";
 const CHECK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
 const REPORT_UNKNOWN: &str = "An unknown status never counts as a pass. Check the run in Sofy's portal, and please \

@@ -70,12 +70,6 @@ pub(crate) fn api_key(env: &[(String, String)]) -> Option<ApiKey> {
     Reader::new(env).key
 }
 
-/// Tells whether a report file is asked for, before anything is checked.
-pub(crate) fn ask_for_reports(env: &[(String, String)]) -> bool {
-    let reader = Reader::new(env);
-    reader.is_given("junit-path") || reader.is_given("json-path")
-}
-
 /// Understands the inputs, or lists every problem, each naming its input.
 pub(crate) fn parse(env: &[(String, String)]) -> Result<Inputs, Vec<String>> {
     understood(Reader::new(env))
@@ -779,13 +773,13 @@ mod tests {
     fn a_report_is_asked_for_by_either_input_unless_it_is_blank() {
         for (input, value, asked) in [
             ("INPUT_JUNIT-PATH", "a.xml", true),
-            ("INPUT_JSON_PATH", "a.json", true),
+            ("INPUT_JSON-PATH", "a.json", true),
             ("INPUT_JUNIT-PATH", " ", false),
             ("INPUT_API-URL", "https://a", false),
         ] {
-            let env = [(input.to_owned(), value.to_owned())];
+            let inputs = parsed(&[(input, value)]).expect(input);
 
-            assert_eq!(ask_for_reports(&env), asked, "{input}={value}");
+            assert_eq!(inputs.paths != Paths::default(), asked, "{input}={value}");
         }
     }
 

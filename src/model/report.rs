@@ -134,7 +134,7 @@ impl fmt::Display for BuildCheck {
 }
 
 /// Where the report files go, relative to the workspace.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Paths {
     pub(crate) junit: Option<PathBuf>,
     pub(crate) json: Option<PathBuf>,

@@ -158,10 +158,8 @@ impl Group {
 
     /// Tells whether the group's status is known to be final.
     pub(crate) const fn is_terminal(&self) -> bool {
-        match self.status {
-            GroupStatus::Complete | GroupStatus::CompleteWithErrors => true,
-            GroupStatus::Queued | GroupStatus::Running | GroupStatus::Other => false,
-        }
+        use GroupStatus::{Complete, CompleteWithErrors};
+        matches!(self.status, Complete | CompleteWithErrors)
     }
 }
 

@@ -14,8 +14,8 @@ pub(crate) struct Publication<'a> {
     /// What the log lists, and what the report files are written from.
     pub(crate) report: Option<(&'a Report, &'a Paths)>,
     pub(crate) exit_status: u8,
-    /// What the log ends with, unless an annotation says it.
-    pub(crate) last_line: Option<String>,
+    /// What the log ends with, as far as no annotation says it.
+    pub(crate) last_lines: Vec<String>,
 }
 
 impl<'a> Publication<'a> {
@@ -29,7 +29,7 @@ impl<'a> Publication<'a> {
             report: None,
             // A post step never fails the job.
             exit_status: 0,
-            last_line: severity.is_none().then(|| text.to_owned()),
+            last_lines: Vec::from_iter(severity.is_none().then(|| text.to_owned())),
         }
     }
 
@@ -42,7 +42,7 @@ impl<'a> Publication<'a> {
             summary: summary::render(report),
             report: Some((report, paths)),
             exit_status: verdict.conclusion.exit_status(),
-            last_line: Some(verdict.to_string()),
+            last_lines: vec![verdict.to_string()],
         }
         .with_problems(&report.subject(), verdict)
     }
@@ -56,11 +56,13 @@ impl<'a> Publication<'a> {
         let title = format!("{subject}: invalid inputs");
         let annotation = |problem: &String| Annotation::new(Severity::Error, &title, problem);
         let annotations = problems.iter().map(annotation);
+        let annotated = annotations::MOST - usize::from(problems.len() > annotations::MOST);
+        let others = problems.iter().skip(annotated).cloned();
         Self {
             annotations: annotations::first(annotations::MOST, annotations),
             summary: summary::problems(subject, problems, advice.unwrap_or_default()),
             report: None,
-            last_line: advice.map(str::to_owned),
+            last_lines: others.chain(advice.map(str::to_owned)).collect(),
             ..self
         }
     }

@@ -70,7 +70,7 @@ impl Publication<'_> {
             summary: format!("**{icon} {what}**{}{why}\n\n", facts(report, name)),
             report: None,
             exit_status: conclusion.exit_status(),
-            last_line: Some(last_line),
+            last_lines: vec![last_line],
         }
         .with_problems("Sofy upload", &report.verdict)
     }

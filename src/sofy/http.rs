@@ -231,14 +231,13 @@ impl Answer {
     ///
     /// Only these words: a gateway's "no route" says nothing of the list, and old rows would pass for this run's.
     fn lists_none(&self) -> bool {
-        const WORDS: &str = "no test run runs group groups found yet for this schedule";
+        const WORDS: &str = "test run runs group groups found yet for this schedule";
         let is_list = self.json().is_some_and(|json| json.get("data").is_some());
         let words = self.words().unwrap_or_default().to_lowercase();
-        let mut each = words
-            .split_whitespace()
-            .map(|word| word.trim_end_matches('.'));
-        let all = each.all(|word| WORDS.split(' ').any(|known| known == word));
-        matches!(self.status.as_u16(), 200 | 404) && !is_list && words.starts_with("no ") && all
+        let is_known = |word| WORDS.split(' ').any(|known| known == word);
+        let rest = words.trim_end_matches('.').strip_prefix("no ");
+        let is_none = rest.is_some_and(|rest| rest.split(' ').all(is_known));
+        matches!(self.status.as_u16(), 200 | 404) && !is_list && is_none
     }
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.

@@ -812,7 +812,7 @@ fn upload_sentences(text: &mut String, name: &str, report: &UploadReport) {
     }
     let publication = Publication::of_upload(report);
     _ = writeln!(text, "page:    {}", publication.summary.trim_end());
-    if let Some(line) = publication.last_line {
+    for line in publication.last_lines {
         _ = writeln!(text, "log:     {line}");
     }
 }
