@@ -85,11 +85,11 @@ pub fn main() -> ExitCode {
     if let (true, Some(key)) = (runner.is_github(), &key) {
         log::print(&command::mask(key.expose()));
     }
-    _ = key.map(|key| log::KEY.set(key));
+    _ = key.map(|key| secret::KEY.set(key));
     runner.start_log();
     if let Some(argument) = rest.into_iter().next() {
         // It may be a key that was meant for an input.
-        let argument: String = log::without_key(&argument).chars().take(60).collect();
+        let argument: String = secret::without_key(&argument).chars().take(60).collect();
         let reason = format!("The argument {argument:?} is unknown");
         return ExitCode::from(refuse(entry, refusal(&reason, ARGUMENTS), &mut runner));
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::iter::successors;
+use std::sync::OnceLock;
 
 /// A shorter text is not a key: replacing it would only garble what people read.
 const SHORTEST: usize = 6;
@@ -20,6 +21,15 @@ const ENTITIES: &str = "amp& apos' ast* bsol\\ colon: commat@ comma, dollar$ equ
 /// The Sofy API key.
 #[derive(Clone)]
 pub(crate) struct ApiKey(String);
+
+/// The key of this process, if there is one. A file's name or a variable may contain it, not only Sofy's texts.
+pub(crate) static KEY: OnceLock<ApiKey> = OnceLock::new();
+
+/// A text without the key of this process.
+pub(crate) fn without_key(text: &str) -> String {
+    let text = text.to_owned();
+    KEY.get().map_or(text.clone(), |key| key.redact(text))
+}
 
 impl ApiKey {
     /// Wraps the key.

@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
-use std::sync::OnceLock;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::time::{Duration, Instant};
@@ -17,7 +16,7 @@ use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::command::{self, plain};
-use crate::secret::ApiKey;
+use crate::secret::without_key;
 
 /// The runner shows ten warnings of a step. These may come while it runs; the others are left to its report.
 const WARNINGS_ON_THE_WAY: usize = 5;
@@ -47,16 +46,6 @@ pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
     tracing_subscriber::registry().with(lines.with_filter(level))
 }
 
-/// The API key of this process. Nothing that is printed or written to the runner's files shows it, wherever it comes from.
-pub(crate) static KEY: OnceLock<ApiKey> = OnceLock::new();
-
-/// A text without the key.
-pub(crate) fn without_key(text: &str) -> String {
-    let text = text.to_owned();
-    KEY.get()
-        .map_or_else(|| text.clone(), |key| key.redact(text.clone()))
-}
-
 /// Prints one line. A log that nobody reads must not end the step, nor keep it from ending.
 pub(crate) fn print(line: &str) {
     /// How many milliseconds the log has waited for its reader.
@@ -67,7 +56,7 @@ pub(crate) fn print(line: &str) {
     }
     let mut out = io::stdout().lock();
     // If there is any room, a piece of this size is written without waiting.
-    for piece in format!("{}\n", without_key(line)).as_bytes().chunks(512) {
+    for piece in format!("{line}\n").as_bytes().chunks(512) {
         let start = Instant::now();
         let left = LONGEST_WAIT.saturating_sub(Duration::from_millis(WAITED.load(Relaxed)));
         let left = Timespec::try_from(left).ok();
@@ -122,7 +111,7 @@ impl<S: Subscriber> Layer<S> for Lines {
     }
 }
 
-/// What an event says: its message, and the field `title`.
+/// What an event says: its message, and the field `title`. The key is replaced before anything is cut or made harmless.
 #[derive(Default)]
 struct Message {
     title: String,
@@ -132,13 +121,13 @@ struct Message {
 impl Visit for Message {
     fn record_str(&mut self, field: &Field, value: &str) {
         if field.name() == "title" {
-            self.title = value.to_owned();
+            self.title = without_key(value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         if field.name() == "message" {
-            self.text = format!("{value:?}");
+            self.text = without_key(&format!("{value:?}"));
         }
     }
 }

@@ -14,6 +14,7 @@ use cap_std::fs::Dir;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use uuid::Uuid;
 
+use crate::secret::without_key;
 use crate::text::value_of;
 use log::Style;
 
@@ -155,7 +156,7 @@ fn append(file: &mut Result<File, String>, text: &str) -> Result<(), String> {
         .seek(SeekFrom::End(-1))
         .and_then(|_| file.read_exact(&mut last));
     let end = if last == [b'\n'] { "" } else { "\n" };
-    let text = log::without_key(text);
+    let text = without_key(text);
     file.write_all(format!("{end}{text}").as_bytes())
         .map_err(|error| {
             _ = before.and_then(|length| file.set_len(length));

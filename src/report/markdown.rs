@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use crate::secret::without_key;
 use crate::text::is_invisible;
 
 /// The most characters of a name: enough to tell names apart, few enough to keep a table readable.
@@ -61,10 +62,11 @@ pub(super) fn unescaped(text: &str) -> String {
     text.replace(|c| !is_harmless(c), "\u{fffd}")
 }
 
-/// Reduces a text to one line of visible characters, and shortens it.
+/// Reduces a text to one line of visible characters without the key, and shortens it.
 ///
 /// White space is folded: several blanks at the start of a cell or a line would be structure.
 pub(super) fn plain(text: &str, most: usize) -> String {
+    let text = without_key(text);
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let is_cut = line.chars().nth(most).is_some();
     let beginning: String = line.chars().take(most).collect();

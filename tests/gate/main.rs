@@ -138,6 +138,7 @@ fn main() -> ExitCode {
         upload::the_timeout_ends_it_and_says_how_far_it_was,
         upload::a_signal_ends_it_with_its_outputs,
         upload::bad_inputs_are_said_all_at_once_and_nothing_is_sent,
+        upload::the_key_is_hidden_in_the_names_of_files_too,
         upload::a_workspace_that_is_closed_to_others_is_no_obstacle,
         upload::an_app_that_is_not_signed_is_uploaded_with_a_warning,
         upload::a_search_ends_with_the_timeout,

@@ -439,6 +439,26 @@ pub(crate) fn bad_inputs_are_said_all_at_once_and_nothing_is_sent() {
 }
 
 /// Started as root, the step opens the file before it becomes somebody who may not.
+pub(crate) fn the_key_is_hidden_in_the_names_of_files_too() {
+    // What is printed of the second one is no longer the key, but whoever reads it knows the key.
+    for key in ["a-key-of-the-tests", "a::key##[of]-the-tests"] {
+        let fake = FakeSofy::start(Script::default());
+        let marked = format!("out/{key}.apk");
+
+        let step = upload(&fake)
+            .file(&marked, APP)
+            .input("app-path", "out/*.apk")
+            .input("api-key", key)
+            .run();
+
+        step.expect(2, "error");
+        let mask = format!("::add-mask::{key}");
+        let shown = step.shown().replace(&mask, "").replace(' ', "");
+        assert!(shown.contains("***.apk"), "{shown}");
+        assert!(!shown.contains("the-tests.apk"), "{shown}");
+    }
+}
+
 pub(crate) fn a_workspace_that_is_closed_to_others_is_no_obstacle() {
     let fake = FakeSofy::start(Script::default());
     let folder = tempfile::tempdir().unwrap();
