@@ -93,9 +93,6 @@ pub fn main() -> ExitCode {
         let reason = format!("The argument {argument:?} is unknown");
         return ExitCode::from(refuse(entry, refusal(&reason, ARGUMENTS), &mut runner));
     }
-    if entry != Entry::AbortUnfinished {
-        tracing::info!("{VERSION}");
-    }
     // It fails only if there is one already.
     _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = Builder::new_current_thread().enable_all().build();
@@ -103,6 +100,10 @@ pub fn main() -> ExitCode {
         Ok(runtime) => {
             let status = runtime.block_on(async {
                 let signal = signal::listen();
+                // Who reads this line may send a signal.
+                if entry != Entry::AbortUnfinished {
+                    tracing::info!("{VERSION}");
+                }
                 step(entry, &env, &mut runner, signal, jitter, give_up_root).await
             });
             // Name resolution blocks a thread, perhaps for longer than the runner waits for us.

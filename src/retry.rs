@@ -10,7 +10,7 @@ pub(crate) type Jitter = fn() -> f64;
 /// The first pause after a failure.
 const FIRST: Duration = Duration::from_secs(1);
 
-/// Sofy's bad minutes are looked at again within a minute.
+/// After an outage the next poll comes within a minute.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// The pause after consecutive failures.
@@ -57,9 +57,8 @@ impl<E> Retry<E> {
         self.failures = self.failures.saturating_add(1);
         self.since.get_or_insert(sent_at);
         self.latest = Some(error);
-        patience
-            .allows(self.failures, self.silence())
-            .then(|| backoff(self.failures, retry_after, (self.jitter)()))
+        let is_allowed = patience.allows(self.failures, self.silence());
+        is_allowed.then(|| backoff(self.failures, retry_after, (self.jitter)()))
     }
 
     /// Notes a success; gives the time since the first failure, if there was one.

@@ -101,10 +101,9 @@ impl Runner {
 
     /// Warns on GitHub. Elsewhere nobody waits for outputs and a summary.
     fn miss(&self, problem: &str) {
-        if self.is_github() {
-            tracing::warn!("{problem}");
-        } else {
-            tracing::debug!("{problem}");
+        match self.is_github() {
+            true => tracing::warn!("{problem}"),
+            false => tracing::debug!("{problem}"),
         }
     }
 

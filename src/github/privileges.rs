@@ -81,9 +81,8 @@ mod linux {
         }
         tracing::debug!("runs as {name}");
         if access(DOCKER_SOCKET, Access::WRITE_OK).is_ok() {
-            problems.push(format!(
-                "the Docker socket {DOCKER_SOCKET} can still be opened"
-            ));
+            let open = format!("the Docker socket {DOCKER_SOCKET} can still be opened");
+            problems.push(open);
         }
         if was_root && !problems.is_empty() {
             tracing::warn!("{}", dropped_in_part(&name, &problems));

@@ -158,11 +158,9 @@ fn legal(text: &str) -> String {
         c => c,
     };
     let text: String = text.chars().map(replaced).collect();
-    let text = text
-        .replace("##[", "##\u{200b}[")
-        .replace("::", ":\u{200b}:");
-    // Again, for three colons in a row.
-    text.replace("::", ":\u{200b}:")
+    let text = text.replace("##[", "##\u{200b}[");
+    // Twice, for three colons in a row.
+    (0..2).fold(text, |text, _| text.replace("::", ":\u{200b}:"))
 }
 
 #[cfg(test)]

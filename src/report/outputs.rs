@@ -55,9 +55,8 @@ fn object(run: &TestRun, previous: Option<&TestStatus>) -> String {
         ("scheduled_at", run.scheduled_at.to_string()),
     ];
     fields.extend(previous.map(|status| ("previous_status", status.to_string())));
-    let fields = fields
-        .iter()
-        .map(|(name, text)| format!("\"{name}\":{}", json!(text)));
+    let fields = fields.iter();
+    let fields = fields.map(|(name, text)| format!("\"{name}\":{}", json!(text)));
     format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
 }
 

@@ -66,9 +66,8 @@ fn state(seen: &Snapshot, purpose: Option<&str>) -> String {
     let mut counts: Vec<(&TestStatus, usize)> = tally.only(is_said).iter().collect();
     // The rest stays worst first.
     counts.sort_by_key(|(status, _)| **status != TestStatus::Passed);
-    let counts = counts
-        .iter()
-        .map(|(status, n)| format!("{n} {}", word(status)));
+    let counts = counts.iter();
+    let counts = counts.map(|(status, n)| format!("{n} {}", word(status)));
     let counts = counts.collect::<Vec<_>>().join(", ");
     let done = tally.count(TestStatus::is_final);
     let done = format!("{done} of {} done", count(total, "test run"));

@@ -9,6 +9,7 @@ use super::error::Result;
 use super::http::Http;
 use super::json::{self, Text};
 use crate::model::schedule::Build;
+use crate::text::known;
 
 const APPLICATIONS: &str = "/application-microservice/public/applications";
 
@@ -51,11 +52,9 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
             all.unreadable += 1;
             continue;
         };
-        let mut guid = answer.text(application.application_guid);
-        if guid.is_empty() {
-            // Perhaps another application than the other ones without a GUID.
-            guid = format!("entry {n}");
-        }
+        let guid = known(answer.text(application.application_guid));
+        // Without a GUID, each may be another application.
+        let guid = guid.unwrap_or_else(|| format!("entry {n}"));
         for build in builds.read::<WireBuild>() {
             let build = build.ok().map(|build| Build {
                 app_hash: Some(answer.text(build.app_hash)).filter(|hash| !hash.is_empty()),

@@ -86,7 +86,7 @@ impl SofyApi for Classic {
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
         let call = self.post(TRIGGER, &[], request.app_hash.as_deref());
         let answer = self.http.ask(call.timeout(TRIGGER_TIMEOUT)).await?;
-        answer.groups(|group: &WireGroup| [&group.id])
+        answer.groups(|group: &WireGroup| vec![&group.id])
     }
 
     async fn group(&self, id: &GroupId) -> Result<Group> {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::secret::ApiKey;
+
 pub(crate) type Result<T, E = ApiError> = std::result::Result<T, E>;
 
 /// A call to Sofy that failed.
@@ -45,6 +47,13 @@ impl ApiError {
             retry_after: None,
             is_permanent: false,
         }
+    }
+
+    /// Names the call in which it happened, and hides the key.
+    pub(super) fn during(mut self, call: &str, key: &ApiKey) -> Self {
+        self.message = key.redact(self.message);
+        call.clone_into(&mut self.call);
+        self
     }
 
     /// Replaces the advice by a better one.

@@ -57,6 +57,9 @@ pub(super) type Query<'text> = [(&'text str, &'text str)];
 /// A row, and the name of its schedule.
 pub(super) type NamedRow = (String, Row);
 
+/// Gives every ID of a group that an entry has.
+pub(super) type Ids<T> = fn(&T) -> Vec<&Text>;
+
 /// An HTTP client for one base URL and one key.
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
@@ -75,8 +78,8 @@ pub(crate) struct Answer {
     pub(super) status: StatusCode,
     pub(super) clock: ClockReading,
     retry_after: Option<Duration>,
-    /// Its headers name a next page.
-    has_next_page: bool,
+    /// Its headers name a next page, or its status is 206, Partial Content.
+    is_partial: bool,
     pub(crate) body: String,
 }
 
@@ -100,10 +103,7 @@ impl Http {
             headers.insert(name, value);
         }
         Ok(Self {
-            client: client(&base).map_err(|error| ApiError {
-                message: key.redact(error.message),
-                ..error
-            })?,
+            client: client(&base).map_err(|error| error.during("", &key))?,
             base,
             key,
             headers,
@@ -143,11 +143,7 @@ impl Http {
         let sent_at = Instant::now();
         let answer = self.receive(&call, request, sent_at).await;
         let took = sent_at.elapsed().as_millis();
-        let answer = answer.map_err(|error| ApiError {
-            message: self.key.redact(error.message),
-            call: call.clone(),
-            ..error
-        });
+        let answer = answer.map_err(|error| error.during(&call, &self.key));
         match &answer {
             Ok(answer) => tracing::debug!("{call}: {} after {took} ms", answer.status),
             Err(error) => tracing::debug!("{call}: {} after {took} ms", error.message),
@@ -189,7 +185,7 @@ impl Answer {
                 has_age: headers.contains_key(AGE) || headers.get_all(DATE).iter().count() > 1,
             },
             retry_after: retry_after(headers, date),
-            has_next_page: has_next_page(headers),
+            is_partial: has_next_page(headers) || status == StatusCode::PARTIAL_CONTENT,
             body: String::new(),
         }
     }
@@ -218,11 +214,8 @@ impl Answer {
         let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
         let not_whole = &mut list.completeness.not_whole;
         *not_whole = not_whole.take().map(|sign| self.key.redact(sign));
-        if self.has_next_page {
-            *not_whole = Some("its header Link names a next page".to_owned());
-        }
-        if self.status == StatusCode::PARTIAL_CONTENT {
-            *not_whole = Some("its status is 206, Partial Content".to_owned());
+        if self.is_partial {
+            *not_whole = Some("its headers or its status say so".to_owned());
         }
         Ok(list)
     }
@@ -280,10 +273,7 @@ impl Answer {
     }
 
     /// The groups that the answer to a trigger names, in its list or next to it, each once.
-    pub(super) fn groups<T: DeserializeOwned, const N: usize>(
-        &self,
-        ids: fn(&T) -> [&Text; N],
-    ) -> Result<Vec<GroupId>> {
+    pub(super) fn groups<T: DeserializeOwned>(&self, ids: Ids<T>) -> Result<Vec<GroupId>> {
         let list = json::list(&self.body).ok();
         let listed = list.iter().flat_map(List::read).flatten();
         let entries: Vec<T> = listed.chain(json::object(&self.body)).collect();
@@ -366,12 +356,11 @@ impl Answer {
             404 => rejected("Check the inputs schedule-id and api-url."),
             429 => self.failure(ErrorKind::Busy),
             503 if self.retry_after.is_some() => self.failure(ErrorKind::Busy),
-            408 => self.failure(ErrorKind::OutcomeUnknown),
             _ if said.contains("subscriptionAuth") => rejected(CHECK_KEY),
             400 if said.contains("expired") => rejected("Renew the subscription in Sofy."),
-            400..500 => self.failure(ErrorKind::Rejected),
+            400..408 | 409..500 => self.failure(ErrorKind::Rejected),
             300..400 => self.failure(ErrorKind::OutcomeUnknown).advise(REDIRECT),
-            // Perhaps a gateway that has trouble for a minute.
+            // Perhaps a gateway that has trouble for a minute, such as one that says 408.
             _ => self.failure(ErrorKind::OutcomeUnknown),
         }
     }
@@ -515,10 +504,10 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
 fn has_next_page(headers: &HeaderMap) -> bool {
     let links = headers.get_all(LINK).iter().flat_map(HeaderValue::to_str);
     links.flat_map(|links| links.split([';', ','])).any(|part| {
-        let (name, value) = part.split_once('=').unwrap_or_default();
-        let mut relations = value.trim().trim_matches(['"', '\'']).split_whitespace();
-        name.trim().eq_ignore_ascii_case("rel")
-            && relations.any(|rel| rel.eq_ignore_ascii_case("next"))
+        let part = part.to_lowercase();
+        let words = part.split(['=', '"', '\'', ' ', '\t']);
+        let mut words = words.filter(|word| !word.is_empty());
+        words.next() == Some("rel") && words.any(|word| word == "next")
     })
 }
 
@@ -526,9 +515,8 @@ fn has_next_page(headers: &HeaderMap) -> bool {
 fn coding(headers: &HeaderMap) -> Option<String> {
     let known = "gzip x-gzip compress x-compress deflate br zstd dcb dcz";
     let values = headers.get_all(CONTENT_ENCODING).iter();
-    let codings = values
-        .flat_map(HeaderValue::to_str)
-        .flat_map(|value| value.split(','));
+    let values = values.flat_map(HeaderValue::to_str);
+    let codings = values.flat_map(|value| value.split(','));
     let mut codings = codings.map(|coding| coding.trim().to_lowercase());
     codings.find(|coding| known.split(' ').any(|known| known == coding))
 }
@@ -837,6 +825,7 @@ mod tests {
             (r#""isSuccess":false"#, false, "no success"),
             (r#""success":true"#, true, "a success"),
             (r#""errors":[],"error":"""#, true, "no error"),
+            (r#""errors":[ ],"error":{ }"#, true, "no error, with spaces"),
             (
                 r#""Total_Count":"3""#,
                 false,
@@ -919,7 +908,7 @@ mod tests {
             let list = partial.list("x").expect("a list");
             assert!(list.completeness.not_whole.is_some(), "206");
             let mut answer = Answer::scripted(200, "[]");
-            answer.has_next_page = expected;
+            answer.is_partial = expected;
             let list = answer.list("x").expect("a list");
             assert_eq!(list.completeness.not_whole.is_some(), expected);
         }

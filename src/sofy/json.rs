@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
-use serde_json::{Error, from_str};
+use serde_json::{Error, Value, from_str};
 
 use crate::model::test_run::Completeness;
 
@@ -78,9 +78,7 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
                 is_part(&value)
             }
             "success" | "issuccess" => value.eq_ignore_ascii_case("false"),
-            "error" | "errors" => {
-                !matches!(raw.get(), "null" | "false" | "0" | "\"\"" | "{}" | "[]")
-            }
+            "error" | "errors" => value != "0" && from_str(raw.get()).is_ok_and(is_error),
             // Such as `pagination` and `meta`.
             _ if raw.get().starts_with('{') => {
                 let Parts(inner) = from_str(raw.get()).unwrap_or_default();
@@ -99,6 +97,11 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
         }
     }
     found
+}
+
+/// Tells whether a member that reports an error says something.
+pub(super) fn is_error(value: Value) -> bool {
+    !matches!(&*value.to_string(), "null" | "false" | "\"\"" | "[]" | "{}")
 }
 
 /// Tells whether a message says `N of M` with an M above its N.

@@ -157,18 +157,15 @@ pub(crate) fn rows(answer: &Answer) -> Result<Rows> {
 }
 
 impl WireGroup {
-    const fn ids(&self) -> [&Text; 3] {
-        [
-            &self.test_run_group_id,
-            &self.test_groups_run_id,
-            &self.schedule_test_runs_group_id,
-        ]
+    fn ids(&self) -> Vec<&Text> {
+        let other = &self.schedule_test_runs_group_id;
+        vec![&self.test_run_group_id, &self.test_groups_run_id, other]
     }
 
     /// None if it has no ID.
     fn into_listed(self, answer: &Answer) -> Option<ListedGroup> {
-        let ids = self.ids().map(|id| answer.group_id(id)).into_iter();
-        let ids: Vec<GroupId> = ids.flatten().collect();
+        let ids = self.ids().into_iter();
+        let ids: Vec<GroupId> = ids.filter_map(|id| answer.group_id(id)).collect();
         // Two names for one group prove neither.
         let id = ids
             .first()
@@ -578,21 +575,23 @@ mod tests {
     #[tokio::test]
     async fn only_a_connection_that_was_never_made_is_certain() {
         _ = rustls::crypto::ring::default_provider().install_default();
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("its address"));
-        let url = Url::parse(&url).expect("a URL");
-        let api = || {
+        let closing = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        // Keeps its port, so that no other test takes it, and does not listen.
+        let refusing = tokio::net::TcpSocket::new_v4().expect("a socket");
+        let any = "127.0.0.1:0".parse().expect("an address");
+        refusing.bind(any).expect("a port");
+        let api = |address: std::io::Result<std::net::SocketAddr>| {
+            let url = format!("http://{}", address.expect("an address"));
+            let url = Url::parse(&url).expect("a URL");
             let key = ApiKey::new(KEY.into());
             Public::new(Some(&url), key, GUID.into()).expect("a client")
         };
-        let closing = std::thread::spawn(move || {
-            drop(listener.accept());
-            drop(listener);
-        });
+        let (closing_api, refusing_api) = (api(closing.local_addr()), api(refusing.local_addr()));
+        let closed = std::thread::spawn(move || drop(closing.accept()));
 
-        let accepted = api().trigger(&TriggerRequest::default()).await;
-        closing.join().expect("the connection was closed");
-        let refused = api().trigger(&TriggerRequest::default()).await;
+        let accepted = closing_api.trigger(&TriggerRequest::default()).await;
+        closed.join().expect("the connection was closed");
+        let refused = refusing_api.trigger(&TriggerRequest::default()).await;
 
         let errors = [accepted, refused].map(|answer| answer.expect_err("no answer"));
         assert_eq!(

@@ -11,7 +11,7 @@ use super::api::BuildList;
 use super::builds;
 use super::error::{ApiError, ErrorKind, Result};
 use super::http::{A_MONTH, Answer, CHECK_KEY, Http};
-use super::json::Text;
+use super::json::{self, Text};
 use super::{classic, public};
 use crate::model::schedule::{Details, Generation, app_hash};
 use crate::secret::ApiKey;
@@ -153,12 +153,11 @@ fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer> {
 
 /// Tells whether an answer has a member `error`, at any depth, that says something.
 fn reports_an_error(json: &Value) -> bool {
-    const NOTHING: [&str; 5] = ["null", "false", "\"\"", "[]", "{}"];
     match json {
         Value::Array(entries) => entries.iter().any(reports_an_error),
         Value::Object(members) => members.iter().any(|(name, value)| {
             let is_error = matches!(&*name.to_lowercase(), "error" | "errors");
-            is_error && !NOTHING.contains(&&*value.to_string()) || reports_an_error(value)
+            is_error && json::is_error(value.clone()) || reports_an_error(value)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }

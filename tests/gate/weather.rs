@@ -1,7 +1,8 @@
 //! Does the watch outlive Sofy's bad minutes, and end when its time is up?
 
-use std::net::TcpListener;
 use std::time::{Duration, Instant};
+
+use tokio::net::TcpSocket;
 
 use crate::fake_sofy::{CLASSIC, FakeSofy, PUBLIC, Pace, Row, Script};
 use crate::line::{Call, Line, Plan, asked};
@@ -87,16 +88,17 @@ pub(crate) fn nothing_is_aborted_where_that_is_switched_off() {
 
 pub(crate) fn a_sofy_that_cannot_be_reached_is_not_a_failure_of_the_tests() {
     let fake = FakeSofy::start(Script::default());
-    let nobody = TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap();
+    // Keeps the port, so that no other test takes it, and refuses connections: it does not listen.
+    let nobody = TcpSocket::new_v4().unwrap();
+    nobody.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let nobody_listens = nobody.local_addr().unwrap();
 
     let step = Gate::new(&fake)
-        .input("api-url", &format!("http://{nobody}"))
+        .input("api-url", &format!("http://{nobody_listens}"))
         .input("timeout", "3s")
         .run();
 
     assert!(matches!(step.status, Some(2 | 3)), "{step:#?}");
     assert!(!step.annotations("error").is_empty());
+    drop(nobody);
 }
