@@ -286,12 +286,9 @@ fn without(mut runs: Vec<TestRun>, earlier: &[TestRun]) -> Vec<TestRun> {
     for run in earlier {
         *left.entry(run).or_default() += 1;
     }
-    runs.retain(|run| match left.get_mut(run) {
-        Some(n @ 1..) => {
-            *n -= 1;
-            false
-        }
-        Some(_) | None => true,
+    runs.retain(|run| {
+        let left = left.get_mut(run).filter(|n| **n > 0);
+        left.map(|n| *n -= 1).is_none()
     });
     runs
 }
