@@ -356,11 +356,12 @@ impl Answer {
             404 => rejected("Check the inputs schedule-id and api-url."),
             429 => self.failure(ErrorKind::Busy),
             503 if self.retry_after.is_some() => self.failure(ErrorKind::Busy),
+            408 => self.failure(ErrorKind::OutcomeUnknown),
             _ if said.contains("subscriptionAuth") => rejected(CHECK_KEY),
             400 if said.contains("expired") => rejected("Renew the subscription in Sofy."),
-            400..408 | 409..500 => self.failure(ErrorKind::Rejected),
+            400..500 => self.failure(ErrorKind::Rejected),
             300..400 => self.failure(ErrorKind::OutcomeUnknown).advise(REDIRECT),
-            // Perhaps a gateway that has trouble for a minute, such as one that says 408.
+            // Perhaps a gateway that has trouble for a minute.
             _ => self.failure(ErrorKind::OutcomeUnknown),
         }
     }
