@@ -170,7 +170,7 @@ pub(crate) async fn step(
                     tracing::debug!("nothing to abort: {why}");
                     return 0;
                 }
-                AbortOutcome::Failed(said) => (Some(Severity::Warning), said),
+                AbortOutcome::Failed(said) => (Some(Severity::Warning), said + CHECK_PORTAL),
                 AbortOutcome::Aborted(said) | AbortOutcome::LeftRunning(said) => (None, said),
             };
             publish(&Publication::line(severity, &message), runner)
@@ -223,8 +223,9 @@ fn refuse(entry: Entry, verdict: Verdict, runner: &mut Runner) -> u8 {
     publish(&publication, runner)
 }
 
-const ARGUMENTS: &str = "Use none, gate, upload, --help or --version. Inputs are environment variables, such as \
+const ARGUMENTS: &str = "Use no argument, gate, upload, --help or --version. Inputs are environment variables, such as \
     INPUT_SCHEDULE_ID. Nothing was sent to Sofy.";
+const CHECK_PORTAL: &str = " Check the schedule in Sofy's portal.";
 const RUN_AGAIN: &str = "Run the job again, and report it if it happens again.";
 const ROOT_REMAINS: &str = "Allow the container to drop capabilities (check its seccomp profile), or start it as a \
     non-root user. Nothing was sent to Sofy.";

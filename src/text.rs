@@ -14,6 +14,15 @@ pub(crate) fn count(n: usize, noun: &str) -> String {
     }
 }
 
+/// Begins a sentence with a capital.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut text = text.to_owned();
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    text
+}
+
 /// The most items that one sentence names: enough to recognize a pattern, and still read at a glance.
 const MOST_NAMED: usize = 5;
 

@@ -87,7 +87,7 @@ fn left_running(group_id: &GroupId, why: &str) -> AbortOutcome {
 }
 
 fn failed(group_id: &GroupId, why: &str) -> AbortOutcome {
-    let said = format!("Test run group {group_id} could not be aborted: {why}");
+    let said = format!("Test run group {group_id} could not be aborted: {why}.");
     AbortOutcome::Failed(said)
 }
 
@@ -100,7 +100,7 @@ async fn abort<A: SofyApi>(
     group_id: &GroupId,
     patience: impl Future,
 ) -> (AbortOutcome, Option<Group>) {
-    let mut outcome = failed(group_id, "Sofy did not answer in time.");
+    let mut outcome = failed(group_id, "Sofy did not answer in time");
     let mut status = None;
     let attempts = async {
         for failures in 1.. {
@@ -142,8 +142,8 @@ pub(crate) fn state(schedule: &ScheduleId, group_id: &GroupId) -> String {
     format!("1 {schedule} {group_id}")
 }
 
-const UNUSABLE: &str = "The saved state cannot be read, or is about another schedule than the input `schedule-id`, so \
-     nothing is aborted. Check the schedule in Sofy's portal.";
+const UNUSABLE: &str = "The saved state cannot be read, or is about another schedule than `schedule-id`, so nothing \
+     is aborted.";
 
 /// Reads what [`state`] writes for this schedule, and nothing else.
 pub(crate) fn saved_group(state_text: &str, schedule: &ScheduleId) -> Option<GroupId> {

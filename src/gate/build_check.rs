@@ -93,7 +93,7 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
     } else if let Some(name) = strangers.next() {
         format!("a test run names {name}, which Sofy's list of builds does not give to this hash")
     } else if let Some(name) = tested.intersection(&others).next() {
-        format!("another build is called {name} too; {UNIQUE}")
+        format!("another build is also called {name}; {UNIQUE}")
     } else {
         let build = list(tested);
         return BuildCheck::Verified { build };
@@ -200,7 +200,7 @@ mod tests {
                 &elsewhere,
                 OURS,
                 &["2.0(2)"],
-                "another build is called 2.0(2) too",
+                "another build is also called 2.0(2)",
                 "an iOS build of the same name",
             ),
             (
@@ -214,7 +214,7 @@ mod tests {
                 &without_a_hash,
                 OURS,
                 &["2.0(2)"],
-                "another build is called 2.0(2) too",
+                "another build is also called 2.0(2)",
                 "a build without a hash",
             ),
             (

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::gate::abort::{AbortOutcome, STATE, abort_unfinished, state};
 use crate::gate::trigger::{Sent, failed, trigger};
-use crate::gate::verdict::{Ending, JUDGE_LATER, Observation, judge};
+use crate::gate::verdict::{Ending, IF_RIGHT, JUDGE_LATER, Observation, judge};
 use crate::gate::watch::watch;
 use crate::gate::{attribution::Run, build_check::check_build, previous::previous_run};
 use crate::github::Runner;
@@ -177,9 +177,6 @@ fn detached(inputs: &Inputs, run: &Run) -> Verdict {
     let reason = format!("Started test run group {group_id}; not waiting (`wait: false`)");
     Verdict::new(Conclusion::Detached, reason).advise(JUDGE_LATER)
 }
-
-const IF_RIGHT: &str =
-    "Check the group in Sofy's portal. If it is the right one, judge it with the inputs below.";
 
 /// Watches the run to its end, and reports it.
 async fn watch_run<A: SofyApi>(
@@ -850,7 +847,7 @@ mod tests {
 
             let (report, _) = step(&api, &pairs, None).await;
 
-            let page = crate::report::summary::render(&report);
+            let page = crate::report::summary::render(&report).to_lowercase();
             assert_eq!(page.contains("latest build"), latest, "{why}: {page}");
             let asked = pairs.iter().any(|(name, _)| *name == "app-hash");
             assert_eq!(api.calls("builds").is_empty(), !asked, "{why}");

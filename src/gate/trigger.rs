@@ -315,26 +315,26 @@ fn new_in_flight<'list>(
 fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, String> {
     let all = || std::iter::once(before).chain(lists);
     if lists.is_empty() {
-        return Err("Its list of groups could not be read either".to_owned());
+        return Err("Sofy's list of groups could not be read either".to_owned());
     }
     if let Some(sign) = all().find_map(|groups| groups.completeness.not_whole.as_ref()) {
-        return Err(format!("Its list of groups is incomplete: {sign}"));
+        return Err(format!("Sofy's list of groups is incomplete: {sign}"));
     }
     if all().any(|groups| groups.unreadable > before.unreadable) {
-        return Err("Its list of groups has a new entry that cannot be read".to_owned());
+        return Err("Sofy's list of groups has a new entry that cannot be read".to_owned());
     }
     let new = new_in_flight(before, lists, flight);
     match (new.len(), new.first_key_value()) {
-        (_, None) => Err("It lists no new group of that time yet, but its list can lag".to_owned()),
+        (_, None) => Err("Sofy lists no new group yet, but its list can lag".to_owned()),
         (1, Some((id, 2..))) => Ok((*id).clone()),
         (1, Some((id, 1))) => Err(format!(
-            "It listed one new group ({id}), but only at the last poll"
+            "Sofy listed one new group ({id}), but only at the last poll"
         )),
         (1, Some((id, 0))) => Err(format!(
-            "It lists one new group ({id}), but it is not certain that it started while the request was in flight"
+            "Sofy lists one new group ({id}), but it is not certain that it started while the request was in flight"
         )),
         (n, _) => Err(format!(
-            "It lists {n} new groups ({}), and it is unclear which one this step started",
+            "Sofy lists {n} new groups ({}), and it is unclear which one this step started",
             list(new.into_keys())
         )),
     }
@@ -772,32 +772,32 @@ mod tests {
         for (looks, reason, why) in [
             (
                 vec![Err(unclear())],
-                "Its list of groups could not be read either",
+                "Sofy's list of groups could not be read either",
                 "no look was answered",
             ),
             (
                 vec![Err(unclear()), new(&[])],
-                "It lists no new group of that time yet, but its list can lag",
+                "Sofy lists no new group yet, but its list can lag",
                 "one look was",
             ),
             (
                 vec![untold(&["76", "77"])],
-                "It lists one new group (77), but it is not certain that it started while the request was in flight",
+                "Sofy lists one new group (77), but it is not certain that it started while the request was in flight",
                 "one, at no time",
             ),
             (
                 vec![new(&[]), new(&[]), new(&[]), new(&[]), new(&[("77", 1)])],
-                "It listed one new group (77), but only at the last poll",
+                "Sofy listed one new group (77), but only at the last poll",
                 "one, once",
             ),
             (
                 vec![untold(&["76", "77", "78"])],
-                "It lists 2 new groups (77 and 78), and it is unclear which one this step started",
+                "Sofy lists 2 new groups (77 and 78), and it is unclear which one this step started",
                 "two, at no time",
             ),
             (
                 vec![new(&[("77", 1), ("78", 1)])],
-                "It lists 2 new groups (77 and 78), and it is unclear which one this step started",
+                "Sofy lists 2 new groups (77 and 78), and it is unclear which one this step started",
                 "two of that time",
             ),
             (
@@ -808,7 +808,7 @@ mod tests {
                     new(&[]),
                     new(&[("77", 1), ("78", 1)]),
                 ],
-                "It lists 2 new groups (77 and 78), and it is unclear which one this step started",
+                "Sofy lists 2 new groups (77 and 78), and it is unclear which one this step started",
                 "two, once",
             ),
         ] {

@@ -141,7 +141,10 @@ fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verd
 }
 
 /// If the run is still going, a later step can judge it.
-pub(super) const JUDGE_LATER: &str = "Judge the run in a later step or job, with the inputs below.";
+pub(super) const JUDGE_LATER: &str =
+    "Judge the run in a later step or job with `test-run-group-id`.";
+pub(super) const IF_RIGHT: &str =
+    "Check the group in Sofy's portal. If it is the right one, judge it with `test-run-group-id`.";
 const CHECK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
 const REPORT_UNKNOWN: &str = "An unknown status never counts as a pass. Check the run in Sofy's portal, and please \
      report the status so that it can be supported.";
@@ -192,7 +195,7 @@ fn rows_3_to_5(facts: &Facts<'_>) -> Vec<Rule> {
         (
             unfinished.total() > 0,
             never_finished,
-            "Check the group in Sofy's portal: perhaps a device was lost, or someone else runs the schedule too.",
+            "Check the group in Sofy's portal: perhaps a device was lost, or someone else also runs the schedule.",
         ),
         (
             facts.tally.total() == 0,
@@ -209,7 +212,8 @@ fn rows_3_to_5(facts: &Facts<'_>) -> Vec<Rule> {
 
 /// Did everything pass, in all that was ever seen and in the whole list?
 fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
-    let (group, lost) = (&facts.snapshot.group, list(&facts.seen.lost));
+    let (group, lost) = (&facts.snapshot.group, &facts.seen.lost);
+    let (gone, lost) = (count(lost.len(), "test run"), list(lost));
     let (status, sign) = (&group.verbatim, &facts.snapshot.completeness.not_whole);
     let missing = sign.as_deref().unwrap_or_default();
     let failing = facts.failing.total();
@@ -226,7 +230,7 @@ fn rows_6_to_9(facts: &Facts<'_>) -> Vec<Rule> {
         (failing > 0, results(facts), advice),
         (
             !lost.is_empty(),
-            format!("Test runs have disappeared or changed in Sofy's list ({lost})"),
+            format!("{gone} disappeared or changed in Sofy's list ({lost})"),
             CHECK_AND_RERUN,
         ),
         (
@@ -271,14 +275,13 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
         ),
         (
             is_adopted && facts.seen.asks_for_build && !is_proven,
-            "Sofy's answer to the trigger was lost, so this may not be the run of this step"
-                .to_owned(),
-            "Check the group in Sofy's portal. If it is the right one, run the job again with `test-run-group-id`.",
+            "Sofy's answer to the trigger was lost, so this may not be this step's run".to_owned(),
+            IF_RIGHT,
         ),
         (
             has_errors && tolerated.total() == 0,
             format!(
-                "All listed test runs passed, but Sofy reports \"{group}\"; an error is missing"
+                "All listed test runs passed, but Sofy reports \"{group}\", so an error is missing from its list"
             ),
             "Look for the error in Sofy's portal, or run the job again.",
         ),
@@ -309,7 +312,7 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
     let (retried, runs) = (&facts.seen.retried, |n| count(n, "test run"));
     let again = (!retried.is_empty()).then(|| {
         let (retried, names) = (runs(retried.len()), list(retried));
-        format!("Sofy retried {retried}; the retry's result counts: {names}")
+        format!("Sofy retried {retried}; only the retry counts. Before it: {names}")
     });
     let fewer = facts.snapshot.completeness.fetched.map(|fetched| {
         let (fetched, listed) = (count(fetched, "record"), runs(facts.tally.total()));
@@ -441,7 +444,7 @@ mod tests {
                 &["Passed"],
                 strict(),
                 Conclusion::Failure,
-                "All listed test runs passed, but Sofy reports \"Complete with errors\"; an error is missing",
+                "All listed test runs passed, but Sofy reports \"Complete with errors\", so an error is missing from its list",
             ),
             (
                 "Complete",
@@ -477,7 +480,7 @@ mod tests {
         let rules: [(Spoil, &str); 11] = [
             (
                 |seen| snapshot(seen).group = Group::parse("Complete with errors"),
-                "an error is missing",
+                "so an error is missing from its list",
             ),
             (
                 |seen| {
@@ -487,7 +490,7 @@ mod tests {
                         because: "no list".into(),
                     });
                 },
-                "may not be the run of this step",
+                "may not be this step's run",
             ),
             (
                 |seen| {

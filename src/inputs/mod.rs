@@ -178,8 +178,8 @@ fn key(input: &mut Reader<'_>) -> Option<ApiKey> {
 const COPY: &str = "Save the key from Account > API Key in Sofy as a secret, and pass that.";
 const DEPENDABOT: &str = " Dependabot's workflows get only Dependabot secrets. Save it there too.";
 const NO_KEY: &str = "contains a line break or a non-ASCII character. Copy it again from Sofy.";
-const NO_SERIAL: &str = "is no serial number of a device. Separate them by commas or newlines, without quotes or \
-    brackets, and put the whole value in quotes.";
+const NO_SERIAL: &str = "is not the serial number of a device. Separate them by commas or newlines, without brackets, and \
+    put the whole list in quotes, not each entry.";
 const NO_DEVICE: &str = "lists no device. Remove it to use the schedule's own devices.";
 const OUTSIDE: &str = "is outside the workspace. Give a path relative to it.";
 const CLEAR_TEXT: &str = "would send the key in clear text. Use https (plain http is only for a loopback or private \
@@ -199,7 +199,7 @@ fn schedule(text: &str) -> Result<ScheduleId, String> {
 }
 
 fn app_hash(text: &str) -> Result<String, String> {
-    schedule::app_hash(text).map_err(|meant| wrong(text, &format!("is not a build hash: {meant}.")))
+    schedule::app_hash(text).map_err(|meant| wrong(text, &format!("is not a build hash. {meant}.")))
 }
 
 /// Reads the serial numbers of devices: what is no serial would be another device, or none.
@@ -251,8 +251,9 @@ fn tolerated(text: &str) -> Result<BTreeSet<TestStatus>, String> {
     let (all, given) = (statuses(FAIL_ON_WORDS), statuses(text));
     match words(text).find(|word| !all.contains(&TestStatus::parse(word))) {
         _ if given.is_disjoint(&all) => Err(format!(
-            "lists no status. Use one or more of {FAIL_ON_WORDS}. For a report that never fails the job, set \
-             `continue-on-error: true` on the step instead."
+            "is {}, which lists none of {FAIL_ON_WORDS}. For a report that never fails the job, set \
+             `continue-on-error: true` on the step instead.",
+            quoted(text)
         )),
         Some(word) => Err(wrong(word, &format!("is not one of {FAIL_ON_WORDS}."))),
         None => Ok(&all - &given),
@@ -429,7 +430,7 @@ mod tests {
             (
                 "INPUT_FAIL-ON",
                 ",",
-                "lists no status",
+                "lists none of failed",
                 "would tolerate everything",
             ),
             (
@@ -441,7 +442,7 @@ mod tests {
             (
                 "INPUT_APP-HASH",
                 "${{steps.x}}",
-                "an expression that was not evaluated",
+                "The expression was not evaluated",
                 "the rule says what was meant",
             ),
             (

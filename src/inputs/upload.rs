@@ -39,7 +39,7 @@ pub(crate) fn parse<App>(
     app: Result<App, String>,
 ) -> Result<UploadInputs<App>, Vec<String>> {
     const PATH: &str =
-        "Give the path of the .apk or .ipa, or a glob such as app/build/outputs/apk/release/*.apk.";
+        "Give the path of the .apk or .ipa, or a glob such as app/build/outputs/apk/debug/*.apk.";
     let mut input = Reader::new(env);
 
     let api_key = key(&mut input);

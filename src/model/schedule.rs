@@ -104,8 +104,8 @@ impl Build {
     }
 }
 
-const NOT_A_HASH: &str = "a hash is 8 to 256 letters, digits and - _ + / =; check the id of the step that uploaded the \
-     build, and the name of its output";
+const NOT_A_HASH: &str = "A hash is 8 to 256 letters, digits and - _ + / =. Check the `id` of the upload step and the \
+     output's name";
 
 /// Reads the hash of a build, or says what the text was probably meant to be: the step before went wrong.
 pub(crate) fn app_hash(text: &str) -> Result<String, &'static str> {
@@ -118,19 +118,15 @@ pub(crate) fn app_hash(text: &str) -> Result<String, &'static str> {
     }
     let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
     Err(match text.chars().next() {
-        _ if text.contains("${{") => {
-            "an expression that was not evaluated; check where it is written"
-        }
+        _ if text.contains("${{") => "The expression was not evaluated. Check where it is written",
         Some('$' | '%') => {
-            "a variable that was not expanded; use ${{ steps.upload.outputs.app-hash }}"
+            "The variable was not expanded. Use ${{ steps.upload.outputs.app-hash }}"
         }
-        _ if text.contains("***") => {
-            "a value that the runner masked; a hash cannot contain a secret"
-        }
-        Some('{' | '[') => "JSON; pass only the value of its field appHash",
-        Some('"' | '\'' | '\u{201c}') => "a hash in quotes; use jq -r, which prints none",
-        _ if is_number => "a number, which YAML may have rounded; put the whole hash in quotes",
-        _ if text.contains(char::is_whitespace) => "several words; pass only the hash",
+        _ if text.contains("***") => "The runner masked it. A hash cannot contain a secret",
+        Some('{' | '[') => "It is JSON. Pass only the value of its field appHash",
+        Some('"' | '\'' | '\u{201c}') => "It is in quotes. Use jq -r, which prints none",
+        _ if is_number => "It is a number, which YAML may have rounded. Put the hash in quotes",
+        _ if text.contains(char::is_whitespace) => "It has several words. Pass only the hash",
         _ => NOT_A_HASH,
     })
 }

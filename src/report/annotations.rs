@@ -4,7 +4,7 @@
 
 use crate::model::test_run::{Tally, TestRun};
 use crate::model::{previous::Change, report::Report, verdict::Outcome};
-use crate::text::count;
+use crate::text::{capitalized, count};
 
 /// The runner shows ten annotations of a kind for a step.
 pub(super) const MOST: usize = 10;
@@ -24,14 +24,10 @@ pub(crate) struct Annotation {
 impl Annotation {
     /// An annotation whose text begins with a capital.
     pub(super) fn new(severity: Severity, title: &str, text: &str) -> Self {
-        let (title, mut text) = (title.to_owned(), text.to_owned());
-        if let Some(first) = text.get_mut(..1) {
-            first.make_ascii_uppercase();
-        }
         Self {
             severity,
-            title,
-            text,
+            title: title.to_owned(),
+            text: capitalized(text),
         }
     }
 }

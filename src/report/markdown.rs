@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use crate::secret::without_key;
-use crate::text::is_invisible;
+use crate::text::{capitalized, is_invisible};
 
 /// The most characters of a name: enough to tell names apart, few enough to keep a table readable.
 pub(super) const NAME_CHARS: usize = 200;
@@ -42,10 +42,7 @@ pub(super) fn code(text: &str) -> String {
 
 /// Escapes a sentence, with a capital at its start and a period at its end. The names in [`CODE`] become code.
 pub(super) fn sentence(text: &str) -> String {
-    let mut plain = plain(text, SENTENCE_CHARS);
-    if let Some(first) = plain.get_mut(..1) {
-        first.make_ascii_uppercase();
-    }
+    let mut plain = capitalized(&plain(text, SENTENCE_CHARS));
     let end = plain.trim_end_matches('"');
     if !end.ends_with(['.', '!', '?', '…', ':']) {
         plain.push('.');

@@ -81,7 +81,7 @@ fn state(seen: &Snapshot, purpose: Option<&str>) -> String {
     };
     if let Some(ambiguous) = seen.ambiguous {
         let rows = count(ambiguous.rows, "test run");
-        state += &format!("; {rows} listed that may belong to another run");
+        state += &format!("; not counted: {rows} that may belong to another run");
     }
     state
 }
@@ -162,7 +162,7 @@ mod tests {
         };
         assert_eq!(
             state(&doubted, None),
-            "1 of 1 test run done: 1 passed (group Running); 2 test runs listed that may belong to another run"
+            "1 of 1 test run done: 1 passed (group Running); not counted: 2 test runs that may belong to another run"
         );
     }
 

@@ -12,7 +12,7 @@ use crate::model::report::{PORTAL, Report};
 use crate::model::test_run::{TestRun, TestStatus};
 use crate::model::verdict::{Conclusion, Outcome};
 use crate::model::{previous::Change, schedule::Origin};
-use crate::text::{count, span};
+use crate::text::{capitalized, count, span};
 
 /// The most bytes of the page up to and including the lists of test runs.
 ///
@@ -40,7 +40,8 @@ const TOLERATED: &str = "Tolerated, because `fail-on` does not list it";
 const ADOPTED: &str = "Adopted: Sofy's answer to the trigger was lost. This group is the only new one that began while \
      the request was in flight, so it is taken as this step's run.";
 
-const TO_ATTACH: &str = "To judge it without starting another, add this under `with:` once:\n\n";
+const TO_ATTACH: &str =
+    "To judge it without starting another, add this under `with:`, and remove it afterwards:\n\n";
 
 const GET_ALL: &str = "To get all of them, set `json-path` or `junit-path`.";
 
@@ -230,7 +231,7 @@ impl<'a> Page<'a> {
         if !is_linked {
             facts.push(format!("[{PORTAL_NAME}]({PORTAL})"));
         }
-        self.add(&facts.join(" · "));
+        self.add(&capitalized(&facts.join(" · ")));
     }
 
     fn build(&self) -> Option<String> {
@@ -716,7 +717,7 @@ mod tests {
 
         for (part, why) in [
             (
-                "To judge it without starting another, add this under `with:` once:\n\n```yaml\n\
+                "To judge it without starting another, add this under `with:`, and remove it afterwards:\n\n```yaml\n\
                  test-run-group-id: \"77\"\nresults-after: \"none;attempt=1\"\n```\n\n",
                 "what to paste",
             ),

@@ -86,10 +86,10 @@ impl ApiError {
 const fn usual_advice(kind: ErrorKind) -> &'static str {
     use ErrorKind::{Busy, NotFound, NotSent, OutcomeUnknown, Rejected};
     match kind {
-        Rejected => "Check the inputs api-key, schedule-id and app-hash against Sofy's portal.",
-        NotSent => "Check the network, the proxy and the input api-url, then run the job again.",
-        Busy => "Run the job again later: Sofy has too much to do.",
-        NotFound => "Use the output test-run-group-id of the step that triggered this schedule.",
-        OutcomeUnknown => "Look at the schedule in Sofy's portal, then run the job again.",
+        Rejected => "Check `api-key`, `schedule-id` and `app-hash` against Sofy's portal.",
+        NotSent => "Check the network, the proxy and `api-url`, then run the job again.",
+        Busy => "Sofy is busy. Run the job again later.",
+        NotFound => "Use the output `test-run-group-id` of the step that triggered this schedule.",
+        OutcomeUnknown => "Run the job again. If it fails again, check `api-url`.",
     }
 }

@@ -41,15 +41,14 @@ const BEGINNING: usize = 64 * 1024;
 /// Longer than any input `timeout`, so that nobody waits less, and short enough to add to any instant.
 pub(super) const A_MONTH: Duration = Duration::from_hours(24 * 30);
 /// What to do about a key that Sofy does not know.
-pub(super) const CHECK_KEY: &str =
-    "Check the input api-key: copy it again from Account > API Key in Sofy.";
+pub(super) const CHECK_KEY: &str = "Copy `api-key` again from Account > API Key in Sofy.";
 
 /// How rustls begins to say that a certificate is not trusted.
 const UNTRUSTED: &str = "invalid peer certificate";
 /// What to do about it.
 const TRUST: &str = "The certificate of the server, or of a proxy that inspects TLS, is not trusted. If there \
     is such a proxy, name its CA certificate, a PEM file below the workspace, in the variable SSL_CERT_FILE of the \
-    step. Otherwise check the input api-url.";
+    step. Otherwise check `api-url`.";
 
 /// The names and values of a query.
 pub(super) type Query<'text> = [(&'text str, &'text str)];
@@ -346,14 +345,14 @@ impl Answer {
 
     /// Classifies an answer that is not a success by what may have happened.
     fn refusal(&self) -> ApiError {
-        const REDIRECT: &str = "Check the input api-url: Sofy's answers redirect to another address, and no \
-            redirect is followed, since the key would go there too.";
+        const REDIRECT: &str = "Check `api-url`: Sofy's answers redirect to another address. No redirect \
+            is followed, because the key would go there too.";
         let said = self.said();
         let rejected = |advice: &str| self.failure(ErrorKind::Rejected).advise(advice);
         match self.status.as_u16() {
             401 => rejected(CHECK_KEY),
-            403 => rejected("Check that the account of the input api-key may run this schedule."),
-            404 => rejected("Check the inputs schedule-id and api-url."),
+            403 => rejected("Check that the account of `api-key` may run this schedule."),
+            404 => rejected("Check `schedule-id` and `api-url`."),
             429 => self.failure(ErrorKind::Busy),
             503 if self.retry_after.is_some() => self.failure(ErrorKind::Busy),
             408 => self.failure(ErrorKind::OutcomeUnknown),
@@ -702,7 +701,7 @@ mod tests {
                 None,
                 "",
                 ErrorKind::Rejected,
-                "schedule-id and api-url",
+                "`schedule-id` and `api-url`",
                 "no such schedule",
             ),
             (
@@ -710,7 +709,7 @@ mod tests {
                 None,
                 "",
                 ErrorKind::Rejected,
-                "schedule-id and app-hash",
+                "`schedule-id` and `app-hash`",
                 "an unknown GUID",
             ),
             (
@@ -734,7 +733,7 @@ mod tests {
                 None,
                 "",
                 ErrorKind::OutcomeUnknown,
-                "Look at the schedule",
+                "Run the job again.",
                 "a gateway may have passed it on",
             ),
             (
@@ -742,7 +741,7 @@ mod tests {
                 None,
                 "",
                 ErrorKind::OutcomeUnknown,
-                "Look at the schedule",
+                "Run the job again.",
                 "it may have happened",
             ),
             (
@@ -758,7 +757,7 @@ mod tests {
                 None,
                 "",
                 ErrorKind::OutcomeUnknown,
-                "Look at the schedule",
+                "Run the job again.",
                 "it may have happened",
             ),
             (
@@ -766,7 +765,7 @@ mod tests {
                 None,
                 "the certificate has expired",
                 ErrorKind::OutcomeUnknown,
-                "Look at the schedule",
+                "Run the job again.",
                 "a gateway's page, not Sofy's word",
             ),
             (

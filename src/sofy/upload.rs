@@ -109,7 +109,7 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
     const LARGE: &str = "The file is too large for Sofy or a gateway before it. Make it smaller.";
     const FILE: &str = "Build the app again. Check that it is a whole .apk or .ipa for devices.";
     const OTHER: &str = "Check the inputs against Sofy's portal, then run the job again.";
-    const URL: &str = "Check the input api-url: the answer is perhaps not Sofy's.";
+    const URL: &str = "Check `api-url`: the answer is perhaps not Sofy's.";
     const ALREADY: [&str; 3] = ["already exist", "already been uploaded", "duplicate build"];
     let refused = |advice| Err(answer.failure(ErrorKind::Rejected).advise(advice));
     let unclear = || answer.failure(ErrorKind::OutcomeUnknown);

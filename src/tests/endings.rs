@@ -450,7 +450,7 @@ async fn cut_short(all: &mut Endings) {
 async fn not_started(all: &mut Endings) {
     let hour = 3600 * SECOND;
     let no_key = answered(ErrorKind::Rejected, "401 \"Invalid Auth Key.\"")
-        .advise("Check the input api-key: copy it again from Account > API Key in Sofy.");
+        .advise("Copy `api-key` again from Account > API Key in Sofy.");
     all.add("bad-key", Public::new().baseline(Err(no_key)), &[])
         .await;
     let why = "Sofy could not be reached (failed to lookup address information)";
@@ -614,7 +614,7 @@ async fn every_sentence_that_the_program_ends_with_is_a_golden_one() {
     for Ending { name, report } in endings().await {
         sentences(&mut text, name, &report);
     }
-    let problem = "the runtime cannot start: no more file descriptors";
+    let problem = "The runtime could not start: no more file descriptors";
     let failed = Report::of(refusal(problem, RUN_AGAIN));
     sentences(&mut text, "cannot-start", &failed);
     #[cfg(target_os = "linux")]

@@ -77,7 +77,7 @@ impl AppFile {
         let unreadable = |error: io::Error| match error.raw_os_error() {
             Some(_) => format!("{shown} cannot be read ({error})"),
             // What cap-std refuses has no number.
-            None => format!("{shown} is a link to a file elsewhere; give the path of that file"),
+            None => format!("{shown} is a link to a file elsewhere. Give the path of that file"),
         };
         // Before it is opened, because to open a pipe is to wait for whoever writes to it.
         if !dir.metadata(path).map_err(unreadable)?.is_file() {
@@ -89,7 +89,7 @@ impl AppFile {
         file.read_at(&mut start, 0).map_err(unreadable)?;
         if start != *MAGIC {
             return Err(format!(
-                "{shown} ({}) does not begin as an app does (with the bytes PK of a ZIP archive); check the step that builds or downloads it",
+                "{shown} ({}) does not begin as an app does (with the bytes PK of a ZIP archive). Check the step that builds or downloads it",
                 bytes(size)
             ));
         }
@@ -201,7 +201,7 @@ fn below(folders: [&Path; 2], app_path: &Path) -> Result<(Dir, PathBuf), String>
     }
     let shown = app_path.display();
     Err(format!(
-        "{shown} is outside the workspace and RUNNER_TEMP; move it into one of them"
+        "{shown} is outside the workspace and RUNNER_TEMP. Move it into one of them"
     ))
 }
 
@@ -225,16 +225,16 @@ async fn one_of(dir: &Dir, path: PathBuf) -> Result<PathBuf, String> {
         many => {
             let (count, names) = (many.len(), named(many));
             return Err(format!(
-                "{shown} matches {count} files; name exactly one of: {names}"
+                "{shown} matches {count} files. Name exactly one of {names}"
             ));
         }
     }
     let instead = match &files(dir, PathBuf::new(), is_app).await[..] {
-        [] => "there is no .apk and no .ipa file at all: check the step that builds it".to_owned(),
-        apps => format!("there is: {}", named(apps)),
+        [] => "There is no .apk or .ipa file at all. Check the step that builds it".to_owned(),
+        apps => format!("There is only {}", named(apps)),
     };
     let alike = if shown.is_ascii() { "" } else { ALIKE };
-    Err(format!("nothing matches {shown}; {instead}{alike}"))
+    Err(format!("nothing matches {shown}. {instead}{alike}"))
 }
 
 /// Lists the files below a folder. Links to folders are not followed: they could lead round in circles.
@@ -406,13 +406,13 @@ mod tests {
                 "c/*.apk",
                 &[
                     "nothing matches c/*.apk",
-                    "there is: a/1.apk, a/2.apk and b/3.ipa",
+                    "There is only a/1.apk, a/2.apk and b/3.ipa",
                 ],
                 "none",
             ),
             (
                 "a/3.apk",
-                &["nothing matches a/3.apk", "there is: "],
+                &["nothing matches a/3.apk", "There is only "],
                 "a misspelt path",
             ),
             ("a/[1.apk", &["is not a glob"], "a bracket that stays open"),
@@ -425,10 +425,7 @@ mod tests {
         }
         let empty = workspace(&[("readme.md", b"x")]);
         let problem = found(&empty, "*.apk").await.expect_err("nothing");
-        assert!(
-            problem.contains("no .apk and no .ipa file at all"),
-            "{problem}"
-        );
+        assert!(problem.contains("no .apk or .ipa file at all"), "{problem}");
         let names: Vec<String> = (0..12).map(|n| format!("{n}.apk")).collect();
         let files: Vec<(&str, &[u8])> = names.iter().map(|name| (name.as_str(), APP)).collect();
         let problem = found(&workspace(&files), "*.apk").await.expect_err("many");
@@ -618,7 +615,7 @@ mod tests {
                 "one is composed",
             ),
             ("Pr\u{fc}*.apk", "another Unicode normal form", "by a glob"),
-            ("B*.apk", "there is: A.APK", "another name"),
+            ("B*.apk", "There is only A.APK", "another name"),
         ] {
             let problem = found(&folder, app_path).await.expect_err(why);
 
@@ -627,7 +624,7 @@ mod tests {
         assert_eq!(found(&folder, decomposed).await.as_deref(), Ok(decomposed));
         let capitals = workspace(&[("A.APK", APP)]);
         let problem = found(&capitals, "*.apk").await.expect_err("another case");
-        assert!(problem.ends_with("there is: A.APK"), "{problem}");
+        assert!(problem.ends_with("There is only A.APK"), "{problem}");
     }
 
     #[tokio::test]
@@ -671,7 +668,7 @@ mod tests {
         .await
         .expect_err("no such file");
 
-        assert!(problem.contains("there is: d/d/"), "{problem}");
+        assert!(problem.contains("There is only d/d/"), "{problem}");
         assert!(polls > 60, "{polls}");
     }
 }

@@ -40,12 +40,12 @@ const BUILD_NAME: Duration = Duration::from_secs(10);
 const AGAIN: &str = "Run the job again: a build that Sofy already has is recognised.";
 
 /// What to do after the deadline.
-const LATE: &str = "If it only needs more time, raise the input timeout. Run the job again: a build that Sofy already \
-    has is recognised.";
+const LATE: &str = "If it just needs more time, raise `timeout`. Run the job again: a build that Sofy already has is \
+    recognised.";
 
 /// What to do if Sofy has a build like ours, and nothing shows that it is ours.
-const UNPROVEN: &str = "Give the build a new build number and upload it again; or copy the hash of the build from \
-    Sofy's portal and pass it as app-hash.";
+const UNPROVEN: &str = "Give the build a new build number and upload it again, or copy the hash of the build from \
+    Sofy's portal and pass it as `app-hash`.";
 
 /// An upload that is ready to begin: its file is open, and its client has read the CA certificates.
 pub(crate) struct Upload<S = Sofy> {
@@ -132,7 +132,7 @@ impl<S: Uploads> Upload<S> {
             if pause >= self.stop.deadline.duration_since(now) {
                 let limit = span(self.stop.timeout);
                 let why = format!(
-                    "the next attempt would be in {next}, past the timeout of {limit}; {message}"
+                    "The next attempt would be in {next}, past the timeout of {limit}; {message}"
                 );
                 return Err(Verdict::new(Conclusion::TimedOut, why).advise(LATE));
             }
@@ -209,7 +209,7 @@ impl<S: Uploads> Upload<S> {
             loop {
                 let because = match self.sofy.builds().await.map(|builds| listed(builds, &md5)) {
                     Err(error) => error.message,
-                    Ok(None) => "no hash in Sofy's list of builds is its MD5".to_owned(),
+                    Ok(None) => "no hash in Sofy's list of builds is this file's MD5".to_owned(),
                     Ok(Some(build)) => {
                         let reason = "Sofy already has this very file: the listed hash is its MD5";
                         return Ok(UploadReport {
@@ -222,7 +222,7 @@ impl<S: Uploads> Upload<S> {
                 };
                 if start.elapsed() >= LAG {
                     let why = format!(
-                        "Sofy says {said}, but it is not proven to be this very file: {because}"
+                        "Sofy says {said}, but it is not proven to be this file: {because}"
                     );
                     return Err(Verdict::new(Conclusion::Error, why).advise(UNPROVEN));
                 }
@@ -260,7 +260,7 @@ fn failed(error: ApiError) -> Verdict {
 
 /// The file is not what it was when it was found, or can no longer be read.
 fn changed(error: io::Error) -> Verdict {
-    let reason = format!("the file changed after the upload began ({error})");
+    let reason = format!("The file changed after the upload began ({error})");
     Verdict::new(Conclusion::Error, reason)
         .advise("Let nothing write to the file while it is uploaded, then run the job again.")
 }

@@ -420,7 +420,7 @@ pub(crate) fn bad_inputs_are_said_all_at_once_and_nothing_is_sent() {
     step.expect(2, "error");
     let errors = step.annotations("error");
     for (error, words) in errors.iter().zip([
-        "`app-path` is wrong: out/*.* matches 3 files; name exactly one of: out/app.aab, out/app.apk and out/empty.apk",
+        "`app-path` is wrong: out/*.* matches 3 files. Name exactly one of out/app.aab, out/app.apk and out/empty.apk",
         "`application-guid` is \"7\"",
         "`timeout` is \"15\", which has no unit",
         "`build-name` is for the public API only",

@@ -10,10 +10,10 @@ use crate::step::{Gate, each};
 
 pub(crate) fn an_outage_of_a_minute_is_outlived_with_the_true_verdict() {
     let cases = [
-        (PUBLIC, "Passed", 0, "the test run passed"),
+        (PUBLIC, "Passed", 0, "The test run passed"),
         (PUBLIC, "Failed", 1, "1 Failed"),
         // Before its first row, anybody's execution may have come into the list meanwhile.
-        (CLASSIC, "Passed", 1, "silent for more than a minute"),
+        (CLASSIC, "Passed", 1, "did not answer for over a minute"),
     ];
     each(&cases, |&(schedule, ends, status, said)| {
         let fake = FakeSofy::start(Script {
