@@ -139,6 +139,63 @@ mod tests {
     }
 
     #[test]
+    fn the_log_names_what_was_written_last_and_warns_of_what_was_not() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::create_dir(path("taken")).expect("a folder");
+        let report = Report::of(verdict());
+        let summary = ("GITHUB_STEP_SUMMARY", path("summary"));
+        let workspace = ("GITHUB_WORKSPACE", folder.path().to_owned());
+        for (env, json, named, warnings, why) in [
+            (
+                vec![workspace.clone(), summary.clone()],
+                Some("a/report.json"),
+                "sofy | the report is in the job summary, a/report.json, junit.xml\n",
+                0,
+                "all of it",
+            ),
+            (
+                vec![workspace.clone(), summary],
+                Some("taken"),
+                "sofy | the report is in the job summary, junit.xml\n",
+                1,
+                "a folder stands in the place of a file",
+            ),
+            (
+                vec![workspace],
+                None,
+                "sofy | the report is in junit.xml\n",
+                0,
+                "there is no summary",
+            ),
+        ] {
+            let paths = Paths {
+                json: json.map(Into::into),
+                junit: Some("junit.xml".into()),
+            };
+            let env: Vec<_> = env
+                .into_iter()
+                .map(|(name, path)| (name.to_owned(), path.display().to_string()))
+                .collect();
+            let style = log::Style {
+                debug: false,
+                commands: false,
+            };
+            let _listening = tracing::subscriber::set_default(log::subscriber(style));
+            log::tests::taken_down();
+
+            publish(&Publication::of(&report, &paths), &mut Runner::open(&env));
+
+            let log = log::tests::taken_down();
+            assert!(log.ends_with(named), "{why}: {log}");
+            let warned = "sofy | warning: taken (input json-path) was not written: ";
+            assert_eq!(log.matches(warned).count(), warnings, "{why}: {log}");
+            let there = ["a/report.json", "junit.xml"].map(|name| path(name).exists());
+            assert!(there[0] && there[1], "{why}");
+        }
+    }
+
+    #[test]
     fn one_sentence_is_said_once_and_asks_for_no_outputs() {
         for (severity, expected) in [
             (None, "sofy | Asked.\n"),
@@ -149,6 +206,8 @@ mod tests {
         ] {
             let line = Publication::line(severity, "Asked.");
             let log = log_of(&line, true);
+
+            assert_eq!(line.summary, "Asked.\n\n");
 
             assert_eq!(log.matches("Asked.").count(), 1, "{log}");
             assert!(log.ends_with(expected) && !log.contains("outputs"), "{log}");

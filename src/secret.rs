@@ -273,6 +273,32 @@ mod tests {
     }
 
     #[test]
+    fn no_half_of_a_key_is_left_where_the_search_ends() {
+        // So long that what replaces it is shorter than what is wanted.
+        let key = "0123456789abcdefghijklmnopqrstuvwxyzABCD";
+        let keys = format!("<{}", key.repeat(10_000));
+
+        let cut = ApiKey::new(key.into()).redact_and_cut(&keys, 5_000);
+
+        let beginning = cut.strip_suffix('…').expect("a sign that there is more");
+        assert!(beginning.chars().all(|c| "<*".contains(c)), "{cut}");
+    }
+
+    #[test]
+    fn a_key_is_found_before_a_cut_however_long_its_spelling_is() {
+        let escaped = |text: &str| -> String {
+            let escape = |c| format!("\\u{:04x}", u32::from(c));
+            text.chars().map(escape).collect()
+        };
+        let spelled = escaped(&escaped(&escaped("secret-key")));
+        let text = format!("a {spelled} b");
+
+        let cut = ApiKey::new("secret-key".into()).redact_and_cut(&text, 7);
+
+        assert_eq!(cut, "a *** b");
+    }
+
+    #[test]
     fn a_text_of_nested_escapes_is_searched_in_one_pass() {
         let key = ApiKey::new("secret-key".into());
         for part in [

@@ -540,6 +540,16 @@ mod tests {
                 1,
             ),
             (
+                "two test runs of another execution still ran before ours and pass",
+                rows(YESTERDAY, &["Running", "Running"]),
+                vec![
+                    rows(YESTERDAY, &["Running", "Running"]),
+                    rows(YESTERDAY, &["Passed", "Passed"]),
+                ],
+                vec![],
+                2,
+            ),
+            (
                 "another execution takes our rows' place",
                 old(),
                 vec![

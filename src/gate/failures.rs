@@ -255,6 +255,17 @@ mod tests {
             (retried, "", "a Failed", "Sofy ran it again"),
             (
                 &[
+                    "Running: a Failed",
+                    "Running: a Running",
+                    "Running: a Running",
+                    "Complete: a Passed",
+                ],
+                "",
+                "a Failed",
+                "for longer than two polls",
+            ),
+            (
+                &[
                     "Preparing: a Failed",
                     "Running: a Running",
                     "Complete: a Passed",
@@ -366,6 +377,17 @@ mod tests {
                 "a Failed",
                 "",
                 "the slot held two rows before",
+            ),
+            (
+                &[
+                    "Running: a Failed, a Running",
+                    "Running: a Failed, a Running",
+                    "Running: a Running",
+                    "Complete: a Passed",
+                ],
+                "a Failed",
+                "",
+                "in two polls",
             ),
             (
                 &[

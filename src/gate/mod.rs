@@ -242,7 +242,7 @@ async fn end_of_run<A: SofyApi>(
         Stopped(_) | LostContact { .. } if !has_finished => {
             abort_unfinished(api, wanted, run.origin, group_id, stop).await
         }
-        Refused(error) if error.kind != ErrorKind::NotFound || group.is_some() => {
+        Refused(error) if error.kind != ErrorKind::NotFound => {
             let said = format!("Test run group {group_id} was not aborted: Sofy denies access.");
             (AbortOutcome::LeftRunning(said), None)
         }
@@ -258,6 +258,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::github::log;
     use crate::model::schedule::Build;
     use crate::sofy::{ApiError, Baseline};
     use crate::tests::fixtures::{at, gate, test_run, test_runs};
@@ -402,6 +403,22 @@ mod tests {
             assert_eq!(left_to_do, left, "{why}: for the post step");
             assert_eq!(report.group_id.as_deref(), Some("77"), "{why}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_sofy_no_longer_shows_is_left_running_and_can_be_attached_to() {
+        let api = triggered().failures(&failure(ErrorKind::Rejected), 1);
+
+        let (report, _) = step(&api, &[], None).await;
+
+        assert_eq!(
+            report.abort.as_deref(),
+            Some("Test run group 77 was not aborted: Sofy denies access.")
+        );
+        assert_eq!(
+            report.inputs_to_attach,
+            [("test-run-group-id", "77".to_owned())]
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -844,9 +861,17 @@ mod tests {
             let api = triggered()
                 .look("Complete", test_runs(&["Passed"]))
                 .builds(listed(&[]));
+            let style = log::Style {
+                debug: false,
+                commands: false,
+            };
+            let _listening = tracing::subscriber::set_default(log::subscriber(style));
+            log::tests::taken_down();
 
             let (report, _) = step(&api, &pairs, None).await;
 
+            let log = log::tests::taken_down();
+            assert_eq!(log.contains("the latest build"), latest, "{why}: {log}");
             let page = crate::report::summary::render(&report).to_lowercase();
             assert_eq!(page.contains("latest build"), latest, "{why}: {page}");
             let asked = pairs.iter().any(|(name, _)| *name == "app-hash");
@@ -996,5 +1021,28 @@ mod tests {
             );
             assert_eq!(api.calls("baseline").len(), 1, "no request for it");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_classic_run_of_an_earlier_step_is_compared_with_nothing() {
+        let failed = at("2024-05-01T11:00:00", "S0", "Pixel 8", "Failed");
+        let api = Rows::new()
+            .baseline(Ok(rows(vec![test_run("S0", "Pixel 8", "Passed")])))
+            .look("Complete", vec![failed]);
+        let pairs = [
+            ("schedule-id", "1888"),
+            ("test-run-group-id", "77"),
+            ("results-after", "2024-05-01T10:00:00"),
+        ];
+
+        let (report, _) = step(&api, &pairs, None).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Failure);
+        assert_eq!(report.change_summary(), None);
+        assert_eq!(
+            api.calls("baseline"),
+            [],
+            "a list of now has this run's own rows in it"
+        );
     }
 }

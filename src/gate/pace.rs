@@ -214,6 +214,11 @@ mod tests {
                 "rows join as they start: a twentieth of the age on top, for those to come",
             ),
             (
+                &[(0, "R"), (20, "PR"), (40, "PPR"), (60, "PPPR")],
+                Some(6 + 3),
+                "and again",
+            ),
+            (
                 &[(0, "RRR"), (20, "PRR"), (25, "P"), (30, "PRR")],
                 Some(2),
                 "rows missing from one poll do not make a list that grows: two of 10, all but due",

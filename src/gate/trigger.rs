@@ -759,6 +759,10 @@ mod tests {
         let (result, took) = within(&early, 10 * SECOND).await;
 
         assert!(is_error(&result, NOTHING), "{result:?}");
+        assert!(
+            !is_error(&result, "asked to retry"),
+            "Sofy asked for nothing: {result:?}"
+        );
         assert!(took < 10 * SECOND, "{took:?}");
         assert_eq!(early.calls("trigger"), []);
     }
@@ -949,15 +953,19 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_pause_beyond_the_deadline_is_said_and_not_waited_for() {
-        let mut error = failure(ErrorKind::NotSent);
-        error.retry_after = Some(300 * SECOND);
-        let api = Public::new().baseline(old()).trigger(Err(error), NO_TIME);
+        for (seconds, words) in [
+            (300, "retry in 5m, which is past the 8s timeout"),
+            (8, "retry in 8s, which is past the 8s timeout"),
+        ] {
+            let mut error = failure(ErrorKind::NotSent);
+            error.retry_after = Some(seconds * SECOND);
+            let api = Public::new().baseline(old()).trigger(Err(error), NO_TIME);
 
-        let (result, took) = within(&api, 8 * SECOND).await;
+            let (result, took) = within(&api, 8 * SECOND).await;
 
-        let words = "retry in 5m, which is past the 8s timeout";
-        assert!(is_error(&result, words), "{result:?}");
-        assert_eq!(took, NO_TIME);
+            assert!(is_error(&result, words), "{result:?}");
+            assert_eq!(took, NO_TIME);
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -1100,7 +1108,17 @@ mod tests {
                 false,
                 "answers that contradict each other by half a second",
             ),
+            (
+                (-1.5, -1.0, 0),
+                1.0,
+                0.5,
+                false,
+                true,
+                "answers that agree on one instant only",
+            ),
             (prompt, 60.0, 20.0, false, true, "soon after it was sent"),
+            (prompt, 60.0, 29.8, false, true, "30 s after it was sent"),
+            (prompt, 60.0, 29.9, false, false, "and no more"),
             (
                 prompt,
                 60.0,
@@ -1128,6 +1146,33 @@ mod tests {
                 &[after(0), after(1)],
                 flight,
             );
+
+            assert_eq!(found.is_ok(), adopted, "{why}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_adopted_beside_another_group_that_may_have_started_in_flight() {
+        let sent_at = Instant::now() + HOUR;
+        let flight = Flight {
+            sent_at,
+            took: SECOND,
+            names_a_build: false,
+        };
+        let before = listed(sent_at, (-1.0, -0.5, -1), &[]);
+        // By these answers, Sofy's clock may be 0.2 s behind, or up to a second ahead.
+        for (other, adopted, why) in [
+            (-2.3, true, "too early by any clock"),
+            (-2.2, false, "just early enough by the earliest clock"),
+            (4.0, false, "just late enough by the latest clock"),
+            (4.1, true, "too late by any clock"),
+        ] {
+            let after = [1, 2].map(|at| {
+                let times = (at as f64, at as f64 + 0.2, at);
+                listed(sent_at, times, &[("77", 0.5), ("78", other)])
+            });
+
+            let found = adopt(&before, &after, flight);
 
             assert_eq!(found.is_ok(), adopted, "{why}: {found:?}");
         }

@@ -269,6 +269,33 @@ mod tests {
     }
 
     #[test]
+    fn an_output_that_is_not_written_is_a_warning_on_github_and_a_detail_elsewhere() {
+        for (actions, debug, expected) in [
+            (
+                "true",
+                "",
+                "::warning::the step outputs were not written: GITHUB_OUTPUT is not set\n",
+            ),
+            ("false", "", ""),
+            (
+                "",
+                "1",
+                "sofy | debug: the step outputs were not written: GITHUB_OUTPUT is not set\n",
+            ),
+        ] {
+            let pairs = [("GITHUB_ACTIONS", actions), ("RUNNER_DEBUG", debug)];
+            let mut runner = Runner::open(&pairs.map(|(name, value)| (name.into(), value.into())));
+            let _listening = tracing::subscriber::set_default(log::subscriber(runner.style));
+            log::tests::taken_down();
+
+            runner.set_outputs(&[("reason", "why".to_owned())]);
+            runner.set_outputs(&[]);
+
+            assert_eq!(log::tests::taken_down(), expected);
+        }
+    }
+
+    #[test]
     fn a_link_out_of_the_workspace_is_not_followed() {
         let (workspace, outside) = (scratch(), scratch());
         std::os::unix::fs::symlink(&outside, workspace.path().join("link")).expect("a link");

@@ -317,7 +317,6 @@ fn api_url(text: &str) -> Result<Url, String> {
     let has_user = !url.username().is_empty() || url.password().is_some();
     let has_query = url.query().is_some() || url.fragment().is_some();
     let problem = match (url.scheme(), url.host_str()) {
-        (_, None) => "has no host.",
         _ if has_user => "must not contain a user name or password.",
         _ if has_query => "must not contain a query or fragment. Give the base URL alone.",
         ("https", Some(_)) => return Ok(url),
@@ -515,6 +514,7 @@ mod tests {
                 "https://",
                 "another protocol",
             ),
+            ("INPUT_API-URL", "mailto:x@y.z", "https://", "no host"),
             (
                 "INPUT_API-URL",
                 "https://u:p@sofy.ai",
@@ -819,6 +819,27 @@ mod tests {
             assert_eq!(inputs.app_hash, schedule::app_hash(app_hash).ok());
             assert_eq!(inputs.attempt, Some(3));
         }
+    }
+
+    #[test]
+    fn the_longest_wait_is_that_of_the_longest_job() {
+        let inputs = parsed(&[("INPUT_TIMEOUT", "120h")]).expect("five days");
+
+        assert_eq!(inputs.timeout, LONGEST);
+    }
+
+    #[test]
+    fn the_key_is_known_whatever_else_is_wrong() {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let wrong = [
+            pair("INPUT_API-KEY", " a-key-of-sofy\n"),
+            pair("INPUT_TIMEOUT", "soon"),
+        ];
+
+        let key = api_key(&wrong).expect("a key to hide");
+
+        assert_eq!(key.expose(), "a-key-of-sofy");
+        assert!(api_key(&wrong[1..]).is_none(), "nothing to hide");
     }
 
     #[test]

@@ -217,8 +217,13 @@ mod tests {
             build_name: Some("Nightly 7".into()),
         };
         assert_eq!(inputs.details, details);
-        let classic = parsed(&[("INPUT_API", "classic")]).expect("inputs");
-        assert_eq!(classic.api, Generation::Classic);
+        for (api, generation) in [
+            ("classic", Generation::Classic),
+            ("public", Generation::Public),
+        ] {
+            let asked = parsed(&[("INPUT_API", api)]).expect("inputs");
+            assert_eq!(asked.api, generation);
+        }
         let limit = |env: &[(&str, &str)]| {
             let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
             search(&env.iter().map(pair).collect::<Vec<_>>()).1

@@ -143,6 +143,8 @@ mod tests {
             ("true", false, "a boolean"),
             ("-1", false, "an error code"),
             ("g-77", true, "letters and digits"),
+            (&"7".repeat(LONGEST_GROUP_ID), true, "the longest"),
+            (&"7".repeat(LONGEST_GROUP_ID + 1), false, "longer"),
         ] {
             assert_eq!(GroupId::parse(text).is_some(), expected, "{text:?}: {why}");
         }

@@ -409,6 +409,27 @@ mod tests {
     }
 
     #[test]
+    fn only_a_finished_group_of_results_may_settle() {
+        for (group, statuses, expected, why) in [
+            ("Complete", &["Passed", "Failed"][..], true, "all finished"),
+            ("Running", &["Passed"], false, "the group still runs"),
+            ("Running", &["Running"], false, "nothing has finished"),
+            ("Complete", &["Passed", "Running"], false, "one still runs"),
+            ("Complete", &[], false, "nothing is listed"),
+        ] {
+            let snapshot = Snapshot {
+                schedule_name: String::new(),
+                group: Group::parse(group),
+                test_runs: test_runs(statuses),
+                ambiguous: None,
+                completeness: Completeness::default(),
+            };
+
+            assert_eq!(snapshot.may_settle(), expected, "{why}");
+        }
+    }
+
+    #[test]
     fn only_the_two_documented_group_statuses_are_terminal() {
         for (text, terminal, why) in [
             ("Complete", true, "as documented"),

@@ -174,7 +174,10 @@ mod tests {
         ];
         let mut report = report(Conclusion::TimedOut, &statuses);
         report.schedule_name = Some("Nightly".into());
-        report.inputs_to_attach = vec![("test-run-group-id", "77".into())];
+        report.inputs_to_attach = vec![
+            ("test-run-group-id", "77".into()),
+            ("results-after", "none".into()),
+        ];
         report.previous = PreviousRun::of(&[
             test_run("S0", "Pixel 8", "Failed"),
             test_run("S2", "Pixel 8", "Passed"),
@@ -192,7 +195,8 @@ mod tests {
             lines[1..],
             [
                 "What next.",
-                "Inputs that judge this run without starting another: test-run-group-id: \"77\"",
+                "Inputs that judge this run without starting another: test-run-group-id: \"77\", \
+                 results-after: \"none\"",
             ]
         );
         assert_eq!(

@@ -203,6 +203,7 @@ mod tests {
             ("a :lock:", "a &#58;<wbr>lock:", "an emoji inside"),
             ("a: b", "a: b", "an ordinary colon"),
             ("GH-12", "GH&#45;<wbr>12", "a reference"),
+            ("GH12", "GH12", "not a reference"),
             ("log-in", "log-in", "an ordinary hyphen"),
             ("0a1b2c3", "0a1b2c<wbr>3", "a commit's hash"),
             ("(0a1b2c3)", "&#40;0a1b2c<wbr>3)", "within brackets"),
@@ -230,11 +231,44 @@ mod tests {
             "{escaped}"
         );
         assert_eq!(parts.concat(), test);
-        assert_eq!(
-            escape("testThatAUserLogsIn"),
-            "testThatAUserLogsIn",
-            "short enough"
-        );
+        for (word, expected, why) in [
+            ("testThatAUserLogsIn", "testThatAUserLogsIn", "short enough"),
+            (
+                "testThatTheUserMayLogIn1",
+                "testThatTheUserMayLogIn1",
+                "just short enough",
+            ),
+            (
+                &"ü".repeat(25),
+                "üüüüüüüüüüüüüüüü<wbr>üüüüüüüüü",
+                "letters of other languages",
+            ),
+            (
+                "(%%%%%%%%%%%%%%%%%%%%%%%%%",
+                "&#40;%%%%%<wbr>%%%%%%<wbr>%%%%%%<wbr>%%%%%%<wbr>%%",
+                "marks",
+            ),
+            (
+                "aaaaaaaaaaaaaaae\u{301}bbbbbbbbb",
+                "aaaaaaaaaaaaaaae\u{301}<wbr>bbbbbbbbb",
+                "never between a letter and its accent",
+            ),
+        ] {
+            assert_eq!(escape(word), expected, "{why}");
+        }
+    }
+
+    #[test]
+    fn a_name_is_shortened_with_a_sign_and_a_blank_one_is_a_dash() {
+        let whole = "é".repeat(NAME_CHARS);
+        for (text, expected, why) in [
+            (whole.clone(), whole.clone(), "it fits"),
+            (format!("{whole}!"), format!("{whole}…"), "one character more"),
+            ("  ".to_owned(), "–".to_owned(), "blank"),
+            (String::new(), "–".to_owned(), "empty"),
+        ] {
+            assert_eq!(name(&text).replace(BREAK, ""), expected, "{why}");
+        }
     }
 
     #[test]
