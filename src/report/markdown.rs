@@ -263,7 +263,11 @@ mod tests {
         let whole = "é".repeat(NAME_CHARS);
         for (text, expected, why) in [
             (whole.clone(), whole.clone(), "it fits"),
-            (format!("{whole}!"), format!("{whole}…"), "one character more"),
+            (
+                format!("{whole}!"),
+                format!("{whole}…"),
+                "one character more",
+            ),
             ("  ".to_owned(), "–".to_owned(), "blank"),
             (String::new(), "–".to_owned(), "empty"),
         ] {

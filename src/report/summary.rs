@@ -769,7 +769,82 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_named_with_its_build_if_there_are_several() {
+        let on = |device, build: &str| TestRun {
+            build: build.into(),
+            ..run("Pay", device, "Failed")
+        };
+        for (test_runs, expected, why) in [
+            (
+                vec![on("d0", "1"), on("d0", "2"), on("d1", "1"), on("d1", "1")],
+                "d0 <code>1</code>, d0 <code>2</code>, d1 <code>1</code> ×2",
+                "two builds",
+            ),
+            (
+                vec![on("d0", "1"), on("d1", "2"), on("d2", "")],
+                "d0 <code>1</code>, d1 <code>2</code>, d2",
+                "a test run that names none",
+            ),
+            (
+                vec![on("d0", "1"), on("d0", "1"), on("d1", "")],
+                "d0 ×2, d1",
+                "one build",
+            ),
+        ] {
+            let page = render(&report(Conclusion::Failure, test_runs));
+
+            assert!(
+                page.contains(&format!("| Pay | {expected} |\n")),
+                "{why}: {page}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_passed_is_shown_as_soon_as_all_of_it_fits() {
+        let on = |device| run("Pay", device, "Passed");
+        for (test_runs, why) in [
+            (vec![on("d0"), on("d1")], "as a list"),
+            (
+                vec![on("d0"), on("d1"), run("Log in", "d0", "Passed")],
+                "as a matrix",
+            ),
+        ] {
+            let report = report(Conclusion::Success, test_runs);
+            let with = |budget| {
+                let mut page = Page::of(&report, String::new());
+                page.budget = budget;
+                page.add_passed();
+                page.text
+            };
+            let whole = with(BUDGET);
+            let fold = whole
+                .strip_prefix("<details><summary>")
+                .and_then(|rest| rest.strip_suffix("\n\n</details>\n\n"))
+                .expect("a fold");
+
+            for budget in 0..fold.len() + 50 {
+                let page = with(budget);
+
+                if budget >= fold.len() {
+                    assert_eq!(page, whole, "{why}: {budget}");
+                } else {
+                    assert!(page.starts_with("Left out, "), "{why}: {budget}: {page}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn one_scenario_on_many_devices_is_one_row() {
+        let on = |i| format!("d{i:02}");
+        let mut most: Vec<_> = (0..MOST_DEVICES)
+            .map(|i| run("Pay", &on(i), "Failed"))
+            .collect();
+        most.extend((20..25).map(|i| run("Log in", &on(i), "Passed")));
+        let page = render(&report(Conclusion::Failure, most));
+        assert!(page.contains(", d18, d19 |"), "{page}");
+
         let mut test_runs: Vec<_> = (0..25)
             .map(|i| run("Pay", &format!("d{i:02}"), "Failed"))
             .collect();
@@ -864,11 +939,16 @@ mod tests {
 
     #[test]
     fn shown_and_left_out_add_up() {
-        let test_runs: Vec<_> = (0..20_000)
+        let mut test_runs: Vec<_> = (0..20_000)
             .map(|i| run(&format!("{i}{}", "y".repeat(80)), "P", "Failed"))
             .collect();
+        test_runs.push(run("Pay", "P", "Running"));
 
         let page = render(&report(Conclusion::Failure, test_runs));
+
+        let rest = "### Unfinished\n\nLeft out, because GitHub limits this page: 1 test run that did not finish. ";
+        assert!(page.contains(rest), "nothing less important follows");
+        assert_eq!(page.matches("| Status |").count(), 1, "no empty table");
 
         let rows = page.matches("\n| ❌&nbsp;Failed |").count();
         assert!(

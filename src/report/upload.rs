@@ -89,3 +89,59 @@ fn facts(report: &UploadReport, shown: impl Fn(&str) -> String) -> String {
     }
     format!("{facts}, in {}", span(report.duration))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_says_of_the_file_what_is_known() {
+        let failed = Verdict::new(Conclusion::Error, "it broke").advise("Try again.");
+        let file = |report: UploadReport| UploadReport {
+            file: "shop.apk".into(),
+            size: 2048,
+            duration: Duration::from_secs(9),
+            ..report
+        };
+        let uploaded = file(UploadReport {
+            app_hash: "ea0c".into(),
+            uploaded: Some(true),
+            ..UploadReport::of(Verdict::new(Conclusion::Success, "uploaded"))
+        });
+        let named = UploadReport {
+            build: "1.43.0(5768)".into(),
+            ..uploaded.clone()
+        };
+        for (report, summary, last_line, why) in [
+            (
+                UploadReport::of(failed.clone()),
+                "**⚠️ Upload failed**. It broke. Try again.\n\n",
+                "error: it broke",
+                "no file was found",
+            ),
+            (
+                file(UploadReport::of(failed)),
+                "**⚠️ Upload failed**: shop.apk (2.0 KiB), in 9s. It broke. Try again.\n\n",
+                "error: it broke",
+                "there is no build",
+            ),
+            (
+                uploaded,
+                "**✅ Uploaded**: shop.apk (2.0 KiB), hash ea0c, in 9s\n\n",
+                "Uploaded: shop.apk (2.0 KiB), hash ea0c, in 9s",
+                "its build has no name yet",
+            ),
+            (
+                named,
+                "**✅ Uploaded**: shop.apk (2.0 KiB), build 1.43.0(5768), hash ea0c, in 9s\n\n",
+                "Uploaded: shop.apk (2.0 KiB), build 1.43.0(5768), hash ea0c, in 9s",
+                "all of it",
+            ),
+        ] {
+            let publication = Publication::of_upload(&report);
+
+            assert_eq!(publication.summary, summary, "{why}");
+            assert_eq!(publication.last_lines, [last_line], "{why}");
+        }
+    }
+}

@@ -169,6 +169,12 @@ mod tests {
                 "nor a later one",
             ),
             (
+                &[("9", Some(2)), ("8", Some(2)), ("7", Some(1))],
+                "9",
+                Some("7"),
+                "nor one of the same time",
+            ),
+            (
                 &[("9", None), ("7", Some(1))],
                 "9",
                 None,

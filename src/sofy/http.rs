@@ -537,8 +537,12 @@ fn without_tags(body: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fixtures::test_run;
+    use futures_util::stream::unfold;
     use mockito::Server;
+    use reqwest::Body;
     use serde::Deserialize;
+    use tokio::time::sleep;
 
     impl Answer {
         /// An answer to `GET /x` with the key `secret-key`.
@@ -674,6 +678,27 @@ mod tests {
             let said = rustls::Error::InvalidCertificate(error).to_string();
 
             assert!(said.starts_with(UNTRUSTED), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_read_only_from_an_answer_that_is_new() {
+        let noon = "Tue, 14 Nov 2023 22:13:20 GMT";
+        for (headers, is_old, why) in [
+            (&[][..], false, "no time at all"),
+            (&[(DATE, noon)], false, "one time"),
+            (&[(DATE, noon), (DATE, noon)], true, "two of them"),
+            (&[(DATE, noon), (AGE, "0")], true, "a cache's"),
+        ] {
+            let mut all = HeaderMap::new();
+            for (name, value) in headers {
+                all.append(name, HeaderValue::from_static(value));
+            }
+            let key = ApiKey::new("secret-key".to_owned());
+
+            let answer = Answer::new("GET /x", &key, StatusCode::OK, &all);
+
+            assert_eq!(answer.clock.has_age, is_old, "{why}");
         }
     }
 
@@ -890,6 +915,61 @@ mod tests {
     #[derive(Deserialize)]
     struct Id {
         id: Text,
+    }
+
+    #[test]
+    fn the_first_test_run_names_the_schedule() {
+        let row = |entry: Id, _: &Answer| {
+            let row = Row {
+                group_id: None,
+                test_run: test_run("Log in", "Pixel 8", "Passed"),
+            };
+            (entry.id.0, row)
+        };
+
+        let rows = Answer::scripted(200, r#"[{"id":"Nightly"},{"id":"Smoke"}]"#).rows(row);
+
+        assert_eq!(rows.expect("two rows").schedule_name, "Nightly");
+    }
+
+    #[test]
+    fn only_a_short_answer_is_searched_for_words() {
+        let answer = r#"{"message":"No."}"#;
+        for (length, expected) in [
+            (BEGINNING, "\"No.\""),
+            (BEGINNING + 1, r#""{"message":"No."}""#),
+        ] {
+            let padded = format!("{answer:<length$}");
+
+            assert_eq!(Answer::scripted(500, &padded).said(), expected, "{length}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_is_waited_for_as_long_as_its_status_is_worth() {
+        let whole = Ok("beginning, end");
+        for (status, pause, expected, why) in [
+            (200, 299_000, whole, "a trigger may take five minutes"),
+            (200, 301_000, Err("the answer did not end"), "and no longer"),
+            (500, 29_000, whole, "half a minute for its words"),
+            (500, 31_000, Ok("beginning"), "what came is quoted"),
+            (401, 400, whole, "half a second for its words"),
+            (401, 600, Ok("beginning"), "the status says enough"),
+            (413, 600, Ok("beginning"), "the status says enough"),
+        ] {
+            let pieces = unfold(0, move |n| async move {
+                let piece = ["beginning", ", end"].get(n as usize)?;
+                sleep(Duration::from_millis(pause) * n).await;
+                Some((Ok::<_, io::Error>(*piece), n + 1))
+            });
+            let mut response = http::Response::new(Body::wrap_stream(pieces));
+            *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+
+            let read = body(response.into()).await;
+
+            let read = read.as_deref().map_err(String::as_str);
+            assert_eq!(read, expected, "{status}: {why}");
+        }
     }
 
     #[test]
