@@ -105,6 +105,11 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_key_is_masked_as_the_runner_reads_it() {
+        assert_eq!(mask("5%:\n"), "::add-mask::5%25:%0A");
+    }
+
     proptest! {
         #[test]
         fn a_message_is_exactly_one_command(title in any::<String>(), text in any::<String>()) {

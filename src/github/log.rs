@@ -175,25 +175,45 @@ pub(crate) mod tests {
 
     #[test]
     fn the_runner_gets_commands_and_everybody_else_plain_lines() {
-        for (commands, expected) in [
+        for (debug, commands, expected) in [
             (
+                true,
                 true,
                 "sofy | : :error: :x y\n::warning::odd\n\
                  ::error title=Sofy%3A schedule::1 of 2%0ALook at it.\n::debug::detail\n",
             ),
             (
+                true,
                 false,
                 "sofy | : :error: :x y\nsofy | warning: odd\n\
                  sofy | error: Sofy: schedule: 1 of 2\nsofy | Look at it.\nsofy | debug: detail\n",
             ),
+            (
+                false,
+                false,
+                "sofy | : :error: :x y\nsofy | warning: odd\n\
+                 sofy | error: Sofy: schedule: 1 of 2\nsofy | Look at it.\n",
+            ),
         ] {
-            let style = Style {
-                debug: true,
-                commands,
-            };
+            let style = Style { debug, commands };
 
             assert_eq!(logged(style, say_all), expected);
         }
+    }
+
+    #[test]
+    fn only_the_messages_and_titles_of_this_crate_are_printed() {
+        let style = Style {
+            debug: true,
+            commands: true,
+        };
+
+        let log = logged(style, || {
+            tracing::error!(target: "hyper", "noise");
+            tracing::warn!(number = 7, word = "x", "odd");
+        });
+
+        assert_eq!(log, "::warning::odd\n");
     }
 
     #[test]

@@ -269,6 +269,15 @@ mod tests {
     }
 
     #[test]
+    fn the_workspace_is_the_runners_or_else_the_current_folder() {
+        for (given, expected) in [("/a b", "/a b"), ("", ".")] {
+            let runner = Runner::open(&[("GITHUB_WORKSPACE".into(), given.into())]);
+
+            assert_eq!(runner.workspace(), Path::new(expected));
+        }
+    }
+
+    #[test]
     fn an_output_that_is_not_written_is_a_warning_on_github_and_a_detail_elsewhere() {
         for (actions, debug, expected) in [
             (

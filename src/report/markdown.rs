@@ -249,8 +249,8 @@ mod tests {
                 "marks",
             ),
             (
-                "aaaaaaaaaaaaaaae\u{301}bbbbbbbbb",
-                "aaaaaaaaaaaaaaae\u{301}<wbr>bbbbbbbbb",
+                "ooooooooooooooou\u{301}ttttttttt",
+                "ooooooooooooooou\u{301}<wbr>ttttttttt",
                 "never between a letter and its accent",
             ),
         ] {

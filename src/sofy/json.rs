@@ -262,6 +262,51 @@ mod tests {
     }
 
     #[test]
+    fn a_sign_that_there_is_more_is_quoted() {
+        for (member, expected, why) in [
+            (
+                r#""total":45"#,
+                r#"its "total" is "45", and 2 are listed"#,
+                "what it says",
+            ),
+            (
+                r#""pagination":{"total":45}"#,
+                r#"its "pagination" says that there is more"#,
+                "an object is not quoted",
+            ),
+            (
+                r#""error":{"code":7}"#,
+                r#"it contains "error""#,
+                "nor is an error's",
+            ),
+        ] {
+            let body = format!(r#"{{{member},"data":[{{}},{{}}]}}"#);
+
+            let sign = list(&body).expect("a list").completeness.not_whole;
+
+            assert_eq!(sign.as_deref(), Some(expected), "{why}");
+        }
+    }
+
+    #[test]
+    fn a_number_that_is_listed_too_is_not_told() {
+        for (fetched, expected) in [(2, None), (3, Some(3))] {
+            let body = format!(r#"{{"data":[{{}},{{}}],"message":"Fetched {fetched} record(s)"}}"#);
+
+            let completeness = list(&body).expect("a list").completeness;
+
+            assert_eq!(completeness.fetched, expected, "{fetched}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_list_says_what_it_should_be() {
+        let error = list("\"later\"").err().expect("a text").to_string();
+
+        assert!(error.contains("expected a list or an object"), "{error}");
+    }
+
+    #[test]
     fn what_would_fill_the_memory_is_refused() {
         let entries = |count| format!("[{}]", vec!["{}"; count].join(","));
         assert!(ids(&entries(MOST_ENTRIES)).is_some());

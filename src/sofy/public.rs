@@ -302,6 +302,22 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_group_that_is_not_listed_is_not_found() {
+        let mut server = Server::new_async().await;
+        server
+            .mock("GET", path("test-run-groups").as_str())
+            .with_body(r#"[{"testRunGroupId":76,"status":"Complete"}]"#)
+            .create_async()
+            .await;
+
+        let error = client(&server).group(&"77".into()).await.expect_err("none");
+
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        let words = format!("Schedule {GUID} has no test run group 77");
+        assert!(error.message.starts_with(&words), "{}", error.message);
+    }
+
+    #[tokio::test]
     async fn a_bad_key_that_comes_as_a_500_is_refused_at_once() {
         let mut server = Server::new_async().await;
         server

@@ -392,7 +392,7 @@ mod tests {
             (
                 "SSL_CERT_FILE",
                 "/dev/zero".into(),
-                Err("cannot be read"),
+                Err("cannot be read (it is not a file)"),
                 "a device",
             ),
             (
@@ -441,5 +441,10 @@ mod tests {
         let absent = variables(&[]);
         let count = |variable: &Variable| roots(variable).map(|roots| roots.len());
         assert_eq!(count(&*blank), count(&*absent), "blank is absent");
+        let pem = SYSTEM.map(|path| fs::read_to_string(path).unwrap_or_default());
+        if pem.iter().any(|text| text.contains("BEGIN CERTIFICATE")) {
+            let found = count(&*absent).expect("the system's");
+            assert!(found > 0, "the system's are trusted if none are named");
+        }
     }
 }

@@ -4,6 +4,8 @@
 pub mod bench;
 #[cfg(test)]
 mod endings;
+#[cfg(test)]
+mod entries;
 #[cfg(any(test, fuzzing))]
 #[cfg_attr(
     not(test),
