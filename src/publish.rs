@@ -87,8 +87,7 @@ mod tests {
             commands,
         };
         let actions = ("GITHUB_ACTIONS".to_owned(), commands.to_string());
-        let _listening = tracing::subscriber::set_default(log::subscriber(style));
-        log::tests::taken_down();
+        let _listening = log::tests::listening(style);
         publish(it, &mut Runner::open(&[actions]));
         log::tests::taken_down()
     }
@@ -181,8 +180,7 @@ mod tests {
                 debug: false,
                 commands: false,
             };
-            let _listening = tracing::subscriber::set_default(log::subscriber(style));
-            log::tests::taken_down();
+            let _listening = log::tests::listening(style);
 
             publish(&Publication::of(&report, &paths), &mut Runner::open(&env));
 

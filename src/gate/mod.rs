@@ -865,8 +865,7 @@ mod tests {
                 debug: false,
                 commands: false,
             };
-            let _listening = tracing::subscriber::set_default(log::subscriber(style));
-            log::tests::taken_down();
+            let _listening = log::tests::listening(style);
 
             let (report, _) = step(&api, &pairs, None).await;
 

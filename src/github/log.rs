@@ -135,6 +135,10 @@ impl Visit for Message {
 #[cfg(test)]
 pub(crate) mod tests {
     use std::cell::RefCell;
+    use std::sync::LazyLock;
+
+    use tracing::Dispatch;
+    use tracing::subscriber::DefaultGuard;
 
     use super::*;
 
@@ -146,6 +150,21 @@ pub(crate) mod tests {
     /// Takes the log down from now on, and gives what was taken down before.
     pub(crate) fn taken_down() -> String {
         TAKEN_DOWN.replace(Some(String::new())).unwrap_or_default()
+    }
+
+    /// Listens to the log of this thread for as long as the guard lives, and takes it down.
+    pub(crate) fn listening(style: Style) -> DefaultGuard {
+        /// If tracing knows of one listener only, and another thread is the first to reach a line, it takes the line for
+        /// one that nobody listens to, on all threads.
+        static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| {
+            Dispatch::new(subscriber(Style {
+                debug: true,
+                commands: false,
+            }))
+        });
+        LazyLock::force(&ANOTHER);
+        taken_down();
+        tracing::subscriber::set_default(subscriber(style))
     }
 
     pub(super) fn take_down(line: &str) -> bool {
@@ -160,8 +179,7 @@ pub(crate) mod tests {
     }
 
     fn logged(style: Style, say: impl FnOnce()) -> String {
-        let _listening = tracing::subscriber::set_default(subscriber(style));
-        taken_down();
+        let _listening = listening(style);
         say();
         taken_down()
     }

@@ -294,8 +294,7 @@ mod tests {
         ] {
             let pairs = [("GITHUB_ACTIONS", actions), ("RUNNER_DEBUG", debug)];
             let mut runner = Runner::open(&pairs.map(|(name, value)| (name.into(), value.into())));
-            let _listening = tracing::subscriber::set_default(log::subscriber(runner.style));
-            log::tests::taken_down();
+            let _listening = log::tests::listening(runner.style);
 
             runner.set_outputs(&[("reason", "why".to_owned())]);
             runner.set_outputs(&[]);

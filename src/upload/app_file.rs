@@ -267,6 +267,7 @@ async fn files(dir: &Dir, base: PathBuf, is_wanted: impl Fn(&Path) -> bool) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::github::log;
     use crate::tests::scripted::taken;
     use futures_util::{StreamExt as _, TryStreamExt as _};
     use reqwest::multipart::Form;
@@ -296,6 +297,27 @@ mod tests {
 
     async fn found(folder: &tempfile::TempDir, app_path: &str) -> Result<String, String> {
         find(folder.path(), app_path).await.map(|app| app.path)
+    }
+
+    #[tokio::test]
+    async fn a_folder_that_cannot_be_searched_is_a_warning_unless_it_is_gone() {
+        let folder = workspace(&[("file", APP)]);
+        let dir = Dir::open_ambient_dir(folder.path(), ambient_authority()).expect("a folder");
+        for (base, warnings) in [("gone", 0), ("file", 1)] {
+            let style = log::Style {
+                debug: false,
+                commands: false,
+            };
+            let _listening = log::tests::listening(style);
+
+            let found = files(&dir, PathBuf::from(base), is_app).await;
+
+            assert!(found.is_empty(), "{base}");
+            let log = log::tests::taken_down();
+            let words = "warning: the folder file cannot be searched";
+            assert_eq!(log.matches(words).count(), warnings, "{base}: {log}");
+            assert_eq!(log.lines().count(), warnings, "{base}: {log}");
+        }
     }
 
     #[tokio::test]

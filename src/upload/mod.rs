@@ -268,6 +268,7 @@ fn changed(error: io::Error) -> Verdict {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::github::log;
     use crate::model::schedule::{Details, Generation};
     use crate::secret::ApiKey;
     use crate::tests::fixtures::stop;
@@ -386,6 +387,29 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_app_that_is_probably_not_signed_is_a_warning() {
+        for (path, warnings) in [("Shop-Unsigned.APK", 1), ("shop.apk", 0)] {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut inputs = inputs_in(folder.path()).await;
+            inputs.app.path = path.to_owned();
+            let (_sender, stop) = stop(MINUTE);
+            let sofy = &Public::new().upload(Err(failure(ErrorKind::Rejected)), NOW);
+            let style = log::Style {
+                debug: false,
+                commands: false,
+            };
+            let _listening = log::tests::listening(style);
+
+            Upload { inputs, sofy, stop }.run(|| 0.0).await;
+
+            let log = log::tests::taken_down();
+            let words = format!("warning: {path} is probably not signed");
+            assert_eq!(log.matches(&words).count(), warnings, "{log}");
+            assert_eq!(log.matches("not signed").count(), warnings, "{log}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_is_unclear_is_sent_again_with_growing_pauses_until_the_deadline() {
         let api = Public::new()
             .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
@@ -427,6 +451,10 @@ pub(crate) mod tests {
             .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
             .upload(Err(failure(ErrorKind::NotSent)), NOW);
 
+        let reached_twice = Public::new()
+            .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
+            .upload(Err(failure(ErrorKind::OutcomeUnknown)), NOW)
+            .upload(Err(failure(ErrorKind::NotSent)), NOW);
         let busy = Public::new().upload(Err(failure(ErrorKind::Busy)), NOW);
 
         let given_up = run(&unreachable, None).await;
@@ -437,6 +465,8 @@ pub(crate) mod tests {
         assert!(given_up.verdict.reason.contains("could not be reached"));
         assert!(given_up.duration < MINUTE);
         assert_eq!(patient.verdict.conclusion, Conclusion::TimedOut);
+        let conclusion = run(&reached_twice, None).await.verdict.conclusion;
+        assert_eq!(conclusion, Conclusion::TimedOut, "it was reached twice");
         let conclusion = patient_with_429.verdict.conclusion;
         assert_eq!(conclusion, Conclusion::TimedOut, "a 429 is an answer");
     }
@@ -452,21 +482,22 @@ pub(crate) mod tests {
             .upload(wait(90), NOW)
             .upload(created(), NOW)
             .builds(builds(&[]));
-        let too_late = Public::new().upload(wait(1_000), NOW);
 
         let report = run(&api, None).await;
-        let late = run(&too_late, None).await;
 
         assert_eq!(report.app_hash, HASH);
         assert_eq!(api.calls("upload")[1], Duration::from_secs(90));
         assert_eq!(report.duration, Duration::from_secs(90));
-        assert_eq!(late.verdict.conclusion, Conclusion::TimedOut);
-        assert!(
-            late.verdict.reason.contains("would be in 16m40s"),
-            "{}",
-            late.verdict.reason
-        );
-        assert!(late.duration < MINUTE, "not waited for");
+        for (seconds, words) in [(1_000, "would be in 16m40s"), (900, "would be in 15m")] {
+            let too_late = Public::new().upload(wait(seconds), NOW);
+
+            let late = run(&too_late, None).await;
+
+            assert_eq!(late.verdict.conclusion, Conclusion::TimedOut);
+            let reason = late.verdict.reason;
+            assert!(reason.contains(words), "{reason}");
+            assert!(late.duration < MINUTE, "not waited for");
+        }
     }
 
     #[tokio::test(start_paused = true)]
@@ -533,6 +564,16 @@ pub(crate) mod tests {
             let polled_for = polls[polls.len() - 1] - polls[0];
             assert!((LAG..LAG + LAG_PAUSE).contains(&polled_for), "{polls:?}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_takes_twenty_seconds_is_not_read_again() {
+        let api = Public::new().upload(exists(), NOW).slow_builds(LAG);
+
+        let report = run(&api, None).await;
+
+        assert_eq!(report.verdict.conclusion, Conclusion::Error);
+        assert_eq!(api.calls("builds").len(), 1);
     }
 
     #[tokio::test(start_paused = true)]
