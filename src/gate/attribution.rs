@@ -74,9 +74,8 @@ impl Run {
         after: Option<ResultsAfter>,
         attempt: Option<u32>,
     ) -> Self {
-        let expects_unfinished = after
-            .as_ref()
-            .is_some_and(|after| after.is_of_an_earlier_attempt(attempt));
+        let is_earlier = |after: &ResultsAfter| after.is_of_an_earlier_attempt(attempt);
+        let expects_unfinished = after.as_ref().is_some_and(is_earlier);
         let rule = after.map_or(Rule::ListedByGroup, |after| Rule::After(after.newest));
         Self {
             expects_unfinished,

@@ -60,7 +60,7 @@ pub(crate) async fn check_build<A: SofyApi>(
 /// Finds the name that the list gives to the hash.
 fn name<'list>(builds: &'list [Build], app_hash: &str) -> Option<&'list str> {
     let mut ours = builds.iter().filter(|build| build.has_hash(app_hash));
-    ours.find_map(|build| Some(build.name()).filter(|name| !name.is_empty()))
+    ours.find_map(|build| Some(build.name()).filter(|name| !name.trim().is_empty()))
 }
 
 /// Compares the builds of the test runs with those that the list gives to the hash.
@@ -88,7 +88,7 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
         "Sofy's list of builds has no name for this hash yet".to_owned()
     } else if tested.is_empty() {
         "there is no test run".to_owned()
-    } else if tested.contains("") {
+    } else if tested.iter().any(|name| name.trim().is_empty()) {
         "a test run names no build".to_owned()
     } else if let Some(name) = strangers.next() {
         format!("a test run names {name}, which Sofy's list of builds does not give to this hash")
@@ -104,7 +104,7 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
 fn names<'list>(builds: &[&'list Build]) -> BTreeSet<&'list str> {
     let both = |build: &&'list Build| [build.id.as_str(), &build.friendly_name];
     let names = builds.iter().flat_map(both);
-    names.filter(|name| !name.is_empty()).collect()
+    names.filter(|name| !name.trim().is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -161,6 +161,8 @@ mod tests {
         let without_a_hash = [ours(), build("", "app", "2.0(2)")];
         let hash_of_none = [ours(), build("", "app", "1.0(1)")];
         let twice = [ours(), build(OURS, "app", "2.1(2)")];
+        let blank = [build(OURS, "app", " ")];
+        let both_names = [ours(), build(OURS, "app", " ")];
         let nameless = [build(OURS, "app", ""), build("bb", "app", "1.0(1)")];
         let both = [
             ours(),
@@ -280,7 +282,15 @@ mod tests {
                 "does not give to this hash",
                 "a name that nobody knows",
             ),
-            (&list, OURS, &["2.0(2)", ""], "names no build", "a blank"),
+            (&list, OURS, &["2.0(2)", ""], "names no build", "nothing"),
+            (&blank, OURS, &[" "], "has no name", "a name of blanks"),
+            (
+                &both_names,
+                OURS,
+                &[" "],
+                "names no build",
+                "blanks in a row",
+            ),
             (&list, OURS, &[], "no test run", "nothing at all"),
         ] {
             let check = check(hash, &listed(builds), &runs(tested));

@@ -34,10 +34,9 @@ pub(crate) struct Style {
 
 /// Takes in the events and prints them.
 pub(crate) fn subscriber(style: Style) -> impl Subscriber + Send + Sync {
-    let level = if style.debug {
-        LevelFilter::DEBUG
-    } else {
-        LevelFilter::INFO
+    let level = match style.debug {
+        true => LevelFilter::DEBUG,
+        false => LevelFilter::INFO,
     };
     let lines = Lines {
         commands: style.commands,

@@ -151,16 +151,14 @@ fn append(file: &mut Result<File, String>, text: &str) -> Result<(), String> {
     let before = file.metadata().map(|data| data.len());
     // Another tool may have left the last line without its end.
     let mut last = [b'\n'];
-    _ = file
-        .seek(SeekFrom::End(-1))
-        .and_then(|_| file.read_exact(&mut last));
+    let sought = file.seek(SeekFrom::End(-1));
+    _ = sought.and_then(|_| file.read_exact(&mut last));
     let end = if last == [b'\n'] { "" } else { "\n" };
-    let text = without_key(text);
-    file.write_all(format!("{end}{text}").as_bytes())
-        .map_err(|error| {
-            _ = before.and_then(|length| file.set_len(length));
-            error.to_string()
-        })
+    let text = format!("{end}{}", without_key(text));
+    file.write_all(text.as_bytes()).map_err(|error| {
+        _ = before.and_then(|length| file.set_len(length));
+        error.to_string()
+    })
 }
 
 /// Writes an output with a delimiter that nobody can guess, so that no value can end early.

@@ -36,7 +36,8 @@ impl<'env> Reader<'env> {
     pub(crate) fn new(env: &'env [(String, String)]) -> Self {
         let is_input = |name: &str| name.starts_with("INPUT_") && name == name.to_uppercase();
         let inputs = || env.iter().filter(|(name, _)| is_input(name));
-        let hyphens = inputs().any(|(name, _)| name.contains('-'));
+        let has_hyphen = |name: &str| name.starts_with("INPUT_") && name.contains('-');
+        let hyphens = env.iter().any(|(name, _)| has_hyphen(name));
         let read = inputs().filter(|(name, _)| !hyphens || !name[6..].contains('_'));
         let read = envy::prefixed("INPUT_").from_iter::<_, BTreeMap<String, String>>(read.cloned());
         let read = read.unwrap_or_default().into_iter();
@@ -158,6 +159,11 @@ mod tests {
                 &[url, ("INPUT_NO-SUCH", "")],
                 None,
                 "a name that nobody knows",
+            ),
+            (
+                &[url, ("INPUT_no-such", "")],
+                None,
+                "a hyphen in any name, whoever wrote it",
             ),
             (
                 &[("INPUT_API-URL", "https://a"), url],

@@ -59,9 +59,8 @@ pub(crate) struct TriggerRequest {
 /// Reads a GUID, with or without braces.
 pub(crate) fn guid(text: &str) -> Option<String> {
     let opened = text.strip_prefix('{');
-    let guid = opened
-        .and_then(|rest| rest.strip_suffix('}'))
-        .unwrap_or(text);
+    let guid = opened.and_then(|rest| rest.strip_suffix('}'));
+    let guid = guid.unwrap_or(text);
     // As it was written: nothing says that Sofy ignores case here.
     (guid.len() == 36 && uuid::Uuid::try_parse(guid).is_ok()).then(|| guid.to_owned())
 }

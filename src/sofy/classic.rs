@@ -80,7 +80,12 @@ impl SofyApi for Classic {
     async fn baseline(&self) -> Result<Baseline> {
         let request = self.post(STATUS, &[], None);
         let answer = self.http.send_before_trigger(request).await?;
-        Ok(Baseline::Rows(answer.rows(WireTestRun::into_row)?.list))
+        let rows = answer.rows(WireTestRun::into_row)?;
+        // An earlier run's row that it leaves out would pass for this run's.
+        if rows.completeness.not_whole.is_some() || answer.is_cached || answer.says_why_no_list() {
+            return Err(answer.unreadable("that is not the whole list of test runs at this time"));
+        }
+        Ok(Baseline::Rows(rows.list))
     }
 
     async fn trigger(&self, request: &TriggerRequest) -> Result<Vec<GroupId>> {
@@ -205,6 +210,85 @@ mod tests {
         trigger.assert_async().await;
         group.assert_async().await;
         rows.assert_async().await;
+    }
+
+    #[tokio::test]
+    async fn what_may_leave_out_earlier_rows_is_not_the_list_before_the_trigger() {
+        let row = r#"{"ScenarioName":"Log in","ScheduledAt":"2022-10-07T20:39:26.02","Statusvalue":"Passed"}"#;
+        let rows = |rest: &str| format!(r#"{{"data":[{row}]{rest}}}"#);
+        let none = |rest: &str| format!(r#"{{"data":null{rest}}}"#);
+        let said = r#","message":"Internal Server Error.""#;
+        for (status, header, body, number, why) in [
+            (200, ("", ""), rows(""), Some(1), "all of it"),
+            (
+                200,
+                ("Age", "0"),
+                rows(""),
+                Some(1),
+                "a cache had no answer",
+            ),
+            (200, ("", ""), "[]".into(), Some(0), "it never ran"),
+            (200, ("", ""), "null".into(), Some(0), "it never ran"),
+            (200, ("", ""), none(""), Some(0), "it never ran"),
+            (
+                200,
+                ("", ""),
+                none(r#","message":"No test runs found.""#),
+                Some(0),
+                "it never ran, in words",
+            ),
+            (200, ("Age", "60"), rows(""), None, "as it was a minute ago"),
+            (200, ("Age", "60"), "[]".into(), None, "as it was then"),
+            (200, ("Link", "<x>; rel=next"), rows(""), None, "a page"),
+            (206, ("", ""), rows(""), None, "a part"),
+            (200, ("", ""), rows(r#","total":2"#), None, "one of two"),
+            (
+                200,
+                ("", ""),
+                r#"{"data":[],"message":"Fetched 0 of 7"}"#.into(),
+                None,
+                "none of seven",
+            ),
+            (
+                200,
+                ("", ""),
+                r#"{"data":[],"error":{"message":"Out of memory."}}"#.into(),
+                None,
+                "an error",
+            ),
+            (
+                200,
+                ("", ""),
+                none(r#","error":{"message":"Out of memory."}"#),
+                None,
+                "an error and no list",
+            ),
+            (
+                200,
+                ("", ""),
+                none(said),
+                None,
+                "words of an error, no list",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            let mut answer = server.mock("POST", STATUS).with_status(status);
+            if !header.0.is_empty() {
+                answer = answer.with_header(header.0, header.1);
+            }
+            answer.with_body(&body).create_async().await;
+
+            let before = client(&server).baseline().await;
+
+            let read = before
+                .map_err(|error| error.kind)
+                .map(|before| match before {
+                    Baseline::Rows(rows) => rows.len(),
+                    Baseline::Groups(_) => usize::MAX,
+                });
+            let expected = number.ok_or(ErrorKind::OutcomeUnknown);
+            assert_eq!(read, expected, "{why}: {body}");
+        }
     }
 
     #[tokio::test]

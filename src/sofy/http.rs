@@ -79,6 +79,8 @@ pub(crate) struct Answer {
     retry_after: Option<Duration>,
     /// Its headers name a next page, or its status is 206, Partial Content.
     is_partial: bool,
+    /// A cache gave it, so that it may be of any time.
+    pub(super) is_cached: bool,
     pub(crate) body: String,
 }
 
@@ -185,6 +187,7 @@ impl Answer {
             },
             retry_after: retry_after(headers, date),
             is_partial: has_next_page(headers) || status == StatusCode::PARTIAL_CONTENT,
+            is_cached: headers.get(AGE).is_some_and(|age| age != "0"),
             body: String::new(),
         }
     }
@@ -224,12 +227,17 @@ impl Answer {
     /// Only these words: a gateway's "no route" says nothing of the list, and old rows would pass for this run's.
     fn lists_none(&self) -> bool {
         const WORDS: &str = "test run runs group groups found yet for this schedule";
-        let is_list = self.json().is_some_and(|json| json.get("data").is_some());
+        let is_list = self.json().is_some_and(|json| !json["data"].is_null());
         let words = self.words().unwrap_or_default().to_lowercase();
         let is_known = |word| WORDS.split(' ').any(|known| known == word);
         let rest = words.trim_end_matches('.').strip_prefix("no ");
         let is_none = rest.is_some_and(|rest| rest.split(' ').all(is_known));
         matches!(self.status.as_u16(), 200 | 404) && !is_list && is_none
+    }
+
+    /// Tells whether it has words, such as those of an error, where a list is expected.
+    pub(super) fn says_why_no_list(&self) -> bool {
+        self.words().is_some() && self.json().is_some_and(|json| json["data"].is_null())
     }
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.

@@ -50,16 +50,15 @@ pub(super) fn object<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 
 /// Reads a list without an envelope; an object is a list of one.
 pub(super) fn entries(text: &str) -> Result<List<'_>, Error> {
-    let entries = if text.trim_start().starts_with('{') {
-        vec![from_str(text)?]
+    let mut list = List::default();
+    if text.trim_start().starts_with('{') {
+        list.entries.push(from_str(text)?);
     } else {
         let Parts(entries) = from_str(text)?;
-        entries.into_iter().map(|(_, entry)| entry).collect()
-    };
-    Ok(List {
-        entries,
-        ..List::default()
-    })
+        list.entries
+            .extend(entries.into_iter().map(|(_, entry)| entry));
+    }
+    Ok(list)
 }
 
 /// Searches next to a list for signs that there is more of it.
@@ -118,9 +117,8 @@ fn fetched(message: &str) -> Option<usize> {
     let mut words = message.split_whitespace();
     let (first, second) = (words.next()?, words.next()?);
     let number = *numbers(second).first()?;
-    first
-        .eq_ignore_ascii_case("fetched")
-        .then_some(number as usize)
+    let is_fetched = first.eq_ignore_ascii_case("fetched");
+    is_fetched.then_some(number as usize)
 }
 
 /// The numbers in a word such as `(1-20` or `4,500.`, however large.

@@ -167,9 +167,8 @@ impl WireGroup {
         let ids = self.ids().into_iter();
         let ids: Vec<GroupId> = ids.filter_map(|id| answer.group_id(id)).collect();
         // Two names for one group prove neither.
-        let id = ids
-            .first()
-            .filter(|first| ids.iter().all(|id| id == *first))?;
+        let is_only_one = |first: &&GroupId| ids.iter().all(|id| id == *first);
+        let id = ids.first().filter(is_only_one)?;
         Some(ListedGroup {
             id: id.clone(),
             group: Group::parse(&answer.text(self.status)),

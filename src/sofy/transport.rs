@@ -166,9 +166,8 @@ fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
         // A pipe or a device may never end.
         return Err(io::Error::other("it is not a file"));
     };
-    let parsed = texts
-        .iter()
-        .map(|text| CertificateDer::pem_slice_iter(text));
+    let texts = texts.iter();
+    let parsed = texts.map(|text| CertificateDer::pem_slice_iter(text));
     Ok(parsed.flatten().flatten().collect())
 }
 

@@ -89,10 +89,8 @@ impl Uploads for Sofy {
             form = form.text("CertificateName", name.clone());
         }
         // As curl does, the one client that is known to work.
-        let form = form.part(
-            "applicationFile",
-            file.mime_str("application/octet-stream")?,
-        );
+        let file = file.mime_str("application/octet-stream")?;
+        let form = form.part("applicationFile", file);
         let request = http.request(Method::POST, path, query.as_slice());
         // The deadline of the upload is its caller's.
         let request = request.timeout(A_MONTH).multipart(form);
@@ -156,8 +154,12 @@ fn reports_an_error(json: &Value) -> bool {
     match json {
         Value::Array(entries) => entries.iter().any(reports_an_error),
         Value::Object(members) => members.iter().any(|(name, value)| {
-            let is_error = matches!(&*name.to_lowercase(), "error" | "errors");
-            is_error && json::is_error(value.clone()) || reports_an_error(value)
+            let is_error = match &*name.to_lowercase() {
+                "error" | "errors" => json::is_error(value.clone()),
+                "success" | "issuccess" => *value == Value::Bool(false),
+                _ => false,
+            };
+            is_error || reports_an_error(value)
         }),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
     }
@@ -363,6 +365,21 @@ mod tests {
                 r#"{"error":0,"appHash":"4dde0684"}"#,
                 no,
                 "an error beside it",
+            ),
+            (
+                r#"{"success":false,"appHash":"4dde0684"}"#,
+                no,
+                "no success",
+            ),
+            (
+                r#"{"data":{"isSuccess":false,"appHash":"4dde0684"}}"#,
+                no,
+                "no success, deeper",
+            ),
+            (
+                r#"{"success":true,"appHash":"4dde0684"}"#,
+                Succeeds,
+                "a success that is said twice",
             ),
             (
                 r#"{"error":" ","appHash":"4dde0684"}"#,

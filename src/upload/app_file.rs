@@ -190,9 +190,8 @@ fn below(folders: [&Path; 2], app_path: &Path) -> Result<(Dir, PathBuf), String>
     }
     let real = resolved(&path);
     for folder in folders.iter().filter_map(|folder| absolute(folder).ok()) {
-        let inside = path
-            .strip_prefix(&folder)
-            .or_else(|_| real.strip_prefix(resolved(&folder)));
+        let inside = path.strip_prefix(&folder);
+        let inside = inside.or_else(|_| real.strip_prefix(resolved(&folder)));
         if let Ok(inside) = inside {
             let dir = Dir::open_ambient_dir(&folder, ambient_authority())
                 .map_err(|error| format!("{} cannot be opened ({error})", folder.display()))?;

@@ -80,15 +80,18 @@ pub(crate) fn a_step_that_came_to_its_end_leaves_nothing_to_do() {
     });
 }
 
-pub(crate) fn a_garbled_state_is_one_warning_and_nothing_is_done() {
+pub(crate) fn a_garbled_state_is_one_debug_line_and_nothing_is_done() {
     let fake = never_done();
 
     let post = Gate::new(&fake)
         .env("STATE_unfinished", "9 nonsense")
+        .env("RUNNER_DEBUG", "1")
         .post_step();
 
     assert_eq!(post.status, Some(0));
-    assert_eq!(post.annotations("warning").len(), 1, "{}", post.stdout);
+    assert_eq!(post.annotations("warning").len(), 0, "{}", post.stdout);
+    let why = "::debug::nothing to abort: the saved state";
+    assert_eq!(post.stdout.matches(why).count(), 1, "{}", post.stdout);
     assert_eq!(fake.requests().len(), 0);
 }
 
@@ -115,11 +118,12 @@ pub(crate) fn a_state_of_another_schedule_aborts_nothing() {
     let post = Gate::new(&fake)
         .input("schedule-id", PUBLIC)
         .env("STATE_unfinished", &format!("1 {another} 70001"))
+        .env("RUNNER_DEBUG", "1")
         .post_step();
     let step = Gate::new(&fake).input("timeout", "60").run();
 
     assert_eq!(post.status, Some(0));
-    assert_eq!(post.annotations("warning").len(), 1, "{}", post.stdout);
+    assert_eq!(post.annotations("warning").len(), 0, "{}", post.stdout);
     assert_eq!(fake.aborts().len(), 0);
     // Whatever an earlier step wrote, the runner's own value is the last.
     step.expect(2, "error");

@@ -84,6 +84,36 @@ pub(crate) fn a_group_id_is_read_as_number_and_as_text() {
     });
 }
 
+pub(crate) fn nothing_is_triggered_after_a_part_of_the_list_of_earlier_rows() {
+    let part = asked(|talk| {
+        let (head, body) = talk.answer()?;
+        talk.say(format!("{head}Age: 60\r\n\r\n{body}"))
+    });
+    each(&[1, u32::MAX], |&times| {
+        let fake = FakeSofy::start(Script::default());
+        let plan = Plan {
+            times,
+            ..Plan::once(Call::Baseline, part.clone())
+        };
+        let line = Line::start(&fake, plan);
+
+        let step = Gate::new(&fake)
+            .input("api-url", &line.url())
+            .input("timeout", if times == 1 { "1m" } else { "3s" })
+            .run();
+
+        if times == 1 {
+            step.expect(0, "success");
+            assert_eq!(fake.triggers(), 1);
+        } else {
+            step.expect(2, "error");
+            assert_eq!(fake.triggers(), 0);
+            let said = "not the whole list of test runs at this time";
+            assert!(step.output("reason").contains(said), "{step:#?}");
+        }
+    });
+}
+
 pub(crate) fn a_lost_run_of_the_public_api_is_adopted() {
     each(
         &[TriggerFault::LostAnswer, TriggerFault::ErrorAfterTheFact],
