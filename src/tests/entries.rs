@@ -1,8 +1,70 @@
 //! Does a step that ends before anything is sent end as its entry should?
 
+use tokio::sync::watch::channel;
+
+use crate::github::privileges::Writes;
 use crate::github::{Runner, log};
 use crate::model::verdict::Conclusion;
-use crate::{Entry, bad_inputs, jitter, refusal, refuse};
+use crate::{Entry, bad_inputs, jitter, refusal, refuse, step};
+
+#[tokio::test]
+async fn root_is_asked_for_only_by_report_files_and_its_rest_ends_the_step() {
+    _ = rustls::crypto::ring::default_provider().install_default();
+    let good = [
+        ("INPUT_API_KEY", "a-key-of-sofy"),
+        ("INPUT_SCHEDULE_ID", "1888"),
+    ];
+    let failed = Conclusion::Error.exit_status();
+    for (entry, more, writes, status, why) in [
+        (Entry::Gate, None, Writes::Nothing, failed, "no report file"),
+        (
+            Entry::Gate,
+            Some(("INPUT_JSON_PATH", "a.json")),
+            Writes::Reports,
+            failed,
+            "a JSON file",
+        ),
+        (
+            Entry::Gate,
+            Some(("INPUT_JUNIT_PATH", "a.xml")),
+            Writes::Reports,
+            failed,
+            "a JUnit file",
+        ),
+        (
+            Entry::Gate,
+            Some(("INPUT_TIMEOUT", "soon")),
+            Writes::Nothing,
+            failed,
+            "bad inputs leave no report file",
+        ),
+        (
+            Entry::AbortUnfinished,
+            Some(("INPUT_JSON_PATH", "a.json")),
+            Writes::Nothing,
+            0,
+            "the post step has no report",
+        ),
+    ] {
+        let pairs = good.into_iter().chain(more);
+        let env: Vec<_> = pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let (_sender, signal) = channel(None);
+        let mut asked = None;
+        let give_up_root = |_: &_, writes| {
+            asked = Some(writes);
+            Err("some of it remains".to_owned())
+        };
+        log::tests::taken_down();
+
+        let runner = &mut Runner::open(&env);
+        let ended = step(entry, &env, runner, signal, || 0.5, give_up_root).await;
+
+        assert_eq!(asked, Some(writes), "{why}");
+        assert_eq!(ended, status, "{why}");
+    }
+}
 
 #[test]
 fn a_step_that_is_refused_fails_unless_it_is_the_post_step() {
