@@ -87,7 +87,7 @@ fn left_running(group_id: &GroupId, why: &str) -> AbortOutcome {
 }
 
 fn failed(group_id: &GroupId, why: &str) -> AbortOutcome {
-    let said = format!("Test run group {group_id} could not be aborted: {why}");
+    let said = format!("Test run group {group_id} could not be aborted: {why}.");
     AbortOutcome::Failed(said)
 }
 
@@ -100,7 +100,7 @@ async fn abort<A: SofyApi>(
     group_id: &GroupId,
     patience: impl Future,
 ) -> (AbortOutcome, Option<Group>) {
-    let mut outcome = failed(group_id, "Sofy did not answer in time.");
+    let mut outcome = failed(group_id, "Sofy did not answer in time");
     let mut status = None;
     let attempts = async {
         for failures in 1.. {
