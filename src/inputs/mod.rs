@@ -127,7 +127,7 @@ const NO_CHOICE: &str = "is for the public API only. Remove it, or use the sched
 const NOT_BOTH: &str = "cannot be combined with `test-run-group-id`. Remove one of the two.";
 const NO_GROUP: &str = "is for `test-run-group-id` only. Remove it, or name the group.";
 const PUBLIC_AFTER: &str = "is for the classic API only. Remove it.";
-const NO_AFTER: &str = "is required on the classic API. Use that output of the triggering step.";
+const NO_AFTER: &str = "is required on the classic API. Use the triggering step's `results-after`.";
 
 /// Reads where the run comes from; what contradicts the schedule's API or each other is a problem.
 fn start(input: &mut Reader<'_>, schedule: Option<&ScheduleId>, hash: Option<&String>) -> Start {
@@ -189,7 +189,7 @@ const SCHEDULES: &str = "Use a number such as 1888 (classic API) or a GUID such 
     3f2504e0-4f89-41d3-9a0c-0305e82c3301 (public API).";
 const QUOTE_IT: &str = " YAML read it as a number, so put it in quotes: schedule-id: \"…\"";
 const A_GROUP: &str = "is not a test run group's ID. Use the triggering step's output, in quotes.";
-const AN_AFTER: &str = "is not what this action writes. Use that output of the triggering step.";
+const AN_AFTER: &str = "is not what this action writes. Use the triggering step's `results-after`.";
 
 fn schedule(text: &str) -> Result<ScheduleId, String> {
     let is_rounded = text.parse::<f64>().is_ok() && text.contains(char::is_alphabetic);

@@ -43,7 +43,7 @@ pub(crate) fn parse<App>(
     let mut input = Reader::new(env);
 
     let api_key = key(&mut input);
-    let app = app.map_err(|problem| format!("is wrong: {problem}"));
+    let app = app.map_err(|problem| format!("is wrong: {problem}."));
     let app = input.required("app-path", PATH, |_| app);
     let details = Details {
         application_guid: input.optional("application-guid", application_guid),
@@ -120,7 +120,7 @@ mod tests {
             (
                 "INPUT_APP_PATH",
                 "none",
-                "`app-path` is wrong: matches nothing",
+                "`app-path` is wrong: matches nothing.",
                 "what the finder says",
             ),
             (

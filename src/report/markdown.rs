@@ -143,14 +143,14 @@ fn ends_with(text: &str, word: &str) -> bool {
     end.is_some_and(|end| end.eq_ignore_ascii_case(word))
 }
 
-/// Tells whether this is the sixth character of what GitHub may take for a commit's hash.
+/// Tells whether this is a sixth character of what GitHub may take for a commit's hash: seven of them would be one.
 fn is_inside_a_hash(word: &str, at: usize) -> bool {
     let is_mark = |c: char| !c.is_ascii_alphanumeric();
     let (before, rest) = word.split_at(at);
     let before = before.rsplit(is_mark).next().unwrap_or_default();
     let rest = rest.split(is_mark).next().unwrap_or_default();
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_hexdigit());
-    before.len() == 5 && rest.len() >= 2 && is_hex(before) && is_hex(rest)
+    before.len() % 6 == 5 && rest.len() >= 2 && is_hex(before) && is_hex(rest)
 }
 
 #[cfg(test)]
@@ -206,6 +206,11 @@ mod tests {
             ("GH12", "GH12", "not a reference"),
             ("log-in", "log-in", "an ordinary hyphen"),
             ("0a1b2c3", "0a1b2c<wbr>3", "a commit's hash"),
+            (
+                "a6ccb6b0b73a60471ddaf29840d28639",
+                "a6ccb6<wbr>b0b73a<wbr>60471d<wbr>daf298<wbr>40d286<wbr>39",
+                "a long hash: its parts would be hashes",
+            ),
             ("(0a1b2c3)", "&#40;0a1b2c<wbr>3)", "within brackets"),
             ("facade", "facade", "shorter than a hash"),
             ("defaced1x", "defaced1x", "no hash"),

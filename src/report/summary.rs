@@ -38,7 +38,7 @@ const FOOTNOTE: &str = "*New* and *as before* compare with the schedule's previo
 
 const TOLERATED: &str = "Tolerated, because `fail-on` does not list it";
 const ADOPTED: &str = "Adopted: Sofy's answer to the trigger was lost. This group is the only new one that began while \
-     the request was in flight, so it is taken as this step's run.";
+     the request was in flight, so it is assumed to be this step's run.";
 
 const TO_ATTACH: &str =
     "To judge it without starting another, add this under `with:`, and remove it afterwards:\n\n";

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Publication;
 use super::annotations::{Annotation, Severity};
-use super::markdown::{name, sentence};
+use super::markdown::{code, sentence};
 use super::outputs::one_line;
 use crate::model::verdict::{Conclusion, Verdict};
 use crate::text::{bytes, span};
@@ -45,7 +45,7 @@ impl Publication<'_> {
         let (icon, what) = match (conclusion, report.uploaded) {
             (Conclusion::Success, Some(false)) => ("✅", "Sofy already has it"),
             (Conclusion::Success | Conclusion::Detached, _) => ("✅", "Uploaded"),
-            (Conclusion::TimedOut, _) => ("⏱", "Upload timed out"),
+            (Conclusion::TimedOut, _) => ("⏱️", "Upload timed out"),
             (Conclusion::Cancelled, _) => ("🚫", "Upload cancelled"),
             (Conclusion::Error | Conclusion::Failure, _) => ("⚠️", "Upload failed"),
         };
@@ -67,7 +67,7 @@ impl Publication<'_> {
                 ("conclusion", conclusion.as_str().to_owned()),
                 ("reason", one_line(reason)),
             ],
-            summary: format!("**{icon} {what}**{}{why}\n\n", facts(report, name)),
+            summary: format!("**{icon} {what}**{}{why}\n\n", facts(report, code)),
             report: None,
             exit_status: conclusion.exit_status(),
             last_lines: vec![last_line],
@@ -121,19 +121,19 @@ mod tests {
             ),
             (
                 file(UploadReport::of(failed)),
-                "**⚠️ Upload failed**: shop.apk (2.0 KiB), in 9s. It broke. Try again.\n\n",
+                "**⚠️ Upload failed**: <code>shop.apk</code> (2.0 KiB), in 9s. It broke. Try again.\n\n",
                 "error: it broke",
                 "there is no build",
             ),
             (
                 uploaded,
-                "**✅ Uploaded**: shop.apk (2.0 KiB), hash ea0c, in 9s\n\n",
+                "**✅ Uploaded**: <code>shop.apk</code> (2.0 KiB), hash <code>ea0c</code>, in 9s\n\n",
                 "Uploaded: shop.apk (2.0 KiB), hash ea0c, in 9s",
                 "its build has no name yet",
             ),
             (
                 named,
-                "**✅ Uploaded**: shop.apk (2.0 KiB), build 1.43.0(5768), hash ea0c, in 9s\n\n",
+                "**✅ Uploaded**: <code>shop.apk</code> (2.0 KiB), build <code>1.43.0(5768)</code>, hash <code>ea0c</code>, in 9s\n\n",
                 "Uploaded: shop.apk (2.0 KiB), build 1.43.0(5768), hash ea0c, in 9s",
                 "all of it",
             ),

@@ -71,7 +71,7 @@ impl AppFile {
         }
         if !is_app(path) {
             return Err(format!(
-                "{shown} is neither an .apk nor an .ipa file, and Sofy accepts nothing else. An .aab becomes an .apk with bundletool build-apks --mode=universal"
+                "{shown} is neither an .apk nor an .ipa file, and Sofy accepts nothing else. An .aab becomes an .apk with \"bundletool build-apks --mode=universal\""
             ));
         }
         let unreadable = |error: io::Error| match error.raw_os_error() {

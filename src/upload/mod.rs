@@ -132,7 +132,7 @@ impl<S: Uploads> Upload<S> {
             if pause >= self.stop.deadline.duration_since(now) {
                 let limit = span(self.stop.timeout);
                 let why = format!(
-                    "The next attempt would be in {next}, past the timeout of {limit}; {message}"
+                    "{message}; the next attempt would be in {next}, past the timeout of {limit}"
                 );
                 return Err(Verdict::new(Conclusion::TimedOut, why).advise(LATE));
             }

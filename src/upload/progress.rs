@@ -44,7 +44,7 @@ impl Transfer {
         let patience = if is_sent { NO_ANSWER } else { STUCK };
         if after.saturating_sub(self.moved_at) >= patience {
             let state = self.state(after);
-            return Err(format!("nothing happened for {}: {state}", span(patience)));
+            return Err(format!("Nothing happened for {}: {state}", span(patience)));
         }
         let tenth = self.sent.saturating_mul(10) / self.size.max(1);
         if tenth <= self.said_tenth && after.saturating_sub(self.said_at) < HEARTBEAT {
