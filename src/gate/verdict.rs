@@ -68,7 +68,7 @@ pub(crate) fn judge(seen: &Observation, policy: &Policy) -> Verdict {
             let (timeout, last) = (span(*timeout), &error.message);
             let lost = format!("Lost contact with Sofy until the {timeout} timeout{so_far}");
             let verdict = no_judgement(&format!("{lost}. Last error: {last}"));
-            verdict.advise(later.unwrap_or("Run the job again when Sofy answers."))
+            verdict.advise(later.unwrap_or(&error.advice))
         }
         Ending::Refused(error) => {
             let no = &error.message;
@@ -786,6 +786,27 @@ mod tests {
 
             assert!(advice.contains(words), "{advice}");
             assert!(!advice.contains("Run the job again"), "{advice}");
+        }
+    }
+
+    #[test]
+    fn what_to_do_after_a_lost_contact_is_what_the_last_error_says_unless_the_run_is_going() {
+        for (still_running, advice, why) in [
+            (false, "Check it.", "perhaps an input names another run"),
+            (true, JUDGE_LATER, "a second run would be billed"),
+        ] {
+            let lost = Ending::LostContact {
+                timeout: MINUTE,
+                error: ApiError::new(ErrorKind::OutcomeUnknown, "502").advise("Check it."),
+            };
+            let mut seen = seen("Running", &[], lost);
+            seen.still_running = still_running;
+
+            assert_eq!(
+                judge(&seen, &strict()).advice.as_deref(),
+                Some(advice),
+                "{why}"
+            );
         }
     }
 

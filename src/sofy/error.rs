@@ -90,6 +90,6 @@ const fn usual_advice(kind: ErrorKind) -> &'static str {
         NotSent => "Check the network, the proxy and `api-url`, then run the job again.",
         Busy => "Sofy is busy. Run the job again later.",
         NotFound => "Use the output `test-run-group-id` of the step that triggered this schedule.",
-        OutcomeUnknown => "Run the job again. If it fails again, check `api-url`.",
+        OutcomeUnknown => "Run the job again. If it fails again, check the IDs and `api-url`.",
     }
 }
