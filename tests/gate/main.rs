@@ -102,7 +102,7 @@ fn main() -> ExitCode {
         reports::a_line_that_another_tool_left_open_is_ended_first,
         reports::an_unwritable_file_is_warned_of,
         reports::a_report_that_cannot_be_written_changes_nothing_and_is_not_called_written,
-        reports::the_last_line_says_where_the_report_is,
+        reports::the_log_begins_with_the_version_and_ends_with_where_the_report_is,
         reports::the_key_is_nowhere_outside_github,
         reports::the_key_is_masked_first_and_shown_nowhere,
         trigger::a_detached_run_is_started_and_left_alone,

@@ -77,6 +77,11 @@ pub(crate) fn a_step_that_came_to_its_end_leaves_nothing_to_do() {
         assert_eq!(fake.requests().len(), before, "{end}: {}", post.stdout);
         assert_eq!(post.summary, "", "{end}");
         assert_eq!(post.annotations("debug").len(), 2, "{end}: {}", post.stdout);
+        assert!(
+            !post.stdout.contains("sofy | "),
+            "only details: {}",
+            post.stdout
+        );
     });
 }
 

@@ -130,12 +130,15 @@ pub(crate) fn a_large_run_with_both_reports_takes_little_memory() {
     });
 }
 
-pub(crate) fn the_last_line_says_where_the_report_is() {
+pub(crate) fn the_log_begins_with_the_version_and_ends_with_where_the_report_is() {
     let fake = FakeSofy::start(Script::default());
 
     let step = Gate::new(&fake).input("json-path", "a/report.json").run();
 
     step.expect(0, "success");
+    let version = concat!("sofy | sofy-schedule-run ", env!("CARGO_PKG_VERSION"));
+    let first = step.stdout.lines().find(|line| !line.starts_with("::"));
+    assert_eq!(first, Some(version), "{}", step.stdout);
     assert!(
         step.stdout
             .trim_end()
