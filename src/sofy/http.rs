@@ -960,7 +960,7 @@ mod tests {
         for (status, pause, expected, why) in [
             (200, 299_000, whole, "a trigger may take five minutes"),
             (200, 301_000, Err("the answer did not end"), "and no longer"),
-            (500, 29_000, whole, "half a minute for its words"),
+            (500, 29_000, whole, "30 s for its words"),
             (500, 31_000, Ok("beginning"), "what came is quoted"),
             (401, 400, whole, "half a second for its words"),
             (401, 600, Ok("beginning"), "the status says enough"),
