@@ -198,6 +198,19 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_id_tells_the_api() {
+        for (text, name) in [
+            ("1888", Some("classic API")),
+            ("3f2504e0-4f89-41d3-9a0c-0305e82c3301", Some("public API")),
+            ("0", None),
+        ] {
+            let id = ScheduleId::parse(text);
+
+            assert_eq!(id.as_ref().map(ScheduleId::api_name), name, "{text}");
+        }
+    }
+
+    #[test]
     fn what_is_not_a_hash_is_said_with_what_it_was_meant_to_be() {
         let longest = "a".repeat(256);
         let (too_long, not_ascii) = (format!("{longest}a"), "4dde068\u{e4}");

@@ -806,6 +806,10 @@ mod tests {
         for (test_runs, why) in [
             (vec![on("d0"), on("d1")], "as a list"),
             (
+                vec![run(&"o".repeat(150), "d0", "Passed")],
+                "as a list whose only row is longer than its head",
+            ),
+            (
                 vec![on("d0"), on("d1"), run("Log in", "d0", "Passed")],
                 "as a matrix",
             ),
