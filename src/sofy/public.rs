@@ -13,7 +13,7 @@ use super::http::{Answer, Http, NamedRow, Query, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;
-use crate::model::test_run::{Group, Row, ScheduledAt, TestRun, TestStatus};
+use crate::model::test_run::{Group, GroupStatus, Row, ScheduledAt, TestRun, TestStatus};
 use crate::secret::ApiKey;
 
 pub(super) const BASE_URL: &str = "https://public.sofy.ai";
@@ -81,7 +81,9 @@ fn groups(answer: &Answer) -> Result<Groups> {
             None => groups.unreadable += 1,
         }
     }
-    if groups.list.is_empty() && groups.unreadable > 0 {
+    let is_group = |entry: WireGroup| Group::parse(&entry.status.0).status != GroupStatus::Other;
+    let mut entries = listed.read().flatten();
+    if groups.list.is_empty() && groups.unreadable > 0 && !entries.any(is_group) {
         return Err(answer.unreadable("the list contains no test run group"));
     }
     Ok(groups)
@@ -419,6 +421,36 @@ mod tests {
             ];
 
             assert_eq!(kinds, [Some(ErrorKind::OutcomeUnknown); 2], "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_group_without_an_id_does_not_stop_the_trigger_though_no_other_is_listed() {
+        for (body, expected, why) in [
+            (
+                r#"[{"testRunGroupId":null,"status":"Complete"}]"#,
+                Some((0, 1)),
+                "a status that only groups have",
+            ),
+            (
+                r#"{"testRunGroupId":null,"status":"error"}"#,
+                None,
+                "perhaps a gateway's answer",
+            ),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", path("test-run-groups").as_str())
+                .with_body(body)
+                .create_async()
+                .await;
+
+            let listed = match client(&server).baseline().await {
+                Ok(Baseline::Groups(groups)) => Some((groups.list.len(), groups.unreadable)),
+                Ok(Baseline::Rows(_)) | Err(_) => None,
+            };
+
+            assert_eq!(listed, expected, "{why}");
         }
     }
 

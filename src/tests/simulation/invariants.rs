@@ -209,6 +209,9 @@ impl Facts<'_> {
         let Some(ours) = our_execution(self.state) else {
             return Some("our run did not happen".to_owned());
         };
+        if self.judges_another(ours) {
+            return Some("another run was judged".to_owned());
+        }
         if self.step.ended < ours.began + ours.plan.over {
             return Some("it was not over".to_owned());
         }
@@ -226,7 +229,16 @@ impl Facts<'_> {
         if self.is_cut(ours) && self.world.says_that_it_is_cut(Call::Rows) {
             return Some("the list of test runs says that it is not whole".to_owned());
         }
+        if self.has_an_unreadable_row(ours) {
+            return Some("a test run cannot be read".to_owned());
+        }
         self.why_red_if(ours, &ours.plan.truth())
+    }
+
+    /// Tells whether the list has, for good, something that cannot be read in place of one of our test runs.
+    fn has_an_unreadable_row(&self, ours: &Live) -> bool {
+        let mut runs = ours.plan.shown_of(self.world.keeps(Call::Rows));
+        runs.any(|run| self.world.is_unreadable(ours, run) && run.shown_at_last().is_some())
     }
 
     /// Tells whether Sofy's list ends before the last of our test runs.
@@ -270,15 +282,15 @@ impl Facts<'_> {
             return Some("no group".to_owned());
         };
         let build = judged.plan.build;
-        let mut moments = self.moments_since(judged).into_iter();
+        let over = judged.began + judged.plan.over;
+        let mut moments = self.moments_between(over, self.step.ended).into_iter();
         (!moments.any(|at| self.proves(build, at)))
             .then(|| format!("nothing proves build 0, and build {build} was tested"))
     }
 
-    /// The moments since an execution was over at which the list of builds changed, with the first and the last.
-    fn moments_since(&self, live: &Live) -> Vec<Ms> {
-        let Self { world, state, step } = self;
-        let (over, ended) = (live.began + live.plan.over, step.ended);
+    /// The moments at which the list of builds changed, with the first and the last.
+    fn moments_between(&self, first: Ms, last: Ms) -> Vec<Ms> {
+        let Self { world, state, .. } = self;
         let builds = world.builds.iter();
         let mut changes: Vec<Ms> = builds
             .flat_map(|build| [build.listed, build.named])
@@ -287,8 +299,8 @@ impl Facts<'_> {
         if let (Some(upload), Some(stored)) = (&world.upload, state.stored) {
             changes.push(stored.saturating_add(upload.listed_after));
         }
-        changes.retain(|at| (over..ended).contains(at));
-        changes.extend([over.min(ended), ended]);
+        changes.retain(|at| (first..last).contains(at));
+        changes.extend([first.min(last), last]);
         changes
     }
 
@@ -322,8 +334,7 @@ impl Facts<'_> {
         let names = |n: usize| world.names(n, state, at);
         let listed = world.listed(state, at);
         !self.says_that_builds_are_cut(at)
-            && listed.contains(&0)
-            && !names(0).is_empty()
+            && self.has_a_name(at)
             && !names(0).contains(&tested)
             && listed.iter().any(|n| {
                 let build = &builds[*n];
@@ -338,16 +349,34 @@ impl Facts<'_> {
         if !world.asked.public || !world.asked.app_hash || ours.plan.build == 0 {
             return Told::Never;
         }
-        let [over, ended] =
-            [ours.began + ours.plan.over, step.ended].map(|at| at - state.gate_began);
-        let is_hindered = world.is_hindered(Call::Builds, over, ended);
-        let moments = self.moments_since(ours).into_iter();
-        let told: Vec<bool> = moments.map(|at| self.tells_another(ours, at)).collect();
-        match (told.contains(&true), told.contains(&false)) {
-            (false, _) => Told::Never,
-            (true, false) if !is_hindered => Told::Always,
-            (true, _) => Told::Sometimes,
+        let over = ours.began + ours.plan.over;
+        // While our hash has no name, the list is read again, for some seconds after the run has settled.
+        let is_quick = world.habits.latency <= SECOND / 2 && world.habits.stale == 0;
+        let is_read_until = if is_quick && !ours.plan.is_noisy() {
+            ours.began + ours.plan.settles_after() + 4 * SECOND
+        } else {
+            over
+        };
+        let last = step.ended.max(is_read_until);
+        let [from, until] = [over, last].map(|at| at - state.gate_began);
+        let is_cached = (world.habits.cache).is_some_and(|cache| cache.list == Call::Builds);
+        let is_hindered = is_cached || world.is_hindered(Call::Builds, from, until);
+        let mut moments = self.moments_between(over, last);
+        let is_told = |at: &Ms| self.tells_another(ours, *at);
+        if !moments.iter().any(is_told) {
+            return Told::Never;
         }
+        moments.retain(|at| *at >= is_read_until || self.has_a_name(*at));
+        match moments.iter().all(is_told) && !is_hindered {
+            true => Told::Always,
+            false => Told::Sometimes,
+        }
+    }
+
+    /// Tells whether the list gives the hash that was asked for a name.
+    fn has_a_name(&self, at: Ms) -> bool {
+        let Self { world, state, .. } = self;
+        world.listed(state, at).contains(&0) && !world.names(0, state, at).is_empty()
     }
 
     /// Why a success on another build than ours is none that a gate can know to be wrong.
@@ -377,6 +406,12 @@ impl Facts<'_> {
     /// What no gate can know, as docs/behaviour.md says.
     fn blind_spot(&self) -> Option<&'static str> {
         let Self { world, state, step } = self;
+        let ours = our_execution(state);
+        if world.asked.public && ours.is_none_or(|ours| self.judges_another(ours)) {
+            return self.adopts_theirs();
+        }
+        // What cannot be read to the end is no secret.
+        let ours = ours.filter(|ours| !self.has_an_unreadable_row(ours));
         let keeps = world.keeps(Call::Rows);
         let taken_back = |ours: &Live| {
             let as_shown = ours.plan.shown_of(keeps).filter_map(Run::shown_at_last);
@@ -399,10 +434,10 @@ impl Facts<'_> {
                 && !world.says_that_it_is_cut(Call::Rows)
                 && self.why_red_if(ours, &shown).is_none()
         };
-        if our_execution(state).is_some_and(is_silently_cut) {
+        if ours.is_some_and(is_silently_cut) {
             return Some("Sofy left test runs out of its list without a word");
         }
-        if our_execution(state).is_some_and(runs_again) {
+        if ours.is_some_and(runs_again) {
             return Some("Sofy ran a test again after the end of the group");
         }
         // Longer than the longest pause between two polls, a failure cannot go unseen.
@@ -410,7 +445,10 @@ impl Facts<'_> {
             let answered = state.triggers.iter().map(|one| one.until).max();
             let watched = step.began.max(answered.unwrap_or(0)) - ours.began;
             let pause = world.asked.poll_interval + 10 * SECOND + 6 * world.habits.latency;
-            ours.plan.shown_of(keeps).any(|run| {
+            let mut runs = ours.plan.runs.iter();
+            let can_be_read = !runs.any(|run| world.is_unreadable(ours, run));
+            let mut runs = ours.plan.shown_of(keeps).filter(|_| can_be_read);
+            runs.any(|run| {
                 let Some((goes, _)) = run.forgotten else {
                     return false;
                 };
@@ -421,42 +459,11 @@ impl Facts<'_> {
                 goes - from > pause && !calls.any(|call| world.is_hindered(call, since, until))
             })
         };
-        if !state.saw_forgotten
-            && our_execution(state).is_some_and(|ours| taken_back(ours) && !was_plain(ours))
-        {
+        if !state.saw_forgotten && ours.is_some_and(|ours| taken_back(ours) && !was_plain(ours)) {
             return Some("a failure was taken back before a look showed it");
         }
         if world.asked.public {
-            // Our trigger did not happen, its answer was lost, and theirs began meanwhile.
-            let slack = 2 * SECOND + world.habits.date_skew.abs() + 1;
-            // The list gives the time of a group in whole seconds, so up to one too early.
-            let slack_at_end = slack + SECOND;
-            let theirs_began = |one: &Triggered| {
-                // Without a hash that proves the build, 30 s are all.
-                let until = if world.asked.app_hash {
-                    one.until
-                } else {
-                    one.until.min(one.at + 30 * SECOND)
-                };
-                state.executions.iter().any(|live| {
-                    !live.is_ours && (one.at - slack..=until + slack_at_end).contains(&live.began)
-                })
-            };
-            let too_late = |ours: &Live| {
-                state
-                    .triggers
-                    .last()
-                    .is_some_and(|one| ours.began > one.until)
-            };
-            let ours_is_missing = our_execution(state).is_none_or(too_late);
-            let adopted = |one: &Triggered| ours_is_missing && !one.certainly_not;
-            return state
-                .triggers
-                .iter()
-                .any(|one| adopted(one) && theirs_began(one))
-                .then_some(
-                    "adopted: another execution began while the lost trigger was under way",
-                );
+            return None;
         }
         // Rows that name no group, and theirs in the list before ours were ever seen there.
         let mut looks = state.looks.iter().filter(|look| look.at >= step.began);
@@ -495,6 +502,42 @@ impl Facts<'_> {
             .then_some("times never change, and a later execution came into the list")
     }
 
+    /// Our run is missing, the answer to its trigger was lost, and theirs began meanwhile.
+    fn adopts_theirs(&self) -> Option<&'static str> {
+        let Self { world, state, .. } = self;
+        let slack = 2 * SECOND + world.habits.date_skew.abs() + 1;
+        // The list gives the time of a group in whole seconds, so up to one too early.
+        let slack_at_end = slack + SECOND;
+        let theirs_began = |one: &Triggered| {
+            // Without a hash that proves the build, 30 s are all.
+            let until = if world.asked.app_hash {
+                one.until
+            } else {
+                one.until.min(one.at + 30 * SECOND)
+            };
+            state.executions.iter().any(|live| {
+                !live.is_ours && (one.at - slack..=until + slack_at_end).contains(&live.began)
+            })
+        };
+        let too_late = |ours: &Live| {
+            state
+                .triggers
+                .last()
+                .is_some_and(|one| ours.began > one.until)
+        };
+        let ours_is_missing = our_execution(state).is_none_or(too_late);
+        let adopted = |one: &Triggered| ours_is_missing && !one.certainly_not;
+        let mut triggers = state.triggers.iter();
+        triggers
+            .any(|one| adopted(one) && theirs_began(one))
+            .then_some("adopted: another execution began while the lost trigger was under way")
+    }
+
+    /// Tells whether the step took another group than ours for its own.
+    fn judges_another(&self, ours: &Live) -> bool {
+        self.world.asked.public && self.step.output("test-run-group-id") != ours.id.to_string()
+    }
+
     /// Compares the verdict with the truth.
     fn needless(&self) -> Judged {
         if let (Some(drawn), StepKind::Upload) = (&self.world.upload, self.step.kind) {
@@ -519,10 +562,11 @@ impl Facts<'_> {
         }
         let conclusion = self.step.output("conclusion");
         let expected = match our_execution(self.state) {
+            None if self.doubt().is_some() => "error",
+            None => "success",
             Some(ours) if self.why_red(ours).is_some() => "failure",
             Some(ours) if self.tests_another(ours) == Told::Always => "failure",
             Some(_) => "success",
-            None => "error",
         };
         if conclusion == expected {
             return Judged::Truly;
@@ -618,9 +662,14 @@ impl Facts<'_> {
                 "the list of test runs is not whole",
             ),
             (
-                world.habits.cached > 0,
+                (world.habits.cache).is_some_and(|cache| cache.list == Call::Groups),
                 "the list of groups came from a cache",
             ),
+            (
+                plan.runs.iter().any(|run| world.is_unreadable(ours, run)),
+                "a test run cannot be read",
+            ),
+            (world.habits.hides_our_id, "our group is listed without its ID"),
             (
                 plan.runs.iter().any(|run| run.history.len() > 2),
                 "Sofy ran a test again",

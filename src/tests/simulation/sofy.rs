@@ -59,7 +59,7 @@ pub(super) struct State {
     pub(super) executions: Vec<Live>,
     pub(super) triggers: Vec<Triggered>,
     pub(super) aborts: Vec<Aborted>,
-    /// The rows of every answer that arrived whole.
+    /// The rows of every answer that arrived whole and can be read.
     pub(super) looks: Vec<Look>,
     /// What every answered look at our group said of it.
     pub(super) group: Vec<(Ms, Status)>,
@@ -156,15 +156,15 @@ impl Network {
 /// An answer before a fault strikes it.
 struct Answer {
     body: String,
-    /// Its head has a `Link` to the rest of the list.
-    links_to_more: bool,
+    /// What its head says of a list that is not whole.
+    sign: Option<Sign>,
 }
 
 impl From<&str> for Answer {
     fn from(body: &str) -> Self {
         Self {
             body: body.to_owned(),
-            links_to_more: false,
+            sign: None,
         }
     }
 }
@@ -523,11 +523,11 @@ impl Sofy {
             behind @ 1.. if is_look && dice.percent(30) => dice.from(behind / 2, behind),
             _ => 0,
         };
-        let age = match self.world.habits.cached {
-            oldest @ 1.. if call == Call::Groups && since < MINUTE && dice.percent(60) => {
-                dice.from(SECOND, oldest)
-            }
-            _ => 0,
+        let age = match self.world.habits.cache {
+            Some(cache) if call != cache.list || call == Call::Groups && since >= MINUTE => 0,
+            Some(cache) if cache.always => cache.oldest,
+            Some(cache) if dice.percent(60) => dice.from(SECOND, cache.oldest),
+            Some(_) | None => 0,
         };
         Fate {
             shows_at: acts_at - stale - age,
@@ -613,6 +613,15 @@ impl Sofy {
                 let look = {
                     let state = self.state.borrow();
                     let listed = self.listed(&state, shown_at, asked_group(request).as_deref());
+                    let is_unreadable = |live: &Live| {
+                        let mut rows = live.shown_rows(shown_at).into_iter();
+                        rows.any(|(run, _)| {
+                            self.world.is_unreadable(live, run) && !self.leaves_out(live, run)
+                        })
+                    };
+                    if listed.iter().any(|live| is_unreadable(live)) {
+                        return;
+                    }
                     let ours_began = state.executions.iter().find(|live| live.is_ours);
                     let newer = |live: &&&Live| {
                         ours_began.is_some_and(|ours| live.began + live.plan.over >= ours.began)
@@ -662,6 +671,10 @@ impl Sofy {
         answer: Answer,
     ) -> Response {
         let mut response = http::Response::new(answer.body);
+        let status = match answer.sign {
+            Some(Sign::Partial) => 206,
+            Some(_) | None => status,
+        };
         *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
         let headers = response.headers_mut();
         if self.world.habits.gives_date {
@@ -673,7 +686,7 @@ impl Sofy {
         if fate.age > 0 {
             headers.insert("age", (fate.age / SECOND).into());
         }
-        if answer.links_to_more {
+        if answer.sign == Some(Sign::Link) {
             let link = "<https://sofy.invalid/more?page=2>; rel=\"next\"";
             headers.insert("link", link.parse().expect("a header"));
         }
@@ -698,10 +711,11 @@ impl Sofy {
                 [one] if shape >> 44 & 7 == 0 && call != Call::Rows => one.clone(),
                 all => format!("[{}]", all.join(",")),
             };
-            return Answer {
-                body,
-                links_to_more: sign.is_some(),
-            };
+            let sign = sign.map(|sign| match sign {
+                Sign::Partial => Sign::Partial,
+                _ => Sign::Link,
+            });
+            return Answer { body, sign };
         }
         let (shown, all) = (entries.len(), entries.len() + left_out);
         let message = match sign {
@@ -712,14 +726,18 @@ impl Sofy {
         let more = match sign {
             Some(Sign::Total(field)) => format!(r#","{field}":{all}"#),
             Some(Sign::More(field)) => format!(r#","{field}":true"#),
-            Some(Sign::Message | Sign::Link) | None => String::new(),
+            Some(Sign::Pages) => r#","totalPages":2"#.to_owned(),
+            Some(Sign::NextPage) => r#","nextPage":"/more?page=2""#.to_owned(),
+            Some(Sign::Pagination) => r#","meta":{"page":1,"hasMore":true}"#.to_owned(),
+            Some(Sign::Error) => r#","error":{"message":"Some could not be read"}"#.to_owned(),
+            Some(Sign::Message | Sign::Link | Sign::Partial) | None => String::new(),
         };
         Answer {
             body: format!(
                 r#"{{"data":[{}],"message":"{message}"{more}}}"#,
                 entries.join(",")
             ),
-            links_to_more: sign == Some(Sign::Link),
+            sign,
         }
     }
 
@@ -764,6 +782,9 @@ impl Sofy {
                         "testRunGroupId": id(live.id),
                         "status": self.spelled(status),
                     });
+                    if live.is_ours && self.world.habits.hides_our_id {
+                        entry["testRunGroupId"] = Value::Null;
+                    }
                     if self.world.habits.gives_executed_at {
                         entry["executedAt"] = json!(self.wall(live.began).to_string());
                     }
@@ -797,6 +818,8 @@ impl Sofy {
                     for (run, status) in live.shown_rows(at) {
                         if self.leaves_out(live, run) {
                             left_out += 1;
+                        } else if self.world.is_unreadable(live, run) {
+                            rows.push("null".to_owned());
                         } else {
                             rows.push(self.row(live, run, status, at));
                         }

@@ -7,7 +7,7 @@
 use std::rc::Rc;
 
 use super::dice::Dice;
-use super::sofy::State;
+use super::sofy::{Live, State};
 use super::upload::Upload;
 
 /// Milliseconds since the world began, or since an execution did.
@@ -109,10 +109,23 @@ pub(super) struct Habits {
     pub(super) clutter: Vec<Clutter>,
     /// The list of groups has one in it without an ID.
     pub(super) lists_a_nameless_group: bool,
+    /// The list of groups gives no ID of ours.
+    pub(super) hides_our_id: bool,
+    /// In place of so many of our test runs, the list has something that cannot be read.
+    pub(super) unreadable_row: Option<usize>,
     /// A list that is not whole.
     pub(super) cut: Option<Cut>,
-    /// In the first minute, some lists of groups come from a cache and are up to this old; `Age` says so.
-    pub(super) cached: Ms,
+    pub(super) cache: Option<Cache>,
+}
+
+/// Keeps the answers to a call for a while: of groups only in the first minute. `Age` says so.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cache {
+    pub(super) list: Call,
+    /// How old an answer may be.
+    pub(super) oldest: Ms,
+    /// Every answer is as old as that; else only some are, each of another age.
+    pub(super) always: bool,
 }
 
 /// What can stand in the list of builds and is no build.
@@ -163,8 +176,18 @@ pub(super) enum Sign {
     Total(&'static str),
     /// `true` in a field of this name.
     More(&'static str),
+    /// The number of pages.
+    Pages,
+    /// The address of the next page.
+    NextPage,
+    /// A sign within an object beside the list.
+    Pagination,
+    /// An error beside the list.
+    Error,
     /// A `Link` header.
     Link,
+    /// Status 206.
+    Partial,
 }
 
 /// Which executions the classic list shows.
@@ -393,7 +416,7 @@ impl World {
         let mut dice = Dice::new(seed);
         let public = dice.percent(50);
         let mut builds = builds(&mut dice);
-        let ours = Execution::draw(&mut dice, &builds);
+        let mut ours = Execution::draw(&mut dice, &builds);
         let mut asked = Asked::draw(&mut dice, public, &ours);
         let story = Story::draw(&mut dice, &ours, asked.timeout);
         let mut habits = Habits::draw(&mut dice);
@@ -409,8 +432,30 @@ impl World {
             asked.app_hash = true;
             // What it finds in the list is a matter of its own.
             habits.cut = habits.cut.filter(|cut| cut.list != Call::Builds);
-        } else if public && dice.percent(6) {
-            lose_the_trigger(&mut dice, &mut habits, &mut others, &mut faults, &builds);
+        } else if public {
+            match dice.from(1, 100) {
+                ..18 => {
+                    // What has no build to prove it by is believed more easily.
+                    asked.app_hash &= dice.percent(50);
+                    asked.timeout += 6 * MINUTE;
+                    lose_the_trigger(&mut dice, &mut habits, &mut others, &mut faults, &builds);
+                }
+                18..30 => {
+                    ours.passes();
+                    asked.app_hash = true;
+                    test_another(&mut dice, &mut asked, &mut habits, &mut ours, &mut builds);
+                }
+                30..36 => {
+                    ours.passes();
+                    habits.cut = Some(Cut {
+                        list: Call::Rows,
+                        ..Cut::draw(&mut dice)
+                    });
+                    // Most signs need an envelope.
+                    habits.shape &= !4;
+                }
+                _ => {}
+            }
         }
         Self {
             seed,
@@ -442,6 +487,13 @@ impl World {
             .into_iter()
             .filter(|name| is_named && !name.is_empty());
         given.collect()
+    }
+
+    /// Tells whether something that cannot be read is listed in place of a test run.
+    pub(super) fn is_unreadable(&self, live: &Live, run: &Run) -> bool {
+        let unreadable = self.habits.unreadable_row.filter(|_| live.is_ours);
+        let unreadable = unreadable.and_then(|place| live.plan.runs.get(place));
+        unreadable.is_some_and(|unreadable| std::ptr::eq(unreadable, run))
     }
 
     /// How many entries of a list are shown.
@@ -537,7 +589,9 @@ impl World {
         without(&|world| world.habits.clutter.clear());
         without(&|world| world.habits.lists_a_nameless_group = false);
         without(&|world| world.habits.cut = None);
-        without(&|world| world.habits.cached = 0);
+        without(&|world| world.habits.hides_our_id = false);
+        without(&|world| world.habits.unreadable_row = None);
+        without(&|world| world.habits.cache = None);
         for n in 1..self.builds.len() {
             without(&|world| {
                 world.builds[n].listed = Ms::MIN;
@@ -642,7 +696,7 @@ impl Asked {
                 tolerated
             },
             abort: dice.percent(80),
-            app_hash: dice.percent(40),
+            app_hash: dice.percent(50),
         }
     }
 }
@@ -719,35 +773,46 @@ impl Habits {
                 dice.from(0, 10 * SECOND)
             },
             shuffles: dice.percent(50),
-            clutter: if dice.percent(85) {
+            clutter: if dice.percent(75) {
                 Vec::new()
             } else {
-                let all = Clutter::ALL.into_iter();
-                all.filter(|_| dice.percent(30)).collect()
+                clutter(dice)
             },
             lists_a_nameless_group: dice.percent(4),
-            cut: dice.percent(8).then(|| Cut::draw(dice)),
-            cached: if dice.percent(97) {
-                0
-            } else {
-                dice.from(SECOND, MINUTE)
-            },
+            hides_our_id: false,
+            unreadable_row: dice
+                .percent(2)
+                .then(|| usize::try_from(dice.from(0, 5)).unwrap_or(0)),
+            cut: dice.percent(12).then(|| Cut::draw(dice)),
+            cache: dice.percent(4).then(|| Cache::draw(dice)),
+        }
+    }
+}
+
+impl Cache {
+    fn draw(dice: &mut Dice) -> Self {
+        Self {
+            list: dice.pick(&[Call::Groups, Call::Builds]),
+            oldest: dice.from(SECOND, MINUTE),
+            always: dice.percent(65),
         }
     }
 }
 
 impl Cut {
     fn draw(dice: &mut Dice) -> Self {
-        let sign = dice.pick(&[
-            Sign::Message,
-            Sign::Total("total"),
-            Sign::Total("totalCount"),
-            Sign::Total("total_records"),
-            Sign::Total("TotalElements"),
-            Sign::More("hasNextPage"),
-            Sign::More("hasMore"),
-            Sign::Link,
-        ]);
+        let total = ["total", "totalCount", "total_records", "TotalElements"];
+        let sign = match dice.from(1, 9) {
+            1 => Sign::Message,
+            2 => Sign::Total(dice.pick(&total)),
+            3 => Sign::More(dice.pick(&["hasNextPage", "hasMore"])),
+            4 => Sign::Pages,
+            5 => Sign::NextPage,
+            6 => Sign::Pagination,
+            7 => Sign::Error,
+            8 => Sign::Partial,
+            _ => Sign::Link,
+        };
         Self {
             list: dice.pick(&[Call::Rows, Call::Rows, Call::Builds]),
             keeps: usize::try_from(dice.from(1, 3)).unwrap_or(1),
@@ -999,6 +1064,42 @@ impl Execution {
         rows.max().unwrap_or(0).max(group)
     }
 
+    /// Lets every test run pass, and Sofy show it so.
+    fn passes(&mut self) {
+        for run in &mut self.runs {
+            run.history.truncate(2);
+            if let Some((_, end)) = run.history.last_mut() {
+                *end = Status::Passed;
+            }
+            run.noise.clear();
+            run.forgotten = None;
+        }
+        for (_, status) in &mut self.group {
+            if matches!(status, Status::CompleteWithErrors | Status::New) {
+                *status = Status::Complete;
+            }
+        }
+    }
+
+    /// When nothing can have settled yet, if no row is shown as anything that it is not: all results are in, the group
+    /// is over, and 7 s have passed.
+    pub(super) fn settles_after(&self) -> Ms {
+        let ends = self.runs.iter().map(|run| {
+            let end = run.history.last().map_or(0, |(at, _)| *at);
+            end + run.lag
+        });
+        let mut group = self.group.iter();
+        let is_over = group.find(|(_, status)| status.is_terminal() || *status == Status::New);
+        let group_over = is_over.map_or(0, |(at, _)| *at);
+        ends.fold(group_over, Ms::max) + MISLEADS_FOR_LESS_THAN
+    }
+
+    /// Tells whether some row is shown as something that it is not, for a while or for good.
+    pub(super) fn is_noisy(&self) -> bool {
+        let mut runs = self.runs.iter();
+        runs.any(|run| !run.noise.is_empty() || run.forgotten.is_some())
+    }
+
     /// The test runs that Sofy's list shows, where it shows no more than so many.
     pub(super) fn shown_of(&self, keeps: usize) -> impl Iterator<Item = &Run> {
         self.runs.iter().take(keeps)
@@ -1143,21 +1244,39 @@ fn lose_the_trigger(
         ]),
         happens: dice.percent(40),
     }];
-    if dice.percent(50) {
+    // Mostly theirs begins at about the time of our trigger; or before it, and the list is made before that.
+    let mut began = dice.from(-10 * SECOND, 45 * SECOND);
+    if dice.percent(60) {
+        let by = dice.from(3 * SECOND, 28 * SECOND);
         lost.push(FaultPeriod {
             on: Some(Call::Groups),
             from: 0,
             until: dice.spread(SECOND, MINUTE),
-            percent: 70,
-            fault: Fault::Slow(dice.from(3 * SECOND, 28 * SECOND)),
+            percent: dice.pick(&[70, 100]),
+            fault: Fault::Slow(by),
             happens: true,
         });
+        if dice.percent(50) {
+            began = dice.from(0, by);
+        }
     }
     faults.splice(0..0, lost);
     habits.gives_date = dice.percent(90);
     habits.gives_executed_at = true;
-    if dice.percent(30) {
-        habits.cached = dice.from(SECOND, MINUTE);
+    if dice.percent(45) {
+        let cache = Cache {
+            list: Call::Groups,
+            ..Cache::draw(dice)
+        };
+        habits.cache = Some(cache);
+        if dice.percent(70) {
+            // By a clock that is so old, theirs begins at about the time of our trigger.
+            began = dice.from(0, 3 * SECOND) - cache.oldest;
+        }
+    }
+    habits.hides_our_id = dice.percent(25);
+    if habits.hides_our_id {
+        began = dice.from(0, 5 * SECOND);
     }
     if dice.percent(25) {
         // Ours is what the list leaves out.
@@ -1168,8 +1287,82 @@ fn lose_the_trigger(
             keeps: usize::MAX,
         });
     }
-    let theirs = Execution::draw(dice, builds);
-    others.push((dice.from(-10 * SECOND, 45 * SECOND), Rc::new(theirs)));
+    let mut theirs = Execution::draw(dice, builds);
+    if dice.percent(70) {
+        theirs.passes();
+    }
+    others.push((began, Rc::new(theirs)));
+}
+
+/// Tests another build than the requested one, and lets the list of builds tell it, mostly.
+fn test_another(
+    dice: &mut Dice,
+    asked: &mut Asked,
+    habits: &mut Habits,
+    ours: &mut Execution,
+    builds: &mut Vec<Build>,
+) {
+    let plain = |n: u64| Build {
+        hash: builds[0].hash.replace('4', &n.to_string()),
+        application: 0,
+        id: format!("3.0.{n}(30000{n})"),
+        friendly: String::new(),
+        shown_by_friendly: false,
+        listed: Ms::MIN,
+        named: Ms::MIN,
+        hides_hash: false,
+    };
+    *builds = vec![plain(4), plain(5)];
+    let our_name = builds[0].id.clone();
+    ours.build = 1;
+    let settles = ours.settles_after();
+    match dice.from(0, 7) {
+        0 => builds[0].named = settles + dice.from(-SECOND, 4 * SECOND),
+        1 => builds[0].listed = settles + dice.from(-SECOND, 4 * SECOND),
+        2 => builds[0].named = Ms::MAX,
+        3 => builds[1].application = 1,
+        4 => {
+            // The last poll finds it over, and it settles after the deadline.
+            let poll = ours.shown_whole() + 4 * habits.latency;
+            asked.timeout = poll / SECOND * SECOND + dice.from(2, 6) * SECOND;
+        }
+        5 => habits.clutter = clutter(dice),
+        6 => {
+            // Somebody uploads it under our build's name, and a cache may not have it yet.
+            let cache = Cache {
+                list: Call::Builds,
+                oldest: dice.from(20 * SECOND, MINUTE),
+                ..Cache::draw(dice)
+            };
+            builds[1].id = our_name;
+            builds[1].listed = ours.over - dice.from(0, cache.oldest - 15 * SECOND);
+            habits.cache = Some(cache);
+        }
+        _ => {
+            builds[1].id = our_name;
+            ours.build = usize::from(dice.percent(50));
+            match dice.from(0, 2) {
+                0 => builds[1].application = 1,
+                1 => builds[1].hides_hash = true,
+                _ => {
+                    habits.cut = Some(Cut {
+                        list: Call::Builds,
+                        keeps: 1,
+                        ..Cut::draw(dice)
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// What stands in the list of builds and is none: often of one kind only.
+fn clutter(dice: &mut Dice) -> Vec<Clutter> {
+    if dice.percent(50) {
+        return vec![dice.pick(&Clutter::ALL)];
+    }
+    let all = Clutter::ALL.into_iter();
+    all.filter(|_| dice.percent(30)).collect()
 }
 
 /// The first one is ours.
@@ -1202,8 +1395,13 @@ fn builds(dice: &mut Dice) -> Vec<Build> {
                 },
                 shown_by_friendly: dice.percent(15),
                 listed: moment(dice, 30),
-                named: moment(dice, 8),
-                hides_hash: n > 0 && dice.percent(6),
+                named: if dice.percent(8) {
+                    // Not while the world lasts.
+                    Ms::MAX
+                } else {
+                    moment(dice, 8)
+                },
+                hides_hash: n > 0 && dice.percent(10),
             }
         })
         .collect()
