@@ -355,15 +355,13 @@ mod tests {
                 .create_async()
                 .await;
 
-            let error = client(&server)
-                .baseline()
-                .await
-                .err()
-                .map(|error| error.message)
-                .unwrap_or_default();
+            let said = match client(&server).baseline().await {
+                Ok(listed) => format!("{listed:?}"),
+                Err(error) => error.message,
+            };
 
-            assert!(!error.is_empty(), "{why}");
-            assert!(!error.contains("0f3e-publi"), "{why}: {error}");
+            assert!(!said.is_empty(), "{why}");
+            assert!(!said.contains("0f3e-publi"), "{why}: {said}");
         }
     }
 
