@@ -440,12 +440,12 @@ impl World {
                     asked.timeout += 6 * MINUTE;
                     lose_the_trigger(&mut dice, &mut habits, &mut others, &mut faults, &builds);
                 }
-                18..30 => {
+                18..34 => {
                     ours.passes();
                     asked.app_hash = true;
                     test_another(&mut dice, &mut asked, &mut habits, &mut ours, &mut builds);
                 }
-                30..36 => {
+                34..42 => {
                     ours.passes();
                     habits.cut = Some(Cut {
                         list: Call::Rows,
@@ -1274,8 +1274,9 @@ fn lose_the_trigger(
             began = dice.from(0, 3 * SECOND) - cache.oldest;
         }
     }
-    habits.hides_our_id = dice.percent(25);
+    habits.hides_our_id = dice.percent(30);
     if habits.hides_our_id {
+        faults[0].happens = true;
         began = dice.from(0, 5 * SECOND);
     }
     if dice.percent(25) {
@@ -1317,8 +1318,17 @@ fn test_another(
     ours.build = 1;
     let settles = ours.settles_after();
     match dice.from(0, 7) {
-        0 => builds[0].named = settles + dice.from(-SECOND, 4 * SECOND),
-        1 => builds[0].listed = settles + dice.from(-SECOND, 4 * SECOND),
+        tells @ (0 | 1) => {
+            // The first time that the list is read, it does not tell, and a moment later it does.
+            let since = settles + dice.from(SECOND, 4 * SECOND);
+            match tells {
+                0 => builds[0].named = since,
+                _ => builds[0].listed = since,
+            }
+            asked.poll_interval = SECOND;
+            habits.latency = habits.latency.min(200);
+            habits.stale = 0;
+        }
         2 => builds[0].named = Ms::MAX,
         3 => builds[1].application = 1,
         4 => {
@@ -1326,7 +1336,10 @@ fn test_another(
             let poll = ours.shown_whole() + 4 * habits.latency;
             asked.timeout = poll / SECOND * SECOND + dice.from(2, 6) * SECOND;
         }
-        5 => habits.clutter = clutter(dice),
+        5 => {
+            habits.clutter = clutter(dice);
+            ours.build = usize::from(dice.percent(50));
+        }
         6 => {
             // Somebody uploads it under our build's name, and a cache may not have it yet.
             let cache = Cache {
