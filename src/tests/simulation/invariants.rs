@@ -591,7 +591,9 @@ impl Facts<'_> {
             let calls = [Call::Rows, Call::Groups, Call::Trigger];
             let is_hindered = calls.iter().any(|call| world.is_hindered(*call, 0, until));
             let is_short = world.asked.timeout < 30 * SECOND + 20 * world.habits.latency;
-            return (is_hindered || is_short).then_some("nothing was triggered");
+            // A part of the schedule's test runs does not tell which ones are new.
+            let is_cut = !world.asked.public && world.says_that_it_is_cut(Call::Rows);
+            return (is_hindered || is_short || is_cut).then_some("nothing was triggered");
         };
         let plan = &ours.plan;
         let named = state.triggers.iter().find(|one| one.group.is_some());
