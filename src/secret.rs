@@ -138,7 +138,8 @@ impl<'text> Decoded<'text> {
         };
         self.characters(at)
             .filter(|(c, _)| c.eq_ignore_ascii_case(&next))
-            .find_map(|(_, end)| self.end_of(&key[next.len_utf8()..], end))
+            .filter_map(|(_, end)| self.end_of(&key[next.len_utf8()..], end))
+            .max()
     }
 
     /// Decodes one layer more than before at a position.
@@ -236,6 +237,11 @@ mod tests {
         let percent = ApiKey::new("100%25&more".into());
         for text in ["100%25&more", "100%25&amp;more", "100%2525%26more"] {
             assert_eq!(percent.redact(text.into()), "***", "{text}");
+        }
+        let backslashes = ApiKey::new(r"a-key-\\u".into());
+        for text in [r"a-key-%5C%5C\u0075", r"a-key-\\\u0075", r"a-key-\\u"] {
+            let redacted = backslashes.redact(text.into());
+            assert_eq!(redacted, "***", "{text}: of several spellings the longest");
         }
         assert_eq!(
             ApiKey::new("key".into()).redact("a key".into()),
