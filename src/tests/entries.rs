@@ -1,11 +1,50 @@
 //! Does a step that ends before anything is sent end as its entry should?
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use http::StatusCode;
+use reqwest::Request;
 use tokio::sync::watch::channel;
 
 use crate::github::privileges::Writes;
 use crate::github::{Runner, log};
 use crate::model::verdict::Conclusion;
+use crate::tests::network::{Network, simulate};
 use crate::{Entry, bad_inputs, jitter, refusal, refuse, step};
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_asks_the_api_that_its_schedule_belongs_to() {
+    let guid = "3f2504e0-4f89-41d3-9a0c-0305e82c3301";
+    for (schedule, host) in [("1888", "api.sofy.ai"), (guid, "public.sofy.ai")] {
+        let asked = Rc::new(RefCell::new(Vec::new()));
+        let seen = Rc::clone(&asked);
+        let network: Network = Rc::new(move |request: Request| {
+            let host = request.url().host_str().unwrap_or_default().to_owned();
+            seen.borrow_mut().push(host);
+            Box::pin(async {
+                let mut response = http::Response::new("");
+                *response.status_mut() = StatusCode::UNAUTHORIZED;
+                Ok(response.into())
+            })
+        });
+        simulate(Some(network));
+        let pairs = [
+            ("INPUT_API_KEY", "a-key-of-sofy"),
+            ("INPUT_SCHEDULE_ID", schedule),
+        ];
+        let env = pairs.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let (_sender, signal) = channel(None);
+        log::tests::taken_down();
+
+        let runner = &mut Runner::open(&env);
+        let ended = step(Entry::Gate, &env, runner, signal, || 0.5, |_, _| Ok(())).await;
+
+        simulate(None);
+        assert_eq!(*asked.borrow(), [host], "{schedule}");
+        assert_eq!(ended, Conclusion::Error.exit_status(), "{schedule}");
+    }
+}
 
 #[tokio::test]
 async fn root_is_asked_for_only_by_report_files_and_its_rest_ends_the_step() {
