@@ -1074,6 +1074,8 @@ impl Execution {
             run.noise.clear();
             run.forgotten = None;
         }
+        let ends = self.runs.iter().filter_map(|run| run.history.last());
+        self.over = ends.map(|(at, _)| *at).max().unwrap_or(self.over);
         for (_, status) in &mut self.group {
             if matches!(status, Status::CompleteWithErrors | Status::New) {
                 *status = Status::Complete;
