@@ -996,10 +996,11 @@ mod tests {
             let partial = Answer::scripted(206, "[]");
             let list = partial.list("x").expect("a list");
             assert!(list.completeness.not_whole.is_some(), "206");
-            let mut answer = Answer::scripted(200, "[]");
-            answer.is_partial = expected;
+            let key = ApiKey::new("a-key".into());
+            let mut answer = Answer::new("GET /x", &key, StatusCode::OK, &headers);
+            "[]".clone_into(&mut answer.body);
             let list = answer.list("x").expect("a list");
-            assert_eq!(list.completeness.not_whole.is_some(), expected);
+            assert_eq!(list.completeness.not_whole.is_some(), expected, "{link}");
         }
     }
 
