@@ -352,7 +352,8 @@ impl Facts<'_> {
         let over = ours.began + ours.plan.over;
         // While our hash has no name, the list is read again, for some seconds after the run has settled.
         let is_quick = world.habits.latency <= SECOND / 2 && world.habits.stale == 0;
-        let is_read_until = if is_quick && !ours.plan.is_noisy() {
+        let is_whole = world.keeps(Call::Rows) == usize::MAX;
+        let is_read_until = if is_quick && is_whole && !ours.plan.is_noisy() {
             ours.began + ours.plan.settles_after() + 4 * SECOND
         } else {
             over
@@ -819,8 +820,12 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
     }
     let is_unfinished = match main.output("conclusion") {
         "cancelled" | "timed_out" | "" => main.exit != Some(0),
-        // Where Sofy denies access, nobody can abort.
-        "error" => !world.faults.iter().any(|period| period.fault.says_no()),
+        // Where Sofy denies access, or shows an old list without the group to attach to, nobody can abort.
+        "error" => {
+            let mut faults = world.faults.iter();
+            let is_cached = main.kind == StepKind::Attach && world.habits.cache.is_some();
+            !is_cached && !faults.any(|period| period.fault.says_no())
+        }
         _ => false,
     };
     let was_over = main.ended >= ours.began + ours.plan.over

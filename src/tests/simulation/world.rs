@@ -432,6 +432,7 @@ impl World {
             asked.app_hash = true;
             // What it finds in the list is a matter of its own.
             habits.cut = habits.cut.filter(|cut| cut.list != Call::Builds);
+            habits.cache = habits.cache.filter(|cache| cache.list != Call::Builds);
         } else if public {
             match dice.from(1, 100) {
                 ..18 => {
