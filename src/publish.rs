@@ -29,9 +29,8 @@ pub(crate) fn publish(it: &Publication<'_>, runner: &mut Runner) -> u8 {
     if let Some((report, _)) = it.report.filter(|(report, _)| !report.test_runs.is_empty()) {
         print_test_runs(report, runner);
     }
-    it.last_lines
-        .iter()
-        .for_each(|line| tracing::info!("{line}"));
+    let lines = it.last_lines.iter();
+    lines.for_each(|line| tracing::info!("{line}"));
     if it.report.is_some() && !places.is_empty() {
         tracing::info!("the report is in {}", places.join(", "));
     }

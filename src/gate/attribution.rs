@@ -269,11 +269,8 @@ impl BaselineRows {
     fn gone_unfinished(&self, listed: &[TestRun]) -> BTreeSet<(&str, &str)> {
         let listed: BTreeSet<Slot> = listed.iter().map(TestRun::slot).collect();
         let before = self.slots.iter().filter(|(slot, _)| !listed.contains(slot));
-        let may_get_a_time = |run: &&TestRun| {
-            let has_time = run.scheduled_at.time().is_some();
-            may_start(&run.status) || !has_time && !run.status.is_final()
-        };
-        let unfinished = before.flat_map(|(_, runs)| runs).filter(may_get_a_time);
+        let may_move = |run: &&TestRun| may_start(&run.status) || run.scheduled_at.time().is_none();
+        let unfinished = before.flat_map(|(_, runs)| runs).filter(may_move);
         let places = unfinished.map(|run| (&*run.scenario, &*run.device));
         places.collect()
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::iter::repeat_n;
 
-use crate::model::test_run::{Slot, Snapshot, TestRun, TestStatus};
+use crate::model::test_run::{Slot, Snapshot, Tally, TestRun, TestStatus};
 
 /// What the polls have shown and the latest list has to account for.
 #[derive(Debug, Default)]
@@ -44,17 +44,18 @@ impl SeenFailures {
             let most = self.most_rows.entry(place).or_default();
             *most = rows.max(*most);
         }
-        for (slot, statuses) in by_slot(&snapshot.test_runs) {
-            if statuses == [&TestStatus::Passed] {
+        for (slot, rows) in by_slot(&snapshot.test_runs) {
+            let rows = Tally::of(rows);
+            if is_one(&rows, &TestStatus::Passed) {
                 continue;
             }
             let seen = self.slots.entry(slot).or_default();
-            seen.is_shared |= statuses.len() > 1;
-            seen.runs_again |= self.trusts_retries && statuses == [&TestStatus::Running];
-            for status in statuses.iter().filter(|status| status.is_failure()) {
+            seen.is_shared |= rows.total() > 1;
+            seen.runs_again |= self.trusts_retries && is_one(&rows, &TestStatus::Running);
+            for (status, rows) in rows.only(TestStatus::is_failure).iter() {
                 seen.runs_again = false;
-                let most = seen.failures.entry((*status).clone()).or_default();
-                *most = number_of(status, &statuses).max(*most);
+                let most = seen.failures.entry(status.clone()).or_default();
+                *most = rows.max(*most);
             }
         }
     }
@@ -62,18 +63,18 @@ impl SeenFailures {
     /// Names the failures that the latest list no longer shows, and those that passed when Sofy itself ran them again.
     /// If no failure is lost, other test runs that the list lacks are.
     pub(crate) fn lost_and_retried(&self, latest: &[TestRun]) -> (Vec<String>, Vec<String>) {
-        let now = by_slot(latest);
+        let mut now = by_slot(latest);
         let (mut lost, mut retried) = (Vec::new(), Vec::new());
         for (slot, seen) in &self.slots {
             let name = |status| format!("{} on {}: {status}", slot.0, slot.1);
-            let statuses = now.get(slot).map_or(&[][..], Vec::as_slice);
-            if statuses == [&TestStatus::Passed] && seen.runs_again && !seen.is_shared {
+            let rows = Tally::of(now.remove(slot).unwrap_or_default());
+            if is_one(&rows, &TestStatus::Passed) && seen.runs_again && !seen.is_shared {
                 retried.extend(seen.failures.keys().take(1).map(name));
                 continue;
             }
             for (status, most) in &seen.failures {
-                let gone = most.saturating_sub(number_of(status, statuses));
-                lost.extend(repeat_n(name(status), gone));
+                let listed = rows.count(|one| one == status);
+                lost.extend(repeat_n(name(status), most.saturating_sub(listed)));
             }
         }
         if lost.is_empty() {
@@ -93,14 +94,15 @@ impl SeenFailures {
     }
 }
 
-fn number_of(status: &TestStatus, statuses: &[&TestStatus]) -> usize {
-    statuses.iter().filter(|other| **other == status).count()
+/// Tells whether there is one row, and it has this status.
+fn is_one(rows: &Tally<'_>, status: &TestStatus) -> bool {
+    rows.iter().eq([(status, 1)])
 }
 
-fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot, Vec<&TestStatus>> {
-    let mut slots: BTreeMap<Slot, Vec<&TestStatus>> = BTreeMap::new();
+fn by_slot(test_runs: &[TestRun]) -> BTreeMap<Slot, Vec<&TestRun>> {
+    let mut slots: BTreeMap<Slot, Vec<&TestRun>> = BTreeMap::new();
     for run in test_runs {
-        slots.entry(run.slot()).or_default().push(&run.status);
+        slots.entry(run.slot()).or_default().push(run);
     }
     slots
 }

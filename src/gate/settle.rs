@@ -169,9 +169,8 @@ impl History {
         let blocked_for = asked_at.saturating_sub(self.blocked_at);
         let (patience, _) = blocker.patience();
         // A new blocker may clear up by itself; but the total patience is bounded.
-        let left = patience
-            .saturating_sub(blocked_for)
-            .min(PATIENCE.saturating_sub(asked_at.saturating_sub(self.progress_at)));
+        let total = PATIENCE.saturating_sub(asked_at.saturating_sub(self.progress_at));
+        let left = patience.saturating_sub(blocked_for).min(total);
         let is_all = blocker == Blocker::Changing || blocker == Blocker::Empty && left.is_zero();
         let is_unchanged = self.unchanged_polls >= UNCHANGED_POLLS
             && asked_at.saturating_sub(self.unchanged_since) >= UNCHANGED_FOR;

@@ -232,10 +232,9 @@ async fn search<A: SofyApi>(
             sleep(Duration::from_secs(pause)).await;
             api.baseline().await
         };
-        match stop.run_until_stopped(poll).await {
-            Ok(Ok(Baseline::Groups(groups))) => lists.push(groups),
-            Ok(Ok(Baseline::Rows(_)) | Err(_)) => {}
-            Err(reason) => return Err(in_flight(reason)),
+        let answer = stop.run_until_stopped(poll).await.map_err(in_flight)?;
+        if let Ok(Baseline::Groups(groups)) = answer {
+            lists.push(groups);
         }
     }
     let id =

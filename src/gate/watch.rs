@@ -26,7 +26,7 @@ const LAST_POLL: Duration = Duration::from_secs(15);
 const BLIND: Duration = Duration::from_secs(60);
 
 /// An outage is logged after so many failures each: often enough to show life, seldom enough to keep the log readable.
-const OUTAGE_LINE: u32 = 5;
+const OUTAGE: u32 = 5;
 
 /// Polls the run until it settles, the deadline or a signal comes, or Sofy keeps refusing.
 pub(crate) async fn watch<A: SofyApi>(
@@ -173,9 +173,7 @@ impl Watch {
         let (message, silence) = (&error.message, span(retry.silence()));
         match retry.failures {
             1 => tracing::warn!("{message}; polling again until the timeout"),
-            n if n.is_multiple_of(OUTAGE_LINE) => {
-                tracing::info!("still no answer after {silence}: {message}");
-            }
+            n if n.is_multiple_of(OUTAGE) => tracing::info!("failing for {silence}: {message}"),
             n => tracing::debug!("{message}; {n} failures in a row"),
         }
         ControlFlow::Continue(pause.max(bounded(Duration::ZERO, self.poll_interval)))
@@ -400,7 +398,7 @@ mod tests {
             lines.iter().filter(said).count()
         };
         assert_eq!(count(Level::WARN, ""), 1, "{lines:?}");
-        assert_eq!(count(Level::INFO, "still no answer after"), 3, "{lines:?}");
+        assert_eq!(count(Level::INFO, "failing for"), 3, "{lines:?}");
         assert_eq!(count(Level::INFO, "answers again after"), 1, "{lines:?}");
     }
 

@@ -34,11 +34,11 @@ impl<'env> Reader<'env> {
     /// Shells cannot set such a name, so underscores are read too, but only if there is no hyphen: a variable
     /// that an earlier step wrote must not become an input.
     pub(crate) fn new(env: &'env [(String, String)]) -> Self {
-        let is_input = |name: &str| name.starts_with("INPUT_") && name == name.to_uppercase();
-        let inputs = || env.iter().filter(|(name, _)| is_input(name));
-        let has_hyphen = |name: &str| name.starts_with("INPUT_") && name.contains('-');
-        let hyphens = env.iter().any(|(name, _)| has_hyphen(name));
-        let read = inputs().filter(|(name, _)| !hyphens || !name[6..].contains('_'));
+        let inputs = || env.iter().filter(|(name, _)| name.starts_with("INPUT_"));
+        let hyphens = inputs().any(|(name, _)| name.contains('-'));
+        let is_of_a_shell = |name: &str| hyphens && name[6..].contains('_');
+        let read =
+            inputs().filter(|(name, _)| *name == name.to_uppercase() && !is_of_a_shell(name));
         let read = envy::prefixed("INPUT_").from_iter::<_, BTreeMap<String, String>>(read.cloned());
         let read = read.unwrap_or_default().into_iter();
         let read = read.map(|(name, value)| (name.replace('_', "-"), value.trim().to_owned()));

@@ -118,9 +118,7 @@ pub(crate) fn app_hash(text: &str) -> Result<String, &'static str> {
     let is_number = text.parse::<f64>().is_ok_and(f64::is_finite);
     Err(match text.chars().next() {
         _ if text.contains("${{") => "The expression was not evaluated. Check where it is written",
-        Some('$' | '%') => {
-            "The variable was not expanded. Use ${{ steps.upload.outputs.app-hash }}"
-        }
+        Some('$' | '%') => "A variable was not expanded. Use ${{ steps.upload.outputs.app-hash }}",
         _ if text.contains("***") => "The runner masked it. A hash cannot contain a secret",
         Some('{' | '[') => "It is JSON. Pass only the value of its field appHash",
         Some('"' | '\'' | '\u{201c}') => "It is in quotes. Use jq -r, which prints none",

@@ -82,7 +82,8 @@ impl SofyApi for Classic {
         let answer = self.http.send_before_trigger(request).await?;
         let rows = answer.rows(WireTestRun::into_row)?;
         // An earlier run's row that it leaves out would pass for this run's.
-        if rows.completeness.not_whole.is_some() || answer.is_cached || answer.says_why_no_list() {
+        let is_unclear = rows.list.is_empty() && !answer.is_only_empty();
+        if rows.completeness.not_whole.is_some() || answer.is_cached || is_unclear {
             return Err(answer.unreadable("that is not the whole list of test runs at this time"));
         }
         Ok(Baseline::Rows(rows.list))
@@ -269,6 +270,48 @@ mod tests {
                 none(said),
                 None,
                 "words of an error, no list",
+            ),
+            (
+                404,
+                ("", ""),
+                r#"{"Message":"No test runs found for this schedule."}"#.into(),
+                Some(0),
+                "it never ran, in words",
+            ),
+            (
+                200,
+                ("", ""),
+                r#"{"data":[],"message":"Fetched 0 record(s)","total":0,"success":true}"#.into(),
+                Some(0),
+                "it never ran, at length",
+            ),
+            (
+                200,
+                ("", ""),
+                r#"{"data":[],"message":"Request timed out"}"#.into(),
+                None,
+                "words of an error beside an empty list",
+            ),
+            (
+                200,
+                ("", ""),
+                r#"{"data":[],"statusCode":500}"#.into(),
+                None,
+                "the number of an error",
+            ),
+            (
+                200,
+                ("", ""),
+                r#"{"data":[],"status":"error"}"#.into(),
+                None,
+                "the status of an error",
+            ),
+            (
+                200,
+                ("", ""),
+                r#"{"Message":"No schedule found"}"#.into(),
+                None,
+                "another schedule",
             ),
         ] {
             let mut server = Server::new_async().await;

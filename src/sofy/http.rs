@@ -10,7 +10,7 @@ use reqwest::header::{ACCEPT_ENCODING, AGE, CONTENT_ENCODING, DATE, LINK, RETRY_
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Request, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::runtime::{Builder, Handle};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -215,10 +215,9 @@ impl Answer {
     pub(super) fn list(&self, what: &str) -> Result<List<'_>> {
         let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
         let not_whole = &mut list.completeness.not_whole;
-        *not_whole = not_whole.take().map(|sign| self.key.redact(sign));
-        if self.is_partial {
-            *not_whole = Some("its headers or its status say so".to_owned());
-        }
+        let said = not_whole.take().map(|sign| self.key.redact(sign));
+        let header = || "its headers or its status say so".to_owned();
+        *not_whole = self.is_partial.then(header).or(said);
         Ok(list)
     }
 
@@ -226,18 +225,22 @@ impl Answer {
     ///
     /// Only these words: a gateway's "no route" says nothing of the list, and old rows would pass for this run's.
     fn lists_none(&self) -> bool {
-        const WORDS: &str = "test run runs group groups found yet for this schedule";
-        let is_list = self.json().is_some_and(|json| !json["data"].is_null());
+        const WORDS: &str = "test run runs group groups found yet";
+        let is_list = says_something(&self.json().unwrap_or_default()["data"]);
         let words = self.words().unwrap_or_default().to_lowercase();
+        let words = words
+            .trim_end_matches('.')
+            .trim_end_matches(" for this schedule");
         let is_known = |word| WORDS.split(' ').any(|known| known == word);
-        let rest = words.trim_end_matches('.').strip_prefix("no ");
-        let is_none = rest.is_some_and(|rest| rest.split(' ').all(is_known));
+        let is_none = words.starts_with("no ") && words.split(' ').skip(1).all(is_known);
         matches!(self.status.as_u16(), 200 | 404) && !is_list && is_none
     }
 
-    /// Tells whether it has words, such as those of an error, where a list is expected.
-    pub(super) fn says_why_no_list(&self) -> bool {
-        self.words().is_some() && self.json().is_some_and(|json| json["data"].is_null())
+    /// Tells whether all that it has is a list without an entry. What stands beside one may be an error.
+    pub(super) fn is_only_empty(&self) -> bool {
+        let json = self.json().unwrap_or_default();
+        let mut members = json.as_object().into_iter().flat_map(Map::values);
+        members.all(|value| !says_something(value))
     }
 
     /// Reads all that Sofy says in its own form, which is JSON; nothing else has to be large here.
@@ -420,7 +423,9 @@ async fn exchange(client: &Client, request: Request) -> Result<Response> {
 /// The runtime of all connections. Its thread is its own, so that a server that floods a connection does not hold up the
 /// deadline and the signals, and starts with the first call, after root was given up.
 static CONNECTIONS: LazyLock<io::Result<Handle>> = LazyLock::new(|| {
-    let runtime = Builder::new_current_thread().enable_all().build()?;
+    // Kept if the thread cannot start: a runtime must not be dropped where this one is first used.
+    let runtime = Box::new(Builder::new_current_thread().enable_all().build()?);
+    let runtime = &*Box::leak(runtime);
     let handle = runtime.handle().clone();
     let run = move || runtime.block_on(std::future::pending::<()>());
     thread::Builder::new().spawn(run).map(|_| handle)
@@ -470,11 +475,10 @@ async fn body(mut response: Response) -> Result<String, String> {
                 return Err("the answer is larger than 16 MiB".to_owned());
             }
             Ok(Ok(Some(chunk))) => bytes.extend_from_slice(&chunk),
-            Ok(Ok(None)) => break,
             Ok(Err(error)) => return Err(format!("the answer was cut off ({})", cause(error))),
             Err(_) if is_success => return Err("the answer did not end".to_owned()),
-            // What came is enough to quote.
-            Err(_) => break,
+            // What came of an error is enough to quote.
+            Ok(Ok(None)) | Err(_) => break,
         }
     }
     let mut text = String::from_utf8(bytes)
@@ -527,6 +531,13 @@ fn coding(headers: &HeaderMap) -> Option<String> {
     let codings = values.flat_map(|value| value.split(','));
     let mut codings = codings.map(|coding| coding.trim().to_lowercase());
     codings.find(|coding| known.split(' ').any(|known| known == coding))
+}
+
+/// Tells whether a member of an answer says more than that there is nothing, and that this is no error.
+fn says_something(value: &Value) -> bool {
+    const NOTHING: &str = r#"null|true|0|200|[]|{}|""|"ok"|"success"|"fetched 0 record(s)""#;
+    let text = value.to_string().to_lowercase();
+    NOTHING.split('|').all(|nothing| nothing != text)
 }
 
 /// Takes the tags out of a gateway's page, so that its words are what is quoted.

@@ -187,10 +187,9 @@ impl<S: Uploads> Upload<S> {
     /// Reports a build that Sofy took, with its name if the list of builds has one.
     async fn created(&mut self, app_hash: String) -> UploadReport {
         let list = timeout(BUILD_NAME, self.sofy.builds());
-        let builds = match self.stop.run_until_stopped(list).await {
-            Ok(Ok(builds)) => builds.unwrap_or_default(),
-            Ok(Err(_)) | Err(_) => BuildList::default(),
-        };
+        let builds = self.stop.run_until_stopped(list).await;
+        let builds = builds.ok().and_then(Result::ok);
+        let builds = builds.and_then(Result::ok).unwrap_or_default();
         let reason = format!("{} was uploaded", self.inputs.app.path);
         UploadReport {
             build: listed(builds, &app_hash).map_or_else(String::new, |build| build.name().into()),
