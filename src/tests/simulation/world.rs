@@ -109,7 +109,7 @@ pub(super) struct Habits {
     pub(super) clutter: Vec<Clutter>,
     /// The list of groups has one in it without an ID.
     pub(super) lists_a_nameless_group: bool,
-    /// The list of groups gives no ID of ours.
+    /// The list of groups leaves out the ID of our group.
     pub(super) hides_our_id: bool,
     /// In place of so many of our test runs, the list has something that cannot be read.
     pub(super) unreadable_row: Option<usize>,
