@@ -282,24 +282,38 @@ fn sources(folder: &Path) -> String {
     text
 }
 
-/// People find a message of the log in the README only if both are spelled the same.
+/// The messages that people look up, each with the row that it is in: the most common in the README, the others in
+/// docs/behaviour.md.
+fn troubleshooting() -> Vec<(String, Vec<String>)> {
+    let places = [
+        ("README.md", "## Troubleshooting"),
+        ("docs/behaviour.md", "## More messages"),
+    ];
+    let rows = places.map(|(page, heading)| table(&read(page), heading));
+    let messages = |row: Vec<String>| {
+        // A row may quote several wordings, and nothing else.
+        let text = row.first().cloned().unwrap_or_default();
+        let parts: Vec<&str> = text.trim_start_matches("GitHub: ").split('`').collect();
+        for between in parts.iter().step_by(2) {
+            assert!(matches!(*between, "" | ", "), "{row:?}");
+        }
+        let messages = parts.iter().skip(1).step_by(2);
+        let messages: Vec<String> = messages.map(|message| (*message).to_owned()).collect();
+        assert!(!messages.is_empty(), "{row:?}");
+        (text, messages)
+    };
+    rows.concat().into_iter().map(messages).collect()
+}
+
+/// People find a message of the log under troubleshooting only if both are spelled the same.
 #[test]
 fn messages_under_troubleshooting_are_those_of_the_program() {
     let sources = sources(&root().join("src"));
-    for row in table(&read("README.md"), "## Troubleshooting") {
-        if row[0].starts_with("GitHub: ") {
+    for (row, messages) in troubleshooting() {
+        if row.starts_with("GitHub: ") {
             continue;
         }
-        // A row may quote several wordings, and nothing else.
-        let (between, messages): (Vec<_>, Vec<_>) = row[0]
-            .split('`')
-            .enumerate()
-            .partition(|(at, _)| at % 2 == 0);
-        assert!(!messages.is_empty(), "{row:?}");
-        for (_, text) in between {
-            assert!(matches!(text, "" | ", "), "{row:?}");
-        }
-        for (_, message) in messages {
+        for message in messages {
             for part in message.split('…') {
                 // A number is filled in.
                 let part = part.trim_end_matches(|c: char| c.is_ascii_digit());
@@ -307,6 +321,26 @@ fn messages_under_troubleshooting_are_those_of_the_program() {
             }
         }
     }
+}
+
+/// The other way round for the doubt that people can prevent: no wording of it is left out.
+#[test]
+fn every_doubt_about_whose_run_it_is_is_under_troubleshooting() {
+    let messages: Vec<String> = troubleshooting()
+        .into_iter()
+        .flat_map(|(_, messages)| messages)
+        .collect();
+    let sources = sources(&root().join("src"));
+    let code = sources
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let mut seen = 0;
+    for said in code.filter(|line| line.contains("may belong to")) {
+        let quoted = messages.iter().any(|message| said.contains(message));
+        assert!(quoted, "{said}");
+        seen += 1;
+    }
+    assert!(seen > 5);
 }
 
 /// Whoever opens a firewall goes by this page.
