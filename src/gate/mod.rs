@@ -260,6 +260,7 @@ mod tests {
     use super::*;
     use crate::github::log;
     use crate::model::schedule::Build;
+    use crate::model::test_run::GroupStatus;
     use crate::sofy::{ApiError, Baseline};
     use crate::tests::fixtures::{at, gate, test_run, test_runs};
     use crate::tests::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
@@ -885,7 +886,7 @@ mod tests {
                 unreachable!("groups");
             };
             for group in &mut listed.list {
-                group.group = Group::parse("Complete");
+                group.group.status = GroupStatus::Complete;
             }
             Baseline::Groups(listed)
         };
@@ -957,7 +958,7 @@ mod tests {
                 else {
                     unreachable!("groups");
                 };
-                list.list[0].group = Group::parse("Complete");
+                list.list[0].group.status = GroupStatus::Complete;
                 let api = Scripted::new()
                     .baseline(Ok(Baseline::Groups(list)))
                     .trigger(Ok(&["77"]), SECOND)

@@ -201,7 +201,7 @@ fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
     let [mut rows, mut others] = [one, other].map(|seen| seen.test_runs.iter().collect::<Vec<_>>());
     rows.sort();
     others.sort();
-    one.group == other.group && one.ambiguous == other.ambiguous && rows == others
+    one.group.verbatim == other.group.verbatim && one.ambiguous == other.ambiguous && rows == others
 }
 
 #[cfg(test)]

@@ -294,7 +294,7 @@ fn new_in_flight<'list>(
     for group in lists.iter().flat_map(|groups| &groups.list) {
         // How long after the sending it started, by the latest and by the earliest possible clock.
         let any_time = (SignedDuration::MIN, SignedDuration::MAX);
-        let (least, most) = group.executed_at.map_or(any_time, |at| {
+        let (least, most) = group.group.executed_at.map_or(any_time, |at| {
             (at.duration_since(latest), at.duration_since(earliest))
         });
         if old.contains(&group.id) || most < -SLACK || least > until {
@@ -1040,8 +1040,10 @@ mod tests {
             .iter()
             .map(|(id, started)| ListedGroup {
                 id: (*id).into(),
-                group: Group::parse("Running"),
-                executed_at: Some(remote(*started)),
+                group: Group {
+                    executed_at: Some(remote(*started)),
+                    ..Group::parse("Running")
+                },
             })
             .collect();
         read.clock = Some(ClockReading {
@@ -1220,14 +1222,14 @@ mod tests {
                 "a new entry that cannot be read",
             ),
             (
-                |_, after| after[1].list[1].executed_at = None,
+                |_, after| after[1].list[1].group.executed_at = None,
                 "no time in one of them",
             ),
             (
                 |_, after| {
                     let mut other = after[0].list[1].clone();
                     other.id = "78".into();
-                    other.executed_at = None;
+                    other.group.executed_at = None;
                     after[0].list.push(other);
                 },
                 "another one that may have started then",

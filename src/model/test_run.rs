@@ -139,6 +139,8 @@ pub(crate) enum GroupStatus {
 pub(crate) struct Group {
     pub(crate) status: GroupStatus,
     pub(crate) verbatim: String,
+    /// When it began, if Sofy gives that time with its zone.
+    pub(crate) executed_at: Option<Timestamp>,
 }
 
 impl Group {
@@ -153,6 +155,7 @@ impl Group {
                 _ => GroupStatus::Other,
             },
             verbatim: text.to_owned(),
+            executed_at: None,
         }
     }
 

@@ -84,10 +84,10 @@ impl Groups {
         let others = self.list.iter().filter(|group| group.id != *group_id);
         let mut finished: Vec<_> = others.filter(|one| one.group.is_terminal()).collect();
         if this.is_some() || finished.len() > 1 {
-            let limit = this.map_or(Some(Timestamp::MAX), |this| this.executed_at)?;
-            let times: Option<Vec<_>> = finished.iter().map(|one| one.executed_at).collect();
+            let limit = this.map_or(Some(Timestamp::MAX), |this| this.group.executed_at)?;
+            let times: Option<Vec<_>> = finished.iter().map(|one| one.group.executed_at).collect();
             let newest = times?.into_iter().filter(|at| *at < limit).max();
-            finished.retain(|one| newest.is_some() && one.executed_at == newest);
+            finished.retain(|one| newest.is_some() && one.group.executed_at == newest);
         }
         let [last] = finished[..] else { return None };
         Some(&last.id)
@@ -110,8 +110,6 @@ pub(crate) struct ClockReading {
 pub(crate) struct ListedGroup {
     pub(crate) id: GroupId,
     pub(crate) group: Group,
-    /// Where Sofy gave a time with its zone.
-    pub(crate) executed_at: Option<Timestamp>,
 }
 
 /// The rows of one answer.
@@ -135,6 +133,7 @@ pub(crate) struct BuildList {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::test_run::GroupStatus;
     use crate::tests::scripted::groups;
 
     #[test]
@@ -185,7 +184,7 @@ mod tests {
                 unreachable!("groups");
             };
             for group in &mut groups.list {
-                group.group = Group::parse("Complete");
+                group.group.status = GroupStatus::Complete;
             }
 
             let ours = GroupId::parse(ours).expect("an ID");

@@ -274,7 +274,7 @@ impl Answer {
 
     /// The one status of a group, however often an answer lists it.
     pub(super) fn one_status(&self, mut statuses: Vec<Group>) -> Result<Group> {
-        statuses.dedup();
+        statuses.dedup_by(|one, other| one.verbatim == other.verbatim);
         match statuses.as_slice() {
             [one] if !one.verbatim.is_empty() => Ok(one.clone()),
             [] | [_] => Err(self.unreadable("it does not contain the group's status")),

@@ -2,7 +2,6 @@
 //!
 //! It lists rows by group, can abort one group, and carries the key in a header.
 
-use jiff::Timestamp;
 use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 
@@ -173,8 +172,10 @@ impl WireGroup {
         let id = ids.first().filter(is_only_one)?;
         Some(ListedGroup {
             id: id.clone(),
-            group: Group::parse(&answer.text(self.status)),
-            executed_at: answer.text(self.executed_at).parse::<Timestamp>().ok(),
+            group: Group {
+                executed_at: answer.text(self.executed_at).parse().ok(),
+                ..Group::parse(&answer.text(self.status))
+            },
         })
     }
 }
@@ -704,7 +705,7 @@ mod tests {
         let executed: Vec<Option<String>> = groups
             .list
             .iter()
-            .map(|group| group.executed_at.map(|at| at.to_string()))
+            .map(|group| group.group.executed_at.map(|at| at.to_string()))
             .collect();
         assert_eq!(
             executed,

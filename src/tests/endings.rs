@@ -11,7 +11,7 @@ use crate::gate::abort::{AbortOutcome, STATE, Unfinished, post_step};
 use crate::github::Runner;
 use crate::model::report::Report;
 use crate::model::schedule::Build;
-use crate::model::test_run::{Group, TestRun};
+use crate::model::test_run::{GroupStatus, TestRun};
 use crate::model::verdict::Verdict;
 use crate::report::annotations::{Severity, annotations};
 use crate::report::upload::UploadReport;
@@ -100,7 +100,7 @@ fn before(list: &[(&str, Option<i64>)]) -> Result<Baseline, ApiError> {
         unreachable!("groups");
     };
     for group in &mut listed.list {
-        group.group = Group::parse("Complete");
+        group.group.status = GroupStatus::Complete;
     }
     Ok(Baseline::Groups(listed))
 }

@@ -295,8 +295,10 @@ pub(crate) fn groups(list: &[(&str, Option<i64>)], answered_at: Option<i64>) -> 
             .iter()
             .map(|(id, executed_at)| ListedGroup {
                 id: (*id).into(),
-                group: Group::parse("Queued"),
-                executed_at: executed_at.map(time),
+                group: Group {
+                    executed_at: executed_at.map(time),
+                    ..Group::parse("Queued")
+                },
             })
             .collect(),
         clock: answered_at.map(|second| ClockReading {
