@@ -4,6 +4,7 @@ use std::env;
 use std::ffi::OsString;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use reqwest::{ClientBuilder, Proxy, Url};
 #[cfg(not(target_os = "macos"))]
 use {
@@ -90,8 +91,11 @@ fn is_exempt(list: &str, base: &Url) -> bool {
             Some(_) | None => (entry, base_port),
         };
         let name = name.trim_matches(['[', ']']);
-        let lists_host = match host.parse() {
-            Ok(address) => name.parse() == Ok(address) || is_in_network(address, name),
+        let lists_host = match host.parse::<IpAddr>() {
+            Ok(address) if name.contains('/') => name
+                .parse()
+                .is_ok_and(|network: IpNet| network.contains(&address)),
+            Ok(address) => name.parse() == Ok(address),
             Err(_) => {
                 let above = name.trim_start_matches(['*', '.']).trim_end_matches('.');
                 let below = host.strip_suffix(above).filter(|_| !above.is_empty());
@@ -100,21 +104,6 @@ fn is_exempt(list: &str, base: &Url) -> bool {
         };
         port == base_port && (name == "*" || lists_host)
     })
-}
-
-/// Tells whether an address is in a network such as `10.0.0.0/8`.
-fn is_in_network(address: IpAddr, network: &str) -> bool {
-    let (network, prefix) = network.split_once('/').unwrap_or_default();
-    let (Ok(network), Ok(prefix)) = (network.parse(), prefix.parse::<u32>()) else {
-        return false;
-    };
-    let bits = |address| match address {
-        IpAddr::V4(address) => (u128::from(address.to_bits()), 32_u32),
-        IpAddr::V6(address) => (address.to_bits(), 128),
-    };
-    let ((one, width), (other, other_width)) = (bits(address), bits(network));
-    let rest = width.checked_sub(prefix).filter(|_| width == other_width);
-    rest.is_some_and(|rest| one.checked_shr(rest) == other.checked_shr(rest))
 }
 
 /// The certificates that the environment names, else the system's. An odd one among others is skipped.
