@@ -143,7 +143,7 @@ pub(crate) async fn step(
                 .map(|inputs| Ready::Gate(Api::new(&inputs), inputs))
                 .map_err(NotReady::BadInputs)
         }
-        Entry::Upload => Upload::prepare(env, runner.workspace(), signal.clone())
+        Entry::Upload => Upload::prepare(env, &runner.workspace, signal.clone())
             .await
             .map(Ready::Upload),
         Entry::AbortUnfinished => Ok(Ready::AbortUnfinished(Unfinished::of(env))),
@@ -153,7 +153,7 @@ pub(crate) async fn step(
         Ok(Ready::Gate(_, inputs)) if inputs.paths != Paths::default() => Writes::Reports,
         Ok(_) | Err(_) => Writes::Nothing,
     };
-    if let Err(problem) = give_up_root(runner.workspace(), writes) {
+    if let Err(problem) = give_up_root(&runner.workspace, writes) {
         return refuse(entry, refusal(&problem, ROOT_REMAINS), runner);
     }
     match ready {

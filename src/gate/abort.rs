@@ -49,10 +49,7 @@ impl AbortOutcome {
 
     /// Tells whether the run is still going on Sofy, as far as is known.
     pub(crate) const fn is_running(&self) -> bool {
-        match self {
-            Self::NotNeeded(_) | Self::Aborted(_) => false,
-            Self::LeftRunning(_) | Self::Failed(_) => true,
-        }
+        matches!(self, Self::LeftRunning(_) | Self::Failed(_))
     }
 }
 

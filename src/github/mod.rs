@@ -24,7 +24,8 @@ pub(crate) struct Runner {
     output: Result<File, String>,
     summary: Result<File, String>,
     state: Result<File, String>,
-    workspace: PathBuf,
+    /// The folder that reports are written below.
+    pub(crate) workspace: PathBuf,
     style: Style,
 }
 
@@ -54,11 +55,6 @@ impl Runner {
                 commands: value_of(env, "GITHUB_ACTIONS") == "true",
             },
         }
-    }
-
-    /// The folder that reports are written below.
-    pub(crate) fn workspace(&self) -> &Path {
-        &self.workspace
     }
 
     /// Tells whether the step runs in a workflow.
@@ -271,7 +267,7 @@ mod tests {
         for (given, expected) in [("/a b", "/a b"), ("", ".")] {
             let runner = Runner::open(&[("GITHUB_WORKSPACE".into(), given.into())]);
 
-            assert_eq!(runner.workspace(), Path::new(expected));
+            assert_eq!(runner.workspace, Path::new(expected));
         }
     }
 

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use reqwest::Url;
 
-use super::reader::{Reader, quoted};
+use super::reader::{Reader, or_wrong, wrong};
 use super::{api_url, duration, key, one_line};
 use crate::model::schedule::{Details, Generation, guid};
 use crate::secret::ApiKey;
 
 /// A large app over a slow line; a forgotten upload does not hold a runner for hours.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+const NO_GUID: &str = "is not a GUID. Copy it from Sofy.";
 
 /// What the user wrote under `with:`, understood, with the app that `app-path` names.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ pub(crate) fn parse<App>(
     let app = app.map_err(|problem| format!("is wrong: {problem}."));
     let app = input.required("app-path", PATH, |_| app);
     let details = Details {
-        application_guid: input.optional("application-guid", application_guid),
+        application_guid: input.optional("application-guid", or_wrong(guid, NO_GUID)),
         certificate_name: input.optional("certificate-name", one_line),
         build_name: input.optional("build-name", one_line),
     };
@@ -68,17 +70,11 @@ pub(crate) fn parse<App>(
     }))
 }
 
-fn application_guid(text: &str) -> Result<String, String> {
-    let shown = quoted(text);
-    guid(text).ok_or_else(|| format!("is {shown}, which is not a GUID. Copy it from Sofy."))
-}
-
 fn api(text: &str) -> Result<Generation, String> {
-    let shown = quoted(text);
     match text {
         "public" => Ok(Generation::Public),
         "classic" => Ok(Generation::Classic),
-        _ => Err(format!("is {shown}, which is neither public nor classic.")),
+        _ => Err(wrong(text, "is neither public nor classic.")),
     }
 }
 
