@@ -14,14 +14,16 @@
 //!
 //! Rows that are not attributed are an earlier execution's only where times tell: where something
 //! is attributed, and all of it bears times that were not listed before. Otherwise they are
-//! *ambiguous*, as is every row without a time. Two rules stand above the table:
+//! *ambiguous*, as is every row without a time. Three rules stand above the table:
 //!
 //! 1. If a time of this run is no longer listed, a later run may have taken its place:
 //!    nothing is judged.
 //! 2. A row that names its group is ours or another's, whatever its time.
+//! 3. If the list before the trigger may leave out groups (public API), a group that began before it is an earlier run.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::Timestamp;
 use jiff::civil::DateTime;
 
 use crate::model::group_id::GroupId;
@@ -50,8 +52,8 @@ pub(crate) struct Run {
 
 #[derive(Debug)]
 enum Rule {
-    /// The list was asked for by group.
-    ListedByGroup,
+    /// The list was asked for by group, of which none that began before this time is this run.
+    ListedByGroup(Option<Timestamp>),
     /// Newer than what an earlier step found before its trigger.
     After(Cutoff),
     /// Different from what was listed before the trigger.
@@ -63,7 +65,8 @@ impl Run {
     pub(crate) fn triggered(group_id: GroupId, origin: Origin, before: Option<&Baseline>) -> Self {
         let rule = match before {
             Some(Baseline::Rows(rows)) => Rule::Since(BaselineRows::of(rows)),
-            Some(Baseline::Groups(_)) | None => Rule::ListedByGroup,
+            Some(Baseline::Groups(groups)) => Rule::ListedByGroup(groups.leaves_out_before()),
+            None => Rule::ListedByGroup(None),
         };
         Self::by(group_id, origin, rule)
     }
@@ -76,7 +79,7 @@ impl Run {
     ) -> Self {
         let is_earlier = |after: &ResultsAfter| after.is_of_an_earlier_attempt(attempt);
         let expects_unfinished = after.as_ref().is_some_and(is_earlier);
-        let rule = after.map_or(Rule::ListedByGroup, |after| Rule::After(after.newest));
+        let rule = after.map_or(Rule::ListedByGroup(None), |after| Rule::After(after.newest));
         Self {
             expects_unfinished,
             ..Self::by(group_id, Origin::Attached, rule)
@@ -100,12 +103,22 @@ impl Run {
         self.doubt = Some(doubt);
     }
 
+    /// Tells whether the group began before this step's trigger, so that all it lists is another run's.
+    pub(crate) fn is_older(&self, group: &Group) -> bool {
+        let is_before = |since| group.executed_at.is_some_and(|at| at < since);
+        matches!(self.rule, Rule::ListedByGroup(Some(since)) if is_before(since))
+    }
+
     /// Finds this run's rows, and those that cannot be told, in a list that was read after the group's status.
     pub(crate) fn attribute(
         &mut self,
         group: &Group,
         rows: Vec<Row>,
     ) -> (Vec<TestRun>, Option<Ambiguous>) {
+        if self.is_older(group) {
+            let doubt = AmbiguityReason::EarlierExecution;
+            return (Vec::new(), ambiguous(rows.len(), doubt));
+        }
         if std::mem::take(&mut self.expects_unfinished) && group.is_terminal() {
             self.mark_ambiguous(AmbiguityReason::EarlierAttempt);
         }
@@ -119,7 +132,7 @@ impl Run {
         }
         let listed = unnamed.len();
         let (mut ours, unclear) = match &mut self.rule {
-            Rule::ListedByGroup => {
+            Rule::ListedByGroup(_) => {
                 named.extend(unnamed);
                 return (named, ambiguous(others, AmbiguityReason::OtherGroup));
             }

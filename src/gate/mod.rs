@@ -237,16 +237,16 @@ async fn end_of_run<A: SofyApi>(
     use Ending::{LostContact, Refused, Settled, Stopped, Stuck};
     let (group_id, wanted) = (&run.group_id, inputs.abort_unfinished);
     let group = seen.snapshot.as_ref().map(|seen| &seen.group);
-    let has_finished = group.is_some_and(Group::is_terminal);
+    let is_over = group.is_some_and(|group| group.is_terminal() || run.is_older(group));
     match &seen.ending {
-        Stopped(_) | LostContact { .. } if !has_finished => {
+        Stopped(_) | LostContact { .. } if !is_over => {
             abort_unfinished(api, wanted, run.origin, group_id, stop).await
         }
         Refused(error) if error.kind != ErrorKind::NotFound => {
             let said = format!("Test run group {group_id} was not aborted: Sofy denies access.");
             (AbortOutcome::LeftRunning(said), None)
         }
-        // The group has finished, or the input names one that is not there.
+        // The group has finished or is not ours, or the input names one that is not there.
         Settled | Stuck(_) | Stopped(_) | LostContact { .. } | Refused(_) => {
             (AbortOutcome::NotNeeded("nothing is unfinished"), None)
         }
@@ -261,7 +261,7 @@ mod tests {
     use crate::github::log;
     use crate::model::schedule::Build;
     use crate::model::test_run::GroupStatus;
-    use crate::sofy::{ApiError, Baseline};
+    use crate::sofy::{ApiError, Baseline, Groups};
     use crate::tests::fixtures::{at, gate, test_run, test_runs};
     use crate::tests::scripted::{Classic as Rows, Public as Scripted, failure, groups, rows};
 
@@ -403,6 +403,78 @@ mod tests {
             assert_eq!(api.calls("abort").len(), aborts, "{why}");
             assert_eq!(left_to_do, left, "{why}: for the post step");
             assert_eq!(report.group_id.as_deref(), Some("77"), "{why}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_is_older_than_a_doubtful_list_before_the_trigger_is_not_this_runs() {
+        const DATE: i64 = 1_000;
+        let whole: fn(&mut Groups) = |_| {};
+        let partial: fn(&mut Groups) =
+            |list| list.completeness.not_whole = Some("1 of 2".to_owned());
+        let cached: fn(&mut Groups) = |list| {
+            let clock = list.clock.as_mut().expect("a clock");
+            clock.has_age = true;
+        };
+        for (list, began, is_ours, why) in [
+            (whole, Some(DATE - 60), true, "it is not in a whole list"),
+            (partial, Some(DATE - 60), false, "the list may leave it out"),
+            (partial, Some(DATE - 3), false, "just before"),
+            (partial, Some(DATE - 1), true, "Sofy's machines differ"),
+            (partial, Some(DATE + 9), true, "it is new"),
+            (partial, None, true, "nothing tells"),
+            (cached, Some(DATE - 60), false, "the list may be older"),
+            (
+                |list| list.unreadable = 1,
+                Some(DATE - 60),
+                false,
+                "it may be the entry that cannot be read",
+            ),
+            (
+                |list| list.list.clear(),
+                Some(DATE - 60),
+                false,
+                "the list was empty by mistake",
+            ),
+            (
+                |list| {
+                    list.list.clear();
+                    list.clock = None;
+                },
+                Some(DATE - 60),
+                true,
+                "nothing tells when the list was made",
+            ),
+        ] {
+            let Baseline::Groups(mut before) = groups(&[("76", None)], Some(DATE)) else {
+                unreachable!("groups");
+            };
+            list(&mut before);
+            for (status, conclusions) in [
+                ("Complete", [Conclusion::Failure, Conclusion::Success]),
+                ("Running", [Conclusion::TimedOut; 2]),
+            ] {
+                let api = Scripted::new()
+                    .baseline(Ok(Baseline::Groups(before.clone())))
+                    .trigger(Ok(&["77"]), SECOND)
+                    .passed_since(began, status)
+                    .abort(Ok("aborted"), Duration::ZERO);
+
+                let (report, _) = step(&api, &[("timeout", "90s")], None).await;
+
+                let Verdict {
+                    conclusion, reason, ..
+                } = &report.verdict;
+                assert_eq!(
+                    *conclusion,
+                    conclusions[usize::from(is_ours)],
+                    "{why}: {reason}"
+                );
+                let says = reason.contains("may belong to an earlier run");
+                assert_eq!(says, *conclusion == Conclusion::Failure, "{why}: {reason}");
+                let aborts = usize::from(is_ours && status == "Running");
+                assert_eq!(api.calls("abort").len(), aborts, "{why}: never another's");
+            }
         }
     }
 

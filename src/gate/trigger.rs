@@ -14,7 +14,7 @@ use crate::model::group_id::GroupId;
 use crate::model::schedule::{Origin, TriggerRequest};
 use crate::model::verdict::{Conclusion, Verdict};
 use crate::retry::{Jitter, Patience, Retry};
-use crate::sofy::{ApiError, Baseline, ErrorKind, Groups, SofyApi};
+use crate::sofy::{ApiError, Baseline, CLOCK_SLACK, ErrorKind, Groups, SofyApi};
 use crate::stop::{Stop, StopReason};
 use crate::text::{list, span};
 
@@ -254,9 +254,6 @@ struct Flight {
     names_a_build: bool,
 }
 
-/// `Date` has whole seconds, and Sofy's machines have more than one clock.
-const SLACK: SignedDuration = SignedDuration::from_secs(2);
-
 /// Without a build to prove it by, a run is adopted only if it started this soon: the longer the time, the likelier
 /// is another one.
 const UNPROVEN: SignedDuration = SignedDuration::from_secs(30);
@@ -288,7 +285,7 @@ fn new_in_flight<'list>(
     let any_time = (Timestamp::MIN, Timestamp::MAX);
     let (earliest, latest) = sofys_clock(all, flight.sent_at).unwrap_or(any_time);
     let took = SignedDuration::try_from(flight.took).unwrap_or(SignedDuration::MAX);
-    let until = took.saturating_add(SLACK);
+    let until = took.saturating_add(CLOCK_SLACK);
     let old: BTreeSet<&GroupId> = before.list.iter().map(|group| &group.id).collect();
     let mut new = BTreeMap::new();
     for group in lists.iter().flat_map(|groups| &groups.list) {
@@ -297,11 +294,11 @@ fn new_in_flight<'list>(
         let (least, most) = group.group.executed_at.map_or(any_time, |at| {
             (at.duration_since(latest), at.duration_since(earliest))
         });
-        if old.contains(&group.id) || most < -SLACK || least > until {
+        if old.contains(&group.id) || most < -CLOCK_SLACK || least > until {
             continue;
         }
         let is_soon = flight.names_a_build || most <= UNPROVEN;
-        let is_certain = least >= -SLACK && most <= until && is_soon;
+        let is_certain = least >= -CLOCK_SLACK && most <= until && is_soon;
         *new.entry(&group.id).or_default() += u32::from(is_certain);
     }
     new

@@ -1,6 +1,6 @@
 //! What can be asked of Sofy? One trait, which both generations of its API fulfil.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::error::Result;
@@ -66,6 +66,9 @@ impl Baseline {
     }
 }
 
+/// `Date` has whole seconds, and Sofy's machines have more than one clock.
+pub(crate) const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(2);
+
 /// The test run groups of a schedule.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
@@ -78,6 +81,16 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// If the list may leave out older groups, a time before which a group was certainly one of them.
+    pub(crate) fn leaves_out_before(&self) -> Option<Timestamp> {
+        let clock = self.clock?;
+        let is_partial = self.completeness.not_whole.is_some() || self.unreadable > 0;
+        // An empty one may be a mistake: nearly every schedule has run before.
+        let is_doubtful = is_partial || clock.has_age || self.list.is_empty();
+        let date = clock.date.filter(|_| is_doubtful)?;
+        date.checked_sub(CLOCK_SLACK).ok()
+    }
+
     /// Finds the group that was over last before this one; none where that cannot be told.
     pub(crate) fn before(&self, group_id: &GroupId) -> Option<&GroupId> {
         let this = self.list.iter().find(|group| group.id == *group_id);

@@ -12,7 +12,7 @@ mod public;
 mod transport;
 pub(crate) mod upload;
 
-pub(crate) use api::{Baseline, BuildList, Groups, SofyApi};
+pub(crate) use api::{Baseline, BuildList, CLOCK_SLACK, Groups, SofyApi};
 #[cfg(test)]
 pub(crate) use api::{ClockReading, ListedGroup, Rows};
 pub(crate) use classic::Classic;

@@ -19,6 +19,7 @@ use crate::sofy::upload::{UploadAnswer, Uploads};
 use crate::sofy::{
     ApiError, Baseline, BuildList, ClockReading, ErrorKind, Groups, ListedGroup, Rows, SofyApi,
 };
+use crate::tests::fixtures::test_runs;
 
 /// A scripted public API.
 pub(crate) type Public = Scripted<true>;
@@ -127,6 +128,21 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
     pub(crate) fn look_at_rows(self, group: &str, list: Vec<Row>) -> Self {
         self.groups.add(Ok(Group::parse(group)), Duration::ZERO);
         self.rows.add(Ok(named(list)), Duration::ZERO);
+        self
+    }
+
+    /// The next look shows a pass, of a group that began at this second of Sofy's clock.
+    pub(crate) fn passed_since(self, executed_at: Option<i64>, status: &str) -> Self {
+        let Baseline::Groups(mut listed) = groups(&[(OURS, executed_at)], None) else {
+            unreachable!("groups");
+        };
+        let group = Group {
+            executed_at: listed.list.remove(0).group.executed_at,
+            ..Group::parse(status)
+        };
+        self.groups.add(Ok(group), Duration::ZERO);
+        let rows = test_runs(&["Passed"]).into_iter().map(unnamed).collect();
+        self.rows.add(Ok(named(rows)), Duration::ZERO);
         self
     }
 
