@@ -394,6 +394,14 @@ mod tests {
                 "it waited under another word",
             ),
             (
+                "",
+                "Failed",
+                "Passed",
+                &[],
+                1,
+                "a result that may have got its time and been corrected",
+            ),
+            (
                 YESTERDAY,
                 "Odd",
                 "Passed",

@@ -149,7 +149,7 @@ fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer> {
     Err(error.advise("Check in Sofy's portal whether the build is there, then run the job again."))
 }
 
-/// Tells whether an answer has a member `error`, at any depth, that says something.
+/// Tells whether an answer has a member `error` that says something, or `success: false`, at any depth.
 fn reports_an_error(json: &Value) -> bool {
     match json {
         Value::Array(entries) => entries.iter().any(reports_an_error),
