@@ -7,9 +7,10 @@ use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::answer::{Answer, NamedRow};
 use super::api::{Baseline, BuildList, Rows, SofyApi};
 use super::error::{ApiError, ErrorKind, Result};
-use super::http::{Answer, Http, NamedRow, Query, TRIGGER_TIMEOUT};
+use super::http::{Http, Query, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;

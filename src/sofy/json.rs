@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for Parts<'de> {
     }
 }
 
-/// A text of Sofy's. It becomes the program's only through [`Answer::text`](super::http::Answer::text).
+/// A text of Sofy's. It becomes the program's only through [`Answer::text`](super::answer::Answer::text).
 ///
 /// Numbers and booleans are read as they are spelled, and nothing as empty. A text with the escape of a lone
 /// surrogate, which no Rust string can contain, keeps its escapes.

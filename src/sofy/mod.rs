@@ -2,6 +2,7 @@
 //!
 //! What differs between the generations dies in `classic` and `public`.
 
+mod answer;
 mod api;
 mod builds;
 mod classic;
@@ -19,4 +20,4 @@ pub(crate) use classic::Classic;
 pub(crate) use error::{ApiError, ErrorKind};
 pub(crate) use public::Public;
 #[cfg(feature = "bench")]
-pub(crate) use {http::Answer, public::rows as public_rows};
+pub(crate) use {answer::Answer, public::rows as public_rows};

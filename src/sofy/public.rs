@@ -5,10 +5,11 @@
 use reqwest::{Method, RequestBuilder, Url};
 use serde::Deserialize;
 
+use super::answer::{Answer, NamedRow};
 use super::api::{Baseline, BuildList, Groups, ListedGroup, Rows, SofyApi};
 use super::builds;
 use super::error::{ApiError, ErrorKind, Result};
-use super::http::{Answer, Http, NamedRow, Query, TRIGGER_TIMEOUT};
+use super::http::{Http, Query, TRIGGER_TIMEOUT};
 use super::json::Text;
 use crate::model::group_id::GroupId;
 use crate::model::schedule::TriggerRequest;

@@ -7,10 +7,11 @@ use reqwest::{Method, Url};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::answer::{A_MONTH, Answer, CHECK_KEY};
 use super::api::BuildList;
 use super::builds;
 use super::error::{ApiError, ErrorKind, Result};
-use super::http::{A_MONTH, Answer, CHECK_KEY, Http};
+use super::http::Http;
 use super::json::{self, Text};
 use super::{classic, public};
 use crate::model::schedule::{Details, Generation, app_hash};
