@@ -27,7 +27,7 @@ pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64)
 /// The failures of one call in a row.
 #[derive(Debug)]
 pub(crate) struct Retry<E> {
-    jitter: Jitter,
+    pub(crate) jitter: Jitter,
     pub(crate) failures: u32,
     /// When the first of them was sent: a call that hangs brings no answer either.
     since: Option<Instant>,

@@ -170,15 +170,16 @@ fn ambiguous(rows: usize, doubt: AmbiguityReason) -> Option<Ambiguous> {
     (rows > 0).then_some(Ambiguous { rows, doubt })
 }
 
-impl Cutoff {
-    /// Finds the newest time of the rows.
-    pub(crate) fn of(rows: &[Row]) -> Self {
+impl ResultsAfter {
+    /// Finds the newest time of the rows before a trigger.
+    pub(crate) fn of(rows: &[Row], attempt: Option<u32>) -> Self {
         // Rows without a time come before those with one.
-        match rows.iter().map(|row| &row.test_run.scheduled_at).max() {
-            None => Self::NoRows,
-            Some(at) if at.time().is_none() => Self::NoTimes,
-            Some(at) => Self::At(at.clone()),
-        }
+        let newest = match rows.iter().map(|row| &row.test_run.scheduled_at).max() {
+            None => Cutoff::NoRows,
+            Some(at) if at.time().is_none() => Cutoff::NoTimes,
+            Some(at) => Cutoff::At(at.clone()),
+        };
+        Self { newest, attempt }
     }
 }
 
@@ -889,10 +890,7 @@ mod tests {
             (&[], "none", "no rows"),
         ] {
             let rows: Vec<Row> = times.iter().map(|at| row("S", at, "Passed")).collect();
-            let after = ResultsAfter {
-                newest: Cutoff::of(&rows),
-                attempt: None,
-            };
+            let after = ResultsAfter::of(&rows, None);
 
             assert_eq!(after.to_string(), newest, "{why}");
             assert_eq!(ResultsAfter::parse(newest), Some(after), "{why}: read back");

@@ -23,7 +23,7 @@ use crate::gate::watch::watch;
 use crate::gate::{attribution::Run, build_check::check_build, previous::previous_run};
 use crate::github::Runner;
 use crate::inputs::{Inputs, Start};
-use crate::model::schedule::{Cutoff, Origin, ResultsAfter, ScheduleId};
+use crate::model::schedule::{Origin, ResultsAfter, ScheduleId};
 use crate::model::verdict::{Conclusion, Outcome, Verdict};
 use crate::model::{report::Report, test_run::Group};
 use crate::retry::Jitter;
@@ -56,7 +56,7 @@ pub(crate) async fn run(
     signal: Receiver<Option<&'static str>>,
     jitter: Jitter,
 ) -> Report {
-    let stop = Stop::new(inputs.timeout, signal);
+    let stop = &mut Stop::new(inputs.timeout, signal);
     match api {
         Ok(Api::Classic(api)) => run_gate(&api, inputs, runner, stop, jitter).await,
         Ok(Api::Public(api)) => run_gate(&api, inputs, runner, stop, jitter).await,
@@ -83,20 +83,16 @@ pub(crate) async fn run_gate<A: SofyApi>(
     api: &A,
     inputs: &Inputs,
     runner: &mut Runner,
-    mut stop: Stop,
+    stop: &mut Stop,
     jitter: Jitter,
 ) -> Report {
-    let stop = &mut stop;
     let mut report = of_inputs(inputs);
     let mut sent = Sent::default();
     let started = start(api, inputs, &mut sent, stop, jitter).await;
     let after = match (&inputs.start, &sent.before) {
         (Start::Attach(_, after), _) => after.clone(),
-        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Rows(rows))) => Some(ResultsAfter {
-            newest: Cutoff::of(rows),
-            attempt: inputs.attempt,
-        }),
-        (Start::Trigger(_) | Start::Detach(_), Some(Baseline::Groups(_)) | None) => None,
+        (_, Some(Baseline::Rows(rows))) => Some(ResultsAfter::of(rows, inputs.attempt)),
+        (_, Some(Baseline::Groups(_)) | None) => None,
     };
     report.results_after = after.map(|after| after.to_string());
     match started {

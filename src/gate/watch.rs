@@ -38,7 +38,6 @@ pub(crate) async fn watch<A: SofyApi>(
 ) -> Observation {
     let mut watch = Watch {
         poll_interval,
-        jitter,
         start: Instant::now(),
         history: History::of::<A>(),
         pace: Pace::default(),
@@ -74,7 +73,6 @@ type Next = ControlFlow<Ending, Duration>;
 /// What the polls have shown so far.
 struct Watch {
     poll_interval: Duration,
-    jitter: Jitter,
     start: Instant,
     history: History,
     pace: Pace,
@@ -148,7 +146,7 @@ impl Watch {
             Settlement::Settled => return ControlFlow::Break(Ending::Settled),
             Settlement::GaveUp(blocker) => return ControlFlow::Break(Ending::Stuck(blocker)),
             Settlement::Running if awaits_first_row && elapsed < FIRST_ROW => Duration::ZERO,
-            Settlement::Running => self.pace.pause(self.poll_interval, (self.jitter)()),
+            Settlement::Running => self.pace.pause(self.poll_interval, (self.retry.jitter)()),
             Settlement::Waiting(pause) => pause,
         };
         ControlFlow::Continue(bounded(pause, self.poll_interval))
@@ -162,8 +160,7 @@ impl Watch {
         let patience = match error.kind {
             ErrorKind::Rejected if is_enough => Patience::NONE,
             ErrorKind::NotFound if !is_known => Patience::BEFORE_A_RUN,
-            ErrorKind::Rejected | ErrorKind::NotFound => Patience::ENDLESS,
-            ErrorKind::NotSent | ErrorKind::Busy | ErrorKind::OutcomeUnknown => Patience::ENDLESS,
+            _ => Patience::ENDLESS,
         };
         let after = error.retry_after.map(|pause| pause.min(LONGEST_OF_A_POLL));
         let retry = &mut self.retry;

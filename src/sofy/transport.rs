@@ -40,11 +40,8 @@ pub(super) fn configure(client: ClientBuilder, base: &Url) -> Result<ClientBuild
         client.tls_backend_preconfigured(tls.with_no_client_auth())
     };
     // Otherwise it would look for variables by rules of its own.
-    let client = client.no_proxy();
-    Ok(match proxy(&variable, base)? {
-        Some(proxy) => client.proxy(proxy),
-        None => client,
-    })
+    let proxy = proxy(&variable, base)?.into_iter();
+    Ok(proxy.fold(client.no_proxy(), ClientBuilder::proxy))
 }
 
 /// The first of these variables that is not blank, as one is that a workflow sets to nothing.

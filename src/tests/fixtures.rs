@@ -53,14 +53,14 @@ pub(crate) async fn gate<A: SofyApi>(
     let Ok(inputs) = inputs::parse(env) else {
         unreachable!("the inputs can be read");
     };
-    let stop = Stop::new(inputs.timeout, receiver);
+    let mut stop = Stop::new(inputs.timeout, receiver);
     let signal = async {
         if let Some(after) = cancelled_after {
             sleep(after).await;
             _ = sender.send(Some("SIGINT"));
         }
     };
-    let (report, ()) = tokio::join!(run_gate(api, &inputs, runner, stop, || 0.5), signal);
+    let (report, ()) = tokio::join!(run_gate(api, &inputs, runner, &mut stop, || 0.5), signal);
     let exit = publish(&Publication::of(&report, &inputs.paths), runner);
     assert_eq!(exit, report.verdict.conclusion.exit_status());
     (report, exit)

@@ -248,11 +248,10 @@ fn stopped(reason: StopReason, doing: &str) -> Verdict {
 }
 
 fn failed(error: ApiError) -> Verdict {
-    use ErrorKind::{Busy, NotFound, NotSent, OutcomeUnknown, Rejected};
     let advice = error.with_details(&error.advice);
     let reason = match error.kind {
-        Rejected => format!("Sofy did not accept the build: {}", error.message),
-        NotSent | Busy | OutcomeUnknown | NotFound => error.message,
+        ErrorKind::Rejected => format!("Sofy did not accept the build: {}", error.message),
+        _ => error.message,
     };
     Verdict::new(Conclusion::Error, reason).advise(advice)
 }
