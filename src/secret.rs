@@ -27,8 +27,8 @@ pub(crate) static KEY: OnceLock<ApiKey> = OnceLock::new();
 
 /// A text without the key of this process.
 pub(crate) fn without_key(text: &str) -> String {
-    let text = text.to_owned();
-    KEY.get().map_or(text.clone(), |key| key.redact(text))
+    let key = KEY.get();
+    key.map_or_else(|| text.to_owned(), |key| key.redact(text.to_owned()))
 }
 
 impl ApiKey {

@@ -26,8 +26,9 @@ struct SeenSlot {
     is_shared: bool,
     /// Whether its row was seen `Running` and has not failed since.
     runs_again: bool,
-    /// Final statuses other than `Passed`, each with the most rows that one poll showed of it.
-    failures: BTreeMap<TestStatus, usize>,
+    /// Final statuses other than `Passed`, each with the most rows that one poll showed of it. A map for each slot would
+    /// take more memory than all else.
+    failures: Vec<(TestStatus, usize)>,
 }
 
 impl SeenFailures {
@@ -54,8 +55,10 @@ impl SeenFailures {
             seen.runs_again |= self.trusts_retries && is_one(&rows, &TestStatus::Running);
             for (status, rows) in rows.only(TestStatus::is_failure).iter() {
                 seen.runs_again = false;
-                let most = seen.failures.entry(status.clone()).or_default();
-                *most = rows.max(*most);
+                match seen.failures.iter_mut().find(|(one, _)| one == status) {
+                    Some((_, most)) => *most = rows.max(*most),
+                    None => seen.failures.push((status.clone(), rows)),
+                }
             }
         }
     }
@@ -66,10 +69,10 @@ impl SeenFailures {
         let mut now = by_slot(latest);
         let (mut lost, mut retried) = (Vec::new(), Vec::new());
         for (slot, seen) in &self.slots {
-            let name = |status| format!("{} on {}: {status}", slot.0, slot.1);
+            let name = |status: &TestStatus| format!("{} on {}: {status}", slot.0, slot.1);
             let rows = Tally::of(now.remove(slot).unwrap_or_default());
             if is_one(&rows, &TestStatus::Passed) && seen.runs_again && !seen.is_shared {
-                retried.extend(seen.failures.keys().take(1).map(name));
+                retried.extend(seen.failures.iter().take(1).map(|(status, _)| name(status)));
                 continue;
             }
             for (status, most) in &seen.failures {

@@ -199,8 +199,10 @@ fn has_finished(snapshot: &Snapshot) -> bool {
 /// Compares two snapshots as sets of rows, whatever their order.
 fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
     let [mut rows, mut others] = [one, other].map(|seen| seen.test_runs.iter().collect::<Vec<_>>());
-    rows.sort();
-    others.sort();
+    if rows != others {
+        rows.sort();
+        others.sort();
+    }
     one.group.verbatim == other.group.verbatim && one.ambiguous == other.ambiguous && rows == others
 }
 

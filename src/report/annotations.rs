@@ -86,7 +86,7 @@ fn verdict(report: &Report) -> String {
 /// One annotation for each test run that fails the step, new ones first.
 fn failed(report: &Report) -> impl Iterator<Item = Annotation> {
     let mut failed: Vec<&TestRun> = report.with(Outcome::Failing).collect();
-    failed.sort_by_key(|run| (report.previous.change(run), &run.status));
+    failed.sort_by_cached_key(|run| (report.previous.change(run), &run.status));
     failed.into_iter().map(|run| {
         let before = match report.previous.change(run) {
             Change::New => " It passed in the previous run.",

@@ -119,15 +119,16 @@ fn verdict_case(report: &Report) -> Case {
 /// Numbers equal names of one class, as in `Log in (2)`: of two equal cases, some readers keep only one.
 fn make_unique(cases: &mut [Case]) {
     // The last number that was given to each name, so that many equal names take linear time.
-    let mut numbers: HashMap<(String, String), usize> = HashMap::new();
+    let mut classes: HashMap<String, HashMap<String, usize>> = HashMap::new();
     for case in cases {
-        let asked_for = (case.class.clone(), case.name.clone());
+        let numbers = classes.entry(case.class.clone()).or_default();
+        let asked_for = case.name.clone();
         let mut number = numbers.get(&asked_for).copied().unwrap_or(1);
-        while numbers.contains_key(&(case.class.clone(), case.name.clone())) {
+        while numbers.contains_key(&case.name) {
             number += 1;
-            case.name = format!("{} ({number})", asked_for.1);
+            case.name = format!("{asked_for} ({number})");
         }
-        numbers.insert((case.class.clone(), case.name.clone()), 1);
+        numbers.insert(case.name.clone(), 1);
         numbers.insert(asked_for, number);
     }
 }

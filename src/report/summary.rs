@@ -3,7 +3,7 @@
 //! Must not know the runner's files. Trusts no text of the report: all of it goes through `markdown`.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -169,8 +169,9 @@ impl<'a> Page<'a> {
 
     fn leave_out(&mut self, what: &str) {
         self.budget = 0;
-        let text = format!("Left out, because GitHub limits this page: {what}. {GET_ALL}");
-        self.add(&text);
+        self.add(&format!(
+            "Left out, because GitHub limits this page: {what}. {GET_ALL}"
+        ));
     }
 
     fn room(&self) -> usize {
@@ -185,7 +186,7 @@ impl<'a> Page<'a> {
         }
         // What fails on the most devices is the likeliest to be the app's fault. The sort is stable: scenarios that
         // are alike stay in the order of their names.
-        groups.sort_by_key(|group| (kind(self.report, group[0]), Reverse(group.len())));
+        groups.sort_by_cached_key(|group| (kind(self.report, group[0]), Reverse(group.len())));
         let (rows, left_out) = self.rows(&groups);
         self.add(&format!("### {title}"));
         if left_out > 0 {
@@ -380,9 +381,9 @@ const fn icon(status: &TestStatus) -> &'static str {
 
 /// Lists names of test runs, each once.
 fn names<'a>(test_runs: &[&'a TestRun], of: fn(&TestRun) -> &String) -> Vec<&'a str> {
-    let mut names: Vec<&str> = test_runs.iter().map(|run| of(run).as_str()).collect();
+    let names: BTreeSet<&str> = test_runs.iter().map(|run| of(run).as_str()).collect();
+    let mut names = Vec::from_iter(names);
     names.sort_by(|a, b| by_name(a, b));
-    names.dedup();
     names
 }
 
