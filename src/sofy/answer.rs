@@ -170,11 +170,11 @@ impl Answer {
         named.sort();
         named.dedup();
         match (self.status.is_success(), named.is_empty()) {
-            (true, false) => Ok(named),
+            (true, false) if !json::reports_an_error(&self.body) => Ok(named),
             (true, true) => Err(self.unreadable("it names no test run group")),
             (false, true) => Err(self.refusal()),
-            // Whatever its status means, a run may have started.
-            (false, false) => Err(self.unreadable("it names a test run group")),
+            // Whatever its status or an error beside it means, a run may have started.
+            (_, false) => Err(self.unreadable("it names a test run group")),
         }
     }
 
@@ -632,6 +632,13 @@ mod tests {
                 false,
                 "an object of its own",
             ),
+            (r#""meta":{"page":{"total":45}}"#, false, "two objects deep"),
+            (
+                r#""meta":{"pages":[{"hasNextPage":1}]}"#,
+                false,
+                "in a list of its own, as a number",
+            ),
+            (r#""total":" 45 ""#, false, "with white space"),
             (
                 r#""message":"Fetched 2 of 2 record(s)""#,
                 true,
@@ -654,6 +661,7 @@ mod tests {
                 "no more",
             ),
             (r#""error":null,"meta":{"took":99}"#, true, "something else"),
+            (r#""error":0,"errors":0"#, true, "no errors were counted"),
         ] {
             let body = format!(r#"{{{members},"data":{rows}}}"#);
 

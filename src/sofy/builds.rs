@@ -2,7 +2,6 @@
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use super::api::BuildList;
 use super::error::Result;
@@ -17,8 +16,6 @@ const APPLICATIONS: &str = "/application-microservice/public/applications";
 #[serde(default)]
 struct WireApplication {
     application_guid: Text,
-    /// Read one application after the other, so that together they are no more than a list may contain.
-    application_builds: Option<Box<RawValue>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -42,16 +39,17 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
         let sign = "its header Age says that a cache kept it, perhaps since before the run";
         all.completeness.not_whole = Some(sign.to_owned());
     }
-    for (n, application) in applications.read::<WireApplication>().enumerate() {
-        let Ok(application) = application else {
+    for (n, raw) in applications.entries.iter().enumerate() {
+        let application = json::object::<WireApplication>(raw.get());
+        let builds = json::member(raw.get(), "application_builds");
+        let (Ok(application), Ok(builds)) = (application, builds) else {
             all.unreadable += 1;
             continue;
         };
-        let raw = application.application_builds.as_deref();
-        let Ok(builds) = json::entries(raw.map_or("[]", RawValue::get)) else {
-            all.unreadable += 1;
-            continue;
-        };
+        let builds = builds.unwrap_or_default();
+        if let Some(sign) = &builds.completeness.not_whole {
+            all.completeness.not_whole = Some(answer.text(Text(sign.clone())));
+        }
         let guid = known(answer.text(application.application_guid));
         // Without a GUID, each may be another application.
         let guid = guid.unwrap_or_else(|| format!("entry {n}"));
@@ -184,6 +182,33 @@ mod tests {
 
             assert_eq!(listed.completeness.not_whole.is_none(), proves, "{why}");
             assert_eq!(listed.list[0].app_hash.as_deref(), Some("4dde"), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_builds_of_one_application_may_be_incomplete_too() {
+        for (beside, proves, why) in [
+            (r#""hasMore":true"#, false, "more builds"),
+            (r#""total":9"#, false, "a total"),
+            (r#""error":"of k3y-of-builds""#, false, "an error"),
+            (r#""total":1,"platform_name":"IOS""#, true, "all of them"),
+        ] {
+            let application =
+                format!(r#"{{"application_builds":[{{"app_hash":"4dde"}}],{beside}}}"#);
+            let whole = r#"{"application_builds":[{"app_hash":"5eef"}]}"#;
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", APPLICATIONS)
+                .with_body(format!("[{application},{whole}]"))
+                .create_async()
+                .await;
+
+            let listed = listed_by(&server).await.expect("a list");
+
+            let sign = listed.completeness.not_whole;
+            assert_eq!(sign.is_none(), proves, "{why}: {sign:?}");
+            assert!(!sign.unwrap_or_default().contains("k3y-of"), "{why}");
+            assert_eq!(listed.list.len(), 2, "{why}");
         }
     }
 

@@ -77,10 +77,7 @@ impl Http {
     pub(super) fn request(&self, method: Method, path: &str, query: &Query<'_>) -> RequestBuilder {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        let request = self.client.request(method, url);
+        let request = self.client.request(method, url).query(query);
         request.headers(self.headers.clone())
     }
 

@@ -11,6 +11,9 @@ use crate::model::test_run::Completeness;
 /// Five times the largest schedule that we were told of; a body of empty objects must not fill the memory.
 pub(super) const MOST_ENTRIES: usize = 100_000;
 
+/// Nobody puts the signs of an incomplete list deeper, and each level reads all of it once more.
+const DEEPEST: u8 = 4;
+
 /// A list as an answer gives it. Its entries are read one by one: all at once they would double the memory.
 #[derive(Default)]
 pub(super) struct List<'body> {
@@ -27,17 +30,23 @@ impl List<'_> {
 
 /// Reads a list of entries: `[…]`, `{…}`, `{"data":[…]}`, `{"data":{…}}`, or `null` for none.
 pub(super) fn list(body: &str) -> Result<List<'_>, Error> {
+    member(body, "data")?.map_or_else(|| entries(body), Ok)
+}
+
+/// Reads the list that is a member of an object, with the signs beside it that it is incomplete; none if there is no
+/// such member.
+pub(super) fn member<'body>(body: &'body str, name: &str) -> Result<Option<List<'body>>, Error> {
     let Parts(members) = from_str(body)?;
-    let data = members.iter().filter(|(name, _)| name == "data");
-    let data: Vec<&RawValue> = data.map(|(_, data)| *data).collect();
-    let (list, around) = match data[..] {
-        [] => (body, &[][..]),
-        [data] => (data.get(), &members[..]),
-        [_, _, ..] => return Err(serde::de::Error::custom("two members are called data")),
+    let is_list = |member: &(String, _)| member.0 == name;
+    let (lists, around): (Vec<_>, Vec<_>) = members.into_iter().partition(is_list);
+    let list = match &lists[..] {
+        [] => return Ok(None),
+        [(_, list)] => list,
+        [_, _, ..] => return Err(serde::de::Error::custom("two of its members are this list")),
     };
-    let mut list = entries(list)?;
-    list.completeness = completeness(around, list.entries.len());
-    Ok(list)
+    let mut list = entries(list.get())?;
+    list.completeness = completeness(&around, Some(list.entries.len()), DEEPEST);
+    Ok(Some(list))
 }
 
 /// Reads an object. A list is not one, although serde would read its entries as the members in their order.
@@ -49,7 +58,7 @@ pub(super) fn object<T: DeserializeOwned>(text: &str) -> Result<T, Error> {
 }
 
 /// Reads a list without an envelope; an object is a list of one.
-pub(super) fn entries(text: &str) -> Result<List<'_>, Error> {
+fn entries(text: &str) -> Result<List<'_>, Error> {
     let mut list = List::default();
     if text.trim_start().starts_with('{') {
         list.entries.push(from_str(text)?);
@@ -61,28 +70,37 @@ pub(super) fn entries(text: &str) -> Result<List<'_>, Error> {
     Ok(list)
 }
 
-/// Searches next to a list for signs that there is more of it.
-fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness {
+/// Tells whether an answer that is no list says that something went wrong.
+pub(super) fn reports_an_error(body: &str) -> bool {
+    let Parts(members) = from_str(body).unwrap_or_default();
+    let completeness = completeness(&members, None, DEEPEST);
+    completeness.not_whole.is_some()
+}
+
+/// Searches next to a list for signs that there is more of it, and anywhere for errors, at most so many levels deep.
+fn completeness(members: &[(String, &RawValue)], list: Option<usize>, deepest: u8) -> Completeness {
     let mut found = Completeness::default();
-    for (name, raw) in members.iter().filter(|(name, _)| name != "data") {
+    let listed = list.unwrap_or(usize::MAX);
+    for (name, raw) in members {
         let value = from_str::<Text>(raw.get()).unwrap_or_default().0;
+        let value = value.trim();
         let above = |most: usize| value.parse().is_ok_and(|number: f64| number > most as f64);
         let is_sign = match name.replace(['_', '-'], "").to_lowercase().as_str() {
             "total" | "totalcount" | "totalrecords" | "totalelements" => above(listed),
             "totalpages" => above(1),
-            "hasnextpage" | "hasmore" => value.eq_ignore_ascii_case("true"),
-            "nextpage" => !matches!(value.trim(), "" | "0" | "false"),
+            "hasnextpage" | "hasmore" => value == "1" || value.eq_ignore_ascii_case("true"),
+            "nextpage" => !matches!(value, "" | "0" | "false"),
             "message" => {
-                found.fetched = fetched(&value).filter(|number| *number > listed);
-                is_part(&value)
+                found.fetched = fetched(value).filter(|number| *number > listed);
+                list.is_some() && is_part(value)
             }
             "success" | "issuccess" => value.eq_ignore_ascii_case("false"),
-            "error" | "errors" => value != "0" && from_str(raw.get()).is_ok_and(is_error),
+            "error" | "errors" if value == "0" => list.is_none(),
+            "error" | "errors" => from_str(raw.get()).map_or(true, is_error),
             // Such as `pagination` and `meta`.
-            _ if raw.get().starts_with('{') => {
+            _ if raw.get().starts_with(['{', '[']) && deepest > 0 => {
                 let Parts(inner) = from_str(raw.get()).unwrap_or_default();
-                inner.iter().all(|(_, raw)| !raw.get().starts_with('{'))
-                    && completeness(&inner, listed).not_whole.is_some()
+                completeness(&inner, list, deepest - 1).not_whole.is_some()
             }
             _ => false,
         };
@@ -99,7 +117,7 @@ fn completeness(members: &[(String, &RawValue)], listed: usize) -> Completeness 
 }
 
 /// Tells whether a member that reports an error says something.
-pub(super) fn is_error(value: Value) -> bool {
+fn is_error(value: Value) -> bool {
     !matches!(&*value.to_string(), "null" | "false" | "\"\"" | "[]" | "{}")
 }
 

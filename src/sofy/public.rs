@@ -552,22 +552,29 @@ mod tests {
 
             assert!(named.is_err(), "{why}: {named:?}");
         }
-        let mut server = Server::new_async().await;
-        server
-            .mock("POST", path("execute").as_str())
-            .with_status(429)
-            .with_body(r#"{"data":[{"testRunGroupId":"77"}]}"#)
-            .create_async()
-            .await;
+        let group = r#""data":[{"testRunGroupId":"77"}]"#;
+        let busy = r#""error":{"message":"Schedule is already running"}"#;
+        for (status, beside, is_named, why) in [
+            (429, r#""message":"Too many""#, false, "a refusal"),
+            (200, busy, false, "an error"),
+            (200, r#""success":"False""#, false, "no success"),
+            (200, r#""error":null,"success":true"#, true, "no error"),
+            (200, r#""message":"Run 1 of 3 in line""#, true, "its place"),
+        ] {
+            let mut server = Server::new_async().await;
+            server
+                .mock("POST", path("execute").as_str())
+                .with_status(status)
+                .with_body(format!("{{{group},{beside}}}"))
+                .create_async()
+                .await;
 
-        let refused = client(&server).trigger(&TriggerRequest::default()).await;
+            let named = client(&server).trigger(&TriggerRequest::default()).await;
 
-        let kind = refused.err().map(|error| error.kind);
-        assert_eq!(
-            kind,
-            Some(ErrorKind::OutcomeUnknown),
-            "a refusal that names a group"
-        );
+            let kind = named.as_ref().err().map(|error| error.kind);
+            let unclear = (!is_named).then_some(ErrorKind::OutcomeUnknown);
+            assert_eq!(kind, unclear, "{why} beside a group: {named:?}");
+        }
     }
 
     #[tokio::test]

@@ -5,7 +5,6 @@
 use reqwest::multipart::{Form, Part};
 use reqwest::{Method, Url};
 use serde::Deserialize;
-use serde_json::Value;
 
 use super::answer::{A_MONTH, Answer, CHECK_KEY};
 use super::api::BuildList;
@@ -127,7 +126,7 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
         (_, Some(_)) if ALREADY.iter().any(|words| says(words)) => {
             Ok(UploadAnswer::AlreadyExists(answer.said()))
         }
-        (200..=299, Some(json)) => created(answer, json),
+        (200..=299, Some(_)) => created(answer),
         (_, Some(_)) if says("subscriptionauth") => refused(CHECK_KEY),
         (_, Some(_)) if BAD_FILE.iter().any(|word| says(word)) => refused(FILE),
         (500, Some(_)) => Err(unclear()),
@@ -136,34 +135,18 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
 }
 
 /// Takes the hash out of a success that reports no error beside it.
-fn created(answer: &Answer, json: &Value) -> Result<UploadAnswer> {
+fn created(answer: &Answer) -> Result<UploadAnswer> {
     let list = answer.list("the answer").unwrap_or_default();
     let mut uploads = list.read::<WireUpload>();
     if let (Some(Ok(upload)), None) = (uploads.next(), uploads.next())
         && let Ok(app_hash) = app_hash(&answer.text(upload.app_hash))
-        && !reports_an_error(json)
+        && !json::reports_an_error(&answer.body)
     {
         return Ok(UploadAnswer::Created(app_hash));
     }
     let mut error = answer.unreadable("that is not a success with one hash of the build");
     error.kind = ErrorKind::Rejected;
     Err(error.advise("Check in Sofy's portal whether the build is there, then run the job again."))
-}
-
-/// Tells whether an answer has a member `error` that says something, or `success: false`, at any depth.
-fn reports_an_error(json: &Value) -> bool {
-    match json {
-        Value::Array(entries) => entries.iter().any(reports_an_error),
-        Value::Object(members) => members.iter().any(|(name, value)| {
-            let is_error = match &*name.to_lowercase() {
-                "error" | "errors" => json::is_error(value.clone()),
-                "success" | "issuccess" => *value == Value::Bool(false),
-                _ => false,
-            };
-            is_error || reports_an_error(value)
-        }),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
-    }
 }
 
 #[cfg(test)]
