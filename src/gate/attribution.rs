@@ -45,6 +45,8 @@ pub(crate) struct Run {
     first_times: BTreeSet<ScheduledAt>,
     /// Why rows that name no group cannot be this run's for certain.
     doubt: Option<AmbiguityReason>,
+    /// If the list before the trigger may leave out groups, one that began before this time is an earlier run.
+    pub(crate) not_before: Option<Timestamp>,
     /// Whether the first poll has to show a group that is not terminal. If an earlier attempt of the workflow run
     /// wrote down the time, anybody's run may have come into the list since the group finished.
     expects_unfinished: bool,
@@ -52,8 +54,8 @@ pub(crate) struct Run {
 
 #[derive(Debug)]
 enum Rule {
-    /// The list was asked for by group, of which none that began before this time is this run.
-    ListedByGroup(Option<Timestamp>),
+    /// The list was asked for by group.
+    ListedByGroup,
     /// Newer than what an earlier step found before its trigger.
     After(Cutoff),
     /// Different from what was listed before the trigger.
@@ -65,10 +67,12 @@ impl Run {
     pub(crate) fn triggered(group_id: GroupId, origin: Origin, before: Option<&Baseline>) -> Self {
         let rule = match before {
             Some(Baseline::Rows(rows)) => Rule::Since(BaselineRows::of(rows)),
-            Some(Baseline::Groups(groups)) => Rule::ListedByGroup(groups.leaves_out_before()),
-            None => Rule::ListedByGroup(None),
+            Some(Baseline::Groups(_)) | None => Rule::ListedByGroup,
         };
-        Self::by(group_id, origin, rule)
+        Self {
+            not_before: before.and_then(Baseline::leaves_out_before),
+            ..Self::by(group_id, origin, rule)
+        }
     }
 
     /// A run that an earlier step triggered; `attempt` is this step's.
@@ -79,7 +83,7 @@ impl Run {
     ) -> Self {
         let is_earlier = |after: &ResultsAfter| after.is_of_an_earlier_attempt(attempt);
         let expects_unfinished = after.as_ref().is_some_and(is_earlier);
-        let rule = after.map_or(Rule::ListedByGroup(None), |after| Rule::After(after.newest));
+        let rule = after.map_or(Rule::ListedByGroup, |after| Rule::After(after.newest));
         Self {
             expects_unfinished,
             ..Self::by(group_id, Origin::Attached, rule)
@@ -94,6 +98,7 @@ impl Run {
             times: BTreeSet::new(),
             first_times: BTreeSet::new(),
             doubt: None,
+            not_before: None,
             expects_unfinished: false,
         }
     }
@@ -105,8 +110,8 @@ impl Run {
 
     /// Tells whether the group began before this step's trigger, so that all it lists is another run's.
     pub(crate) fn is_older(&self, group: &Group) -> bool {
-        let is_before = |since| group.executed_at.is_some_and(|at| at < since);
-        matches!(self.rule, Rule::ListedByGroup(Some(since)) if is_before(since))
+        let times = group.executed_at.zip(self.not_before);
+        times.is_some_and(|(began, not_before)| began < not_before)
     }
 
     /// Finds this run's rows, and those that cannot be told, in a list that was read after the group's status.
@@ -132,7 +137,7 @@ impl Run {
         }
         let listed = unnamed.len();
         let (mut ours, unclear) = match &mut self.rule {
-            Rule::ListedByGroup(_) => {
+            Rule::ListedByGroup => {
                 named.extend(unnamed);
                 return (named, ambiguous(others, AmbiguityReason::OtherGroup));
             }

@@ -17,7 +17,7 @@ use tokio::sync::watch::Receiver;
 use tokio::time::Instant;
 
 use crate::gate::abort::{AbortOutcome, STATE, abort_unfinished, state};
-use crate::gate::trigger::{Sent, failed, trigger};
+use crate::gate::trigger::{Sent, failed, not_one, trigger};
 use crate::gate::verdict::{Ending, IF_RIGHT, JUDGE_LATER, Observation, judge};
 use crate::gate::watch::watch;
 use crate::gate::{attribution::Run, build_check::check_build, previous::previous_run};
@@ -138,6 +138,13 @@ async fn start<A: SofyApi>(
             }
             let (group_id, origin) = trigger(api, request, sent, stop, jitter).await?;
             let run = Run::triggered(group_id, origin, sent.before.as_ref());
+            // Before anything of a group that may not be ours is saved, aborted, or believed by a later step.
+            if run.not_before.is_some()
+                && let Ok(Ok(group)) = stop.run_until_stopped(api.group(&run.group_id)).await
+                && run.is_older(&group)
+            {
+                return Err(not_one(&[run.group_id]));
+            }
             ("triggered", run)
         }
     };
@@ -196,7 +203,6 @@ async fn watch_run<A: SofyApi>(
     if !matches!(abort, AbortOutcome::Failed(_)) {
         runner.save_state(STATE, "");
     }
-    seen.asks_for_build = inputs.app_hash.is_some();
     if let (Ending::Settled, Some(app_hash), Some(snapshot)) =
         (&seen.ending, &inputs.app_hash, &seen.snapshot)
     {
@@ -446,30 +452,62 @@ mod tests {
                 unreachable!("groups");
             };
             list(&mut before);
-            for (status, conclusions) in [
-                ("Complete", [Conclusion::Failure, Conclusion::Success]),
-                ("Running", [Conclusion::TimedOut; 2]),
+            let (wait, no) = (("timeout", "90s"), Conclusion::Error);
+            for (silence, status, pair, conclusion, aborts, what) in [
+                (0, "Complete", wait, [no, Conclusion::Success], 0, "at once"),
+                (0, "Running", wait, [no, Conclusion::TimedOut], 1, "running"),
+                (
+                    0,
+                    "Complete",
+                    ("wait", "false"),
+                    [no, Conclusion::Detached],
+                    0,
+                    "not waited for",
+                ),
+                (
+                    1,
+                    "Complete",
+                    wait,
+                    [Conclusion::Failure, Conclusion::Success],
+                    0,
+                    "seen later",
+                ),
+                (
+                    1,
+                    "Running",
+                    wait,
+                    [Conclusion::TimedOut; 2],
+                    1,
+                    "later, and running",
+                ),
             ] {
                 let api = Scripted::new()
                     .baseline(Ok(Baseline::Groups(before.clone())))
                     .trigger(Ok(&["77"]), SECOND)
+                    .failures(&failure(ErrorKind::OutcomeUnknown), silence)
                     .passed_since(began, status)
                     .abort(Ok("aborted"), Duration::ZERO);
 
-                let (report, _) = step(&api, &[("timeout", "90s")], None).await;
+                let (report, saved) = step(&api, &[pair], None).await;
 
-                let Verdict {
-                    conclusion, reason, ..
-                } = &report.verdict;
+                let Verdict { reason, .. } = &report.verdict;
+                let conclusion = conclusion[usize::from(is_ours)];
                 assert_eq!(
-                    *conclusion,
-                    conclusions[usize::from(is_ours)],
-                    "{why}: {reason}"
+                    report.verdict.conclusion, conclusion,
+                    "{why}, {what}: {reason}"
                 );
-                let says = reason.contains("may belong to an earlier run");
-                assert_eq!(says, *conclusion == Conclusion::Failure, "{why}: {reason}");
-                let aborts = usize::from(is_ours && status == "Running");
-                assert_eq!(api.calls("abort").len(), aborts, "{why}: never another's");
+                match conclusion {
+                    Conclusion::Error => {
+                        assert!(reason.contains("77, which already existed"), "{reason}");
+                        assert_eq!(saved, [] as [bool; 0], "{why}, {what}: for the post step");
+                    }
+                    Conclusion::Failure => {
+                        assert!(reason.contains("may belong to an earlier run"), "{reason}");
+                    }
+                    _ => {}
+                }
+                let aborts = aborts * usize::from(is_ours);
+                assert_eq!(api.calls("abort").len(), aborts, "{why}, {what}");
             }
         }
     }

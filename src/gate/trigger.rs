@@ -87,7 +87,7 @@ pub(crate) async fn trigger<A: SofyApi>(
                 return match (answer.as_deref(), stopped) {
                     (Ok([id]), _) if !before.names(id) => Ok((id.clone(), Origin::Triggered)),
                     (_, Some(reason)) => Err(in_flight(reason)),
-                    (Ok(named), None) => Err(perhaps_started(&not_one(named), "")),
+                    (Ok(named), None) => Err(not_one(named)),
                     (Err(error), None) => search(api, before, flight, error, stop).await,
                 };
             }
@@ -168,15 +168,16 @@ const fn may_have_happened(error: &ApiError) -> bool {
     matches!(error.kind, ErrorKind::OutcomeUnknown | ErrorKind::NotFound)
 }
 
-/// Says why an answer does not name the one group that this step judges.
-fn not_one(named: &[GroupId]) -> String {
-    match named {
+/// The verdict if the answer to the trigger does not name the one group that this step judges.
+pub(crate) fn not_one(named: &[GroupId]) -> Verdict {
+    let what = match named {
         [one] => format!("Sofy answered with test run group {one}, which already existed"),
         several => format!(
             "Sofy answered with several test run groups ({}), but one step can judge only one",
             list(several)
         ),
-    }
+    };
+    perhaps_started(&what, "")
 }
 
 /// The verdict if no call succeeded, before anything was triggered.

@@ -39,8 +39,6 @@ pub(crate) struct Observation {
     pub(crate) queued: Option<Duration>,
     pub(crate) ending: Ending,
     pub(crate) origin: Origin,
-    /// Whether an `app-hash` was asked for.
-    pub(crate) asks_for_build: bool,
     /// Which build was tested; none if no hash was asked for, or nothing has settled.
     pub(crate) build_check: Option<BuildCheck>,
     /// Whether the run is still going on Sofy and can be judged by a later step.
@@ -141,8 +139,7 @@ fn judge_tests(seen: &Observation, snapshot: &Snapshot, policy: &Policy) -> Verd
 }
 
 /// If the run is still going, a later step can judge it.
-pub(super) const JUDGE_LATER: &str =
-    "Judge the run in a later step or job with `test-run-group-id`.";
+pub(super) const JUDGE_LATER: &str = "Judge it in a later step or job with `test-run-group-id`.";
 pub(super) const IF_RIGHT: &str =
     "Check the group in Sofy's portal. If it is the right one, judge it with `test-run-group-id`.";
 const CHECK_AND_RERUN: &str = "Check the group in Sofy's portal, then run the job again.";
@@ -258,8 +255,7 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
     let certain = Tally::of(facts.snapshot.test_runs.iter().filter(|run| !run.late));
     let has_certain = |outcome| certain.count(|status| facts.policy.outcome(status) == outcome) > 0;
     let check = facts.seen.build_check.as_ref();
-    let is_proven = check.is_some_and(BuildCheck::is_verified);
-    let is_adopted = facts.seen.origin == Origin::Adopted;
+    let is_unproven = check.is_some_and(|check| !check.is_verified());
     let has_errors = group.status != GroupStatus::Complete;
     let (group, runs) = (&group.verbatim, count(passed, "test run"));
     vec![
@@ -274,7 +270,7 @@ fn rows_10_to_12(facts: &Facts<'_>) -> Vec<Rule> {
             OVERLAP,
         ),
         (
-            is_adopted && facts.seen.asks_for_build && !is_proven,
+            facts.seen.origin == Origin::Adopted && is_unproven,
             "Sofy's answer to the trigger was lost, so this may not be this step's run".to_owned(),
             IF_RIGHT,
         ),
@@ -343,7 +339,6 @@ mod tests {
             lost: Vec::new(),
             retried: Vec::new(),
             queued: None,
-            asks_for_build: false,
             build_check: None,
             origin: Origin::Triggered,
             still_running: false,
@@ -485,7 +480,6 @@ mod tests {
             (
                 |seen| {
                     seen.origin = Origin::Adopted;
-                    seen.asks_for_build = true;
                     seen.build_check = Some(BuildCheck::Unverified {
                         because: "no list".into(),
                     });
@@ -648,43 +642,31 @@ mod tests {
         let another = || BuildCheck::Wrong("1.0 instead of 2.0".into());
         let (named, adopted) = (Origin::Triggered, Origin::Adopted);
         let (success, failure) = (Conclusion::Success, Conclusion::Failure);
-        for (asks, build_check, origin, conclusion, why) in [
-            (false, None, named, success, "no hash was asked for"),
-            (true, Some(verified()), named, success, "proven"),
+        for (build_check, origin, conclusion, why) in [
+            (None, named, success, "no hash was asked for"),
+            (Some(verified()), named, success, "proven"),
             (
-                true,
                 Some(unverified()),
                 named,
                 success,
                 "nothing speaks against it",
             ),
-            (true, None, named, success, "nor does a list not read"),
-            (true, Some(another()), named, failure, "another build"),
+            (Some(another()), named, failure, "another build"),
             (
-                false,
                 None,
                 adopted,
                 success,
                 "adopted, and no hash to prove it by",
             ),
+            (Some(verified()), adopted, success, "adopted and proven"),
             (
-                true,
-                Some(verified()),
-                adopted,
-                success,
-                "adopted and proven",
-            ),
-            (
-                true,
                 Some(unverified()),
                 adopted,
                 failure,
                 "perhaps not this step's",
             ),
-            (true, None, adopted, failure, "nothing has proven it"),
         ] {
             let mut seen = settled("Complete", &["Passed"]);
-            seen.asks_for_build = asks;
             seen.build_check = build_check;
             seen.origin = origin;
 

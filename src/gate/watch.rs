@@ -61,7 +61,6 @@ pub(crate) async fn watch<A: SofyApi>(
         queued: watch.queued,
         ending,
         origin: run.origin,
-        asks_for_build: false,
         build_check: None,
         still_running: false,
     }

@@ -11,8 +11,6 @@ use crate::text::value_of;
 const LEAK: &str =
     "contains the API key. Pass it only as `api-key`; if it was exposed, replace it in Sofy.";
 const NOT_UTF_8: &str = "is not valid UTF-8. Write it again without what cannot be read.";
-const NOT_READ: &str = "is set, but not read: another INPUT_ variable has a name with a hyphen, as the runner writes \
-    them, so perhaps an earlier step set one of them.";
 
 /// Reads a value, or says what is wrong with it.
 pub(crate) trait Parse<T>: FnOnce(&str) -> Result<T, String> {}
@@ -87,12 +85,7 @@ impl<'env> Reader<'env> {
     /// Reads an input that must not be absent; `hint` says what to do if it is.
     pub(crate) fn required<T>(&mut self, name: &str, hint: &str, read: impl Parse<T>) -> Option<T> {
         if !self.is_given(name) {
-            let variable = format!("INPUT_{}", name.to_uppercase().replace('-', "_"));
-            let ignored = match self.variable(&variable).trim() {
-                "" => String::new(),
-                _ => format!(" {variable} {NOT_READ}"),
-            };
-            self.problem(name, format!("is missing or blank. {hint}{ignored}"));
+            self.problem(name, format!("is missing or blank. {hint}"));
         }
         self.optional(name, read)
     }
@@ -184,16 +177,14 @@ mod tests {
     }
 
     #[test]
-    fn a_variable_that_is_not_read_is_named_where_its_input_is_missing() {
+    fn a_variable_that_is_not_read_is_not_an_input() {
         let env = environment(&[("INPUT_API_KEY", "a-key"), ("INPUT_API-URL", "")]);
         let mut reader = Reader::new(&env);
 
         let key = reader.required("api-key", "Copy it.", |text| Ok(text.to_owned()));
 
         let problems = reader.finish(key).expect_err("no key");
-        assert_eq!(problems.len(), 1);
-        assert!(problems[0].starts_with("`api-key` is missing or blank. Copy it. INPUT_API_KEY"));
-        assert!(!problems[0].contains("a-key"));
+        assert_eq!(problems, ["`api-key` is missing or blank. Copy it."]);
     }
 
     #[test]

@@ -135,10 +135,7 @@ pub(crate) fn a_variable_of_an_earlier_step_is_no_input() {
         .run();
     upload.expect(2, "error");
     let errors = upload.annotations("error").join("\n");
-    assert!(
-        errors.contains("INPUT_API_KEY is set, but not read"),
-        "{errors}"
-    );
+    assert!(errors.contains("`api-key` is missing or blank"), "{errors}");
     assert_eq!((fake.requests().len(), another.requests().len()), (0, 0));
 }
 

@@ -136,7 +136,6 @@ fn observation(count: usize) -> Observation {
         lost: Vec::new(),
         retried: Vec::new(),
         queued: None,
-        asks_for_build: false,
         build_check: None,
         origin: Origin::Triggered,
         still_running: false,

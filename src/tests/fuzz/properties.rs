@@ -557,7 +557,6 @@ fn judged(test_runs: Vec<TestRun>, group: &str) -> Report {
         lost: Vec::new(),
         retried: Vec::new(),
         queued: None,
-        asks_for_build: false,
         build_check: None,
         origin: Origin::Triggered,
         ending: Ending::Settled,
