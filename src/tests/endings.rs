@@ -1,7 +1,7 @@
 //! What does each ending look like? Its page, its JUnit XML, and every sentence that it says.
 //!
-//! Plays each ending through the whole story, and compares what readers get with the files that were
-//! looked at last. `UPDATE_GOLDEN=1 cargo test golden` writes them again; look at them before committing.
+//! Plays each ending through the whole story, and compares what readers get with the files that were looked at last.
+//! `UPDATE_GOLDEN=1 cargo test golden` writes them again: read `git diff tests/golden` before you commit them.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -580,30 +580,56 @@ async fn endings() -> Vec<Ending> {
     all.0
 }
 
-/// Compares a text with a golden file, or writes it.
-fn is_golden(file: &str, text: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/golden")
-        .join(file);
-    if std::env::var_os("UPDATE_GOLDEN").is_some() {
-        std::fs::write(&path, text).expect("a golden file");
+/// The golden files that differ from what readers get now.
+#[derive(Default)]
+struct Golden(Vec<String>);
+
+impl Golden {
+    /// Compares a text with a golden file, or writes it.
+    fn compare(&mut self, file: &str, text: &str) {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/golden")
+            .join(file);
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&path, text).expect("a golden file");
+        }
+        let golden = std::fs::read_to_string(&path).unwrap_or_default();
+        if text == golden {
+            return;
+        }
+        let both = text.lines().zip(golden.lines());
+        let equal = both.take_while(|(now, before)| now == before).count();
+        let line = |text: &str| text.lines().nth(equal).unwrap_or_default().to_owned();
+        self.0.push(format!(
+            "{file}, line {}\n  now:    {}\n  before: {}\n",
+            equal + 1,
+            line(text),
+            line(&golden)
+        ));
     }
-    let golden = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(
-        text, golden,
-        "{file} is another than the one that was looked at last"
-    );
+
+    /// Fails if a file differs, and names all that do.
+    fn assert_equal(self) {
+        assert!(
+            self.0.is_empty(),
+            "These files in tests/golden differ, first in this line:\n\n{}\nIf the change is on purpose, run \
+             `UPDATE_GOLDEN=1 cargo test golden`, then read `git diff tests/golden`.",
+            self.0.concat()
+        );
+    }
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_page_and_the_junit_xml_of_each_ending_are_the_golden_ones() {
+    let mut golden = Golden::default();
     for Ending { name, report } in endings().await {
-        is_golden(&format!("{name}.md"), &summary::render(&report));
-        is_golden(
+        golden.compare(&format!("{name}.md"), &summary::render(&report));
+        golden.compare(
             &format!("{name}.xml"),
             &written(|out| junit::write(&report, out)),
         );
     }
+    golden.assert_equal();
 }
 
 #[tokio::test(start_paused = true)]
@@ -624,7 +650,9 @@ async fn every_sentence_that_the_program_ends_with_is_a_golden_one() {
     upload_problems(&mut text).await;
     post_steps(&mut text).await;
 
-    is_golden("messages.txt", &text);
+    let mut golden = Golden::default();
+    golden.compare("messages.txt", &text);
+    golden.assert_equal();
 }
 
 fn sentences(text: &mut String, name: &str, report: &Report) {
