@@ -60,10 +60,11 @@ fn environment(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         .filter(|(name, _)| !pairs.iter().any(|(given, _)| given == name))
         .chain(pairs)
         .map(|(name, value)| {
-            (
-                format!("INPUT_{}", name.to_uppercase()),
-                (*value).to_owned(),
-            )
+            let name = match name.strip_prefix("GITHUB_") {
+                Some(_) => (*name).to_owned(),
+                None => format!("INPUT_{}", name.to_uppercase()),
+            };
+            (name, (*value).to_owned())
         })
         .collect()
 }
@@ -333,13 +334,18 @@ async fn stuck(all: &mut Endings) {
         &[],
     )
     .await;
-    let attached = [
+    let second_attempt = [
         CLASSIC,
         (FOUND, "77"),
         ("results-after", "2024-04-30T10:00:00;attempt=1"),
+        ("GITHUB_RUN_ATTEMPT", "2"),
     ];
-    let mut second_attempt = attached.to_vec();
-    second_attempt.push(("results-after", "2024-04-30T10:00:00"));
+    all.add(
+        "earlier-attempt",
+        Classic::new().look("Complete", run(&[])),
+        &second_attempt,
+    )
+    .await;
     let red = run(&[(0, 0, "Failed")]);
     all.add(
         "vanished",
@@ -751,12 +757,11 @@ fn input_problems(text: &mut String) {
             _ = writeln!(text, "{problem}");
         }
     }
-    for (name, value) in [
+    for variable in [
         ("GITHUB_EVENT_NAME", "pull_request"),
         ("GITHUB_ACTOR", "dependabot[bot]"),
     ] {
-        let mut env = environment(&[("api-key", "")]);
-        env.push((name.to_owned(), value.to_owned()));
+        let env = environment(&[("api-key", ""), variable]);
         for problem in inputs::parse(&env).expect_err("no key") {
             _ = writeln!(text, "{problem}");
         }
