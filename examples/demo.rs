@@ -1,6 +1,6 @@
 //! The whole job, with nothing to set up: the real binary uploads a build to a fake Sofy on loopback, and tests it.
 //!
-//! `cargo run --example demo` for the classic API, `cargo run --example demo -- public` for the public one. With
+//! `cargo run --example demo` for the public API, `cargo run --example demo -- classic` for the classic one. With
 //! `--markdown` it also prints what GitHub makes the page of.
 
 #![expect(
@@ -33,13 +33,13 @@ fn main() -> ExitCode {
 }
 
 fn demo() -> Result<(), Box<dyn Error>> {
-    const USAGE: &str = "usage: demo [classic|public] [--markdown]";
-    let mut api = "classic";
+    const USAGE: &str = "usage: demo [public|classic] [--markdown]";
+    let mut api = "public";
     let mut markdown = false;
     for argument in env::args().skip(1) {
         match argument.as_str() {
-            "classic" => api = "classic",
             "public" => api = "public",
+            "classic" => api = "classic",
             "--markdown" => markdown = true,
             "--help" => {
                 println!("{USAGE}");
