@@ -517,6 +517,34 @@ fn a_required_check_is_red_where_a_job_before_it_failed() {
     });
 }
 
+/// Without `!cancelled()`, the second job would be skipped exactly when it is needed.
+#[test]
+#[ignore = "needs Docker, act and an image: .ci/act IMAGE"]
+fn the_nightly_recipe_posts_a_failure_from_a_second_job() -> Try {
+    let failing = Script {
+        rows: vec![
+            Row::new("Log in", "Pixel 8", "Passed"),
+            Row::new("Search", "Pixel 8", "Failed"),
+        ],
+        ..Script::default()
+    };
+
+    let ended = Project::new(failing)?.run("schedule", &path_of("nightly"))?;
+
+    assert!(!ended.green);
+    let expected = [("Device tests", "failure"), ("Post the failure", "success")];
+    assert_eq!(ended.jobs(), BTreeMap::from(expected));
+    let posted = |line: &&Value| {
+        let job = line["job"].as_str().unwrap_or_default().trim_end();
+        let message = line["msg"].as_str().unwrap_or_default().trim_end();
+        job.ends_with("/Post the failure")
+            && line["raw_output"] == true
+            && message == "1 of 2 test runs did not pass: 1 Failed"
+    };
+    assert!(ended.log.iter().any(|line| posted(&line)));
+    Ok(())
+}
+
 fn path_of(recipe: &str) -> String {
     format!("examples/workflows/{recipe}.yml")
 }
