@@ -820,11 +820,14 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
     }
     let is_unfinished = match main.output("conclusion") {
         "cancelled" | "timed_out" | "" => main.exit != Some(0),
-        // Where Sofy denies access, or shows an old list without the group to attach to, nobody can abort.
+        // Where Sofy denies access, or shows an old or empty list without the group to attach to, nobody can abort.
         "error" => {
-            let mut faults = world.faults.iter();
-            let is_cached = main.kind == StepKind::Attach && world.habits.cache.is_some();
-            !is_cached && !faults.any(|period| period.fault.says_no())
+            let is_attach = main.kind == StepKind::Attach;
+            let is_cached = is_attach && world.habits.cache.is_some();
+            !is_cached
+                && !world.faults.iter().any(|period| {
+                    period.fault.says_no() || is_attach && period.fault.lists_nothing()
+                })
         }
         _ => false,
     };
