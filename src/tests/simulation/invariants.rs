@@ -457,6 +457,8 @@ impl Facts<'_> {
                 let from = fails.max(run.listed).max(watched);
                 let [since, until] = [from, goes].map(|at| at + ours.began - state.gate_began);
                 let mut calls = [Call::Groups, Call::Rows].into_iter();
+                // What hindered a poll shortly before may have asked for up to two minutes of silence.
+                let since = since - 120 * SECOND;
                 goes - from > pause && !calls.any(|call| world.is_hindered(call, since, until))
             })
         };
