@@ -144,10 +144,13 @@ pub(super) enum Clutter {
 }
 
 impl Clutter {
-    const ALL: [Self; 7] = [
+    /// Each as often as it is drawn alone.
+    const ALL: [Self; 9] = [
         Self::NullApplication,
         Self::TextApplication,
         Self::GuidIsObject,
+        Self::BuildsAreText,
+        Self::BuildsAreText,
         Self::BuildsAreText,
         Self::NullBuild,
         Self::TextBuild,
@@ -435,28 +438,43 @@ impl World {
             habits.cache = habits.cache.filter(|cache| cache.list != Call::Builds);
         } else if public {
             match dice.from(1, 100) {
-                ..18 => {
+                ..21 => {
                     // What has no build to prove it by is believed more easily.
                     asked.app_hash &= dice.percent(50);
-                    asked.timeout += 6 * MINUTE;
-                    lose_the_trigger(&mut dice, &mut habits, &mut others, &mut faults, &builds);
+                    lose_the_trigger(
+                        &mut dice,
+                        &mut asked,
+                        &mut habits,
+                        &mut others,
+                        &mut faults,
+                        &builds,
+                    );
                 }
-                18..34 => {
+                21..45 => {
                     ours.passes();
                     asked.app_hash = true;
                     test_another(&mut dice, &mut asked, &mut habits, &mut ours, &mut builds);
                 }
-                34..42 => {
-                    ours.passes();
+                45..61 => {
+                    if dice.percent(80) {
+                        ours.passes();
+                    }
                     habits.cut = Some(Cut {
                         list: Call::Rows,
                         ..Cut::draw(&mut dice)
                     });
-                    // Most signs need an envelope.
-                    habits.shape &= !4;
+                }
+                61..67 => {
+                    asked.timeout += MINUTE;
+                    habits.stale = 0;
+                    ours.waits_for_the_last(&mut dice);
                 }
                 _ => {}
             }
+        }
+        if habits.cut.is_some() {
+            // Most signs need an envelope.
+            habits.shape &= !4;
         }
         Self {
             seed,
@@ -782,7 +800,7 @@ impl Habits {
             lists_a_nameless_group: dice.percent(4),
             hides_our_id: false,
             unreadable_row: dice
-                .percent(2)
+                .percent(3)
                 .then(|| usize::try_from(dice.from(0, 5)).unwrap_or(0)),
             cut: dice.percent(12).then(|| Cut::draw(dice)),
             cache: dice.percent(4).then(|| Cache::draw(dice)),
@@ -816,8 +834,8 @@ impl Cut {
         };
         Self {
             list: dice.pick(&[Call::Rows, Call::Rows, Call::Builds]),
-            keeps: usize::try_from(dice.from(1, 3)).unwrap_or(1),
-            sign: dice.percent(75).then_some(sign),
+            keeps: dice.pick(&[1, 1, 2, 3]),
+            sign: dice.percent(85).then_some(sign),
         }
     }
 }
@@ -906,7 +924,7 @@ impl Execution {
                 });
             }
         }
-        if dice.percent(5) && !runs.is_empty() {
+        if dice.percent(8) && !runs.is_empty() {
             let slot = usize::try_from(dice.from(0, runs.len() as i64 - 1)).unwrap_or(0);
             let sets = data_sets(dice, &runs.remove(slot));
             let ends = sets.iter().filter_map(|run| run.history.last());
@@ -1084,6 +1102,27 @@ impl Execution {
         }
     }
 
+    /// Lets every test run pass, and the last of them wait while Sofy shows the group as over.
+    fn waits_for_the_last(&mut self, dice: &mut Dice) {
+        self.passes();
+        let waiting = dice.pick(&WAITING[6..]);
+        let (begins, over) = (
+            self.over - dice.from(SECOND, 10 * SECOND),
+            self.over - dice.from(20 * SECOND, 45 * SECOND),
+        );
+        for run in &mut self.runs {
+            run.waiting = waiting;
+            run.listed = run.listed.min(over);
+            if let [(began, _), (ended, _)] = &mut run.history[..]
+                && *ended == self.over
+            {
+                *began = begins.max(*began);
+            }
+        }
+        self.group = vec![(0, Status::Running), (over.max(1), Status::Complete)];
+        self.tame();
+    }
+
     /// When nothing can have settled yet, if no row is shown as anything that it is not: all results are in, the group
     /// is over, and 7 s have passed.
     pub(super) fn settles_after(&self) -> Ms {
@@ -1229,12 +1268,13 @@ fn data_sets(dice: &mut Dice, run: &Run) -> [Run; 3] {
 /// Loses the answer to the trigger, and lets somebody else's execution begin at about the same time.
 fn lose_the_trigger(
     dice: &mut Dice,
+    asked: &mut Asked,
     habits: &mut Habits,
     others: &mut Vec<(Ms, Rc<Execution>)>,
     faults: &mut Vec<FaultPeriod>,
     builds: &[Build],
 ) {
-    let mut lost = vec![FaultPeriod {
+    let mut lost = FaultPeriod {
         on: Some(Call::Trigger),
         from: 0,
         until: 10 * MINUTE,
@@ -1246,55 +1286,67 @@ fn lose_the_trigger(
             Fault::Answers(500),
         ]),
         happens: dice.percent(40),
-    }];
-    // Mostly theirs begins at about the time of our trigger; or before it, and the list is made before that.
-    let mut began = dice.from(-10 * SECOND, 45 * SECOND);
-    if dice.percent(60) {
-        let by = dice.from(3 * SECOND, 28 * SECOND);
-        lost.push(FaultPeriod {
-            on: Some(Call::Groups),
-            from: 0,
-            until: dice.spread(SECOND, MINUTE),
-            percent: dice.pick(&[70, 100]),
-            fault: Fault::Slow(by),
-            happens: true,
-        });
-        if dice.percent(50) {
-            began = dice.from(0, by);
-        }
-    }
-    faults.splice(0..0, lost);
+    };
     habits.gives_date = dice.percent(90);
     habits.gives_executed_at = true;
-    if dice.percent(45) {
-        let cache = Cache {
-            list: Call::Groups,
-            ..Cache::draw(dice)
-        };
-        habits.cache = Some(cache);
-        if dice.percent(70) {
-            // By a clock that is so old, theirs begins at about the time of our trigger.
-            began = dice.from(0, 3 * SECOND) - cache.oldest;
-        }
-    }
-    habits.hides_our_id = dice.percent(30);
-    if habits.hides_our_id {
-        faults[0].happens = true;
-        began = dice.from(0, 5 * SECOND);
-    }
-    if dice.percent(25) {
-        // Ours is what the list leaves out.
-        habits.lists_group_after = 60 * MINUTE;
-        habits.cut = Some(Cut {
-            list: Call::Groups,
-            sign: Some(Cut::draw(dice).sign.unwrap_or(Sign::Link)),
-            keeps: usize::MAX,
-        });
-    }
     let mut theirs = Execution::draw(dice, builds);
     if dice.percent(70) {
         theirs.passes();
     }
+    // Mostly theirs begins at about the time of our trigger.
+    let mut began = dice.from(-10 * SECOND, 45 * SECOND);
+    match dice.from(1, 12) {
+        ..6 => {
+            // Or before it, and the list is made before that.
+            let by = dice.from(3 * SECOND, 28 * SECOND);
+            faults.insert(
+                0,
+                FaultPeriod {
+                    on: Some(Call::Groups),
+                    until: dice.spread(SECOND, MINUTE),
+                    percent: dice.pick(&[70, 100]),
+                    fault: Fault::Slow(by),
+                    happens: true,
+                    ..lost
+                },
+            );
+            began = dice.from(0, by);
+            if dice.percent(50) {
+                lost.fault = Fault::Hangs;
+            }
+            lost.happens &= dice.percent(50);
+        }
+        6..9 => {
+            let cache = Cache {
+                list: Call::Groups,
+                ..Cache::draw(dice)
+            };
+            habits.cache = Some(cache);
+            if dice.percent(70) {
+                // By a clock that is so old, theirs begins at about the time of our trigger.
+                began = dice.from(0, 3 * SECOND) - cache.oldest;
+            }
+        }
+        9 | 10 => {
+            lost.happens = true;
+            began = dice.from(0, 3 * SECOND);
+            if dice.percent(50) {
+                habits.hides_our_id = true;
+            } else {
+                // Ours is what the list leaves out, mostly.
+                habits.lists_group_after = dice.pick(&[0, 60 * MINUTE, 60 * MINUTE]);
+                habits.cut = Some(Cut {
+                    list: Call::Groups,
+                    sign: Some(Cut::draw(dice).sign.unwrap_or(Sign::Link)),
+                    keeps: usize::MAX,
+                });
+            }
+        }
+        11 => lost.fault = Fault::Slow(dice.spread(31 * SECOND, 280 * SECOND)),
+        _ => {}
+    }
+    asked.timeout = asked.timeout.max(theirs.over) + 6 * MINUTE;
+    faults.insert(0, lost);
     others.push((began, Rc::new(theirs)));
 }
 
@@ -1320,7 +1372,7 @@ fn test_another(
     let our_name = builds[0].id.clone();
     ours.build = 1;
     let settles = ours.settles_after();
-    match dice.from(0, 7) {
+    match dice.from(0, 9) {
         tells @ (0 | 1) => {
             // The first time that the list is read, it does not tell, and a moment later it does.
             let since = settles + dice.from(SECOND, 4 * SECOND);
@@ -1339,11 +1391,11 @@ fn test_another(
             let poll = ours.shown_whole() + 4 * habits.latency;
             asked.timeout = poll / SECOND * SECOND + dice.from(2, 6) * SECOND;
         }
-        5 => {
+        5 | 6 => {
             habits.clutter = clutter(dice);
-            ours.build = usize::from(dice.percent(50));
+            ours.build = usize::from(dice.percent(35));
         }
-        6 => {
+        7 => {
             // Somebody uploads it under our build's name, and a cache may not have it yet.
             let cache = Cache {
                 list: Call::Builds,
@@ -1374,7 +1426,7 @@ fn test_another(
 
 /// What stands in the list of builds and is none: often of one kind only.
 fn clutter(dice: &mut Dice) -> Vec<Clutter> {
-    if dice.percent(50) {
+    if dice.percent(65) {
         return vec![dice.pick(&Clutter::ALL)];
     }
     let all = Clutter::ALL.into_iter();
