@@ -200,6 +200,9 @@ impl Facts<'_> {
         {
             return Some("adopted from a list that says that it is not whole".to_owned());
         }
+        if !self.world.asked.public && self.state.before.says_so {
+            return Some("triggered after a list that says that it is not whole".to_owned());
+        }
         let ours = our_execution(self.state)?;
         (self.tests_another(ours) == Told::Always).then(|| "another build was tested".to_owned())
     }
@@ -483,10 +486,11 @@ impl Facts<'_> {
                 .map(|noise| noise.shows)
                 .any(|shows| shows == Glitch::Status(Status::Running))
         });
-        let baseline_lied = state.struck.iter().any(|(at, call, fault)| {
-            *at < ours.began && *call == Call::Rows && fault.lists_nothing()
-        });
-        if ours.plan.runs.is_empty() && (theirs_first || baseline_lied || old_ran) {
+        let is_alone = ours.plan.runs.is_empty() || !world.asked.tolerated.is_empty();
+        if state.before.hides && !state.before.says_so && is_alone {
+            return Some("the list before the trigger left out test runs without a word");
+        }
+        if ours.plan.runs.is_empty() && (theirs_first || old_ran) {
             return Some("ours has no test runs, and another execution has");
         }
         if first.is_some_and(|look| look.foreign > 0) && !world.asked.tolerated.is_empty() {
@@ -595,7 +599,8 @@ impl Facts<'_> {
             let is_hindered = calls.iter().any(|call| world.is_hindered(*call, 0, until));
             let is_short = world.asked.timeout < 30 * SECOND + 20 * world.habits.latency;
             // A part of the schedule's test runs does not tell which ones are new.
-            let is_cut = !world.asked.public && world.says_that_it_is_cut(Call::Rows);
+            let says_so = world.says_that_it_is_cut(Call::Rows) || state.before.says_so;
+            let is_cut = !world.asked.public && says_so;
             return (is_hindered || is_short || is_cut).then_some("nothing was triggered");
         };
         let plan = &ours.plan;
@@ -712,6 +717,10 @@ impl Facts<'_> {
                         !live.is_ours && live.began + live.plan.over + 60 * SECOND >= ours.began
                     }),
                 "another execution at the time",
+            ),
+            (
+                classic && state.before.hides,
+                "the list before the trigger left out test runs",
             ),
             (
                 classic && is_hindered(30 * SECOND),
@@ -850,7 +859,7 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
 
 impl Fault {
     /// An answer that reads as an empty list is no trouble to us, but Sofy's status.
-    fn lists_nothing(self) -> bool {
+    pub(super) fn lists_nothing(self) -> bool {
         matches!(self, Self::Says("null" | "{}" | "[]" | "{\"data\":null}"))
     }
 

@@ -58,6 +58,8 @@ pub(super) struct State {
     pub(super) accepted: Option<Ms>,
     pub(super) executions: Vec<Live>,
     pub(super) triggers: Vec<Triggered>,
+    /// The latest list before the trigger.
+    pub(super) before: Before,
     pub(super) aborts: Vec<Aborted>,
     /// The rows of every answer that arrived whole and can be read.
     pub(super) looks: Vec<Look>,
@@ -103,12 +105,30 @@ pub(super) struct Aborted {
     pub(super) answered: bool,
 }
 
+/// What a list before the trigger shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Before {
+    /// It leaves out what a later list shows.
+    pub(super) hides: bool,
+    /// It, or its `Age`, says that it may leave something out.
+    pub(super) says_so: bool,
+}
+
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub(super) at: Ms,
     pub(super) ours: usize,
     /// Rows of executions that began after ours was triggered, or ran when it was.
     pub(super) foreign: usize,
+}
+
+impl State {
+    /// Tells whether a call is of the kind whose lists something strikes.
+    fn is_struck(&self, call: Call, list: Call) -> bool {
+        let is_before = || self.triggers.iter().all(|one| one.certainly_not);
+        let lists_runs = matches!(call, Call::Groups | Call::Rows);
+        list == call || list == Call::Before && lists_runs && is_before()
+    }
 }
 
 impl Network {
@@ -156,7 +176,8 @@ impl Network {
 /// An answer before a fault strikes it.
 struct Answer {
     body: String,
-    /// What its head says of a list that is not whole.
+    before: Before,
+    /// How it says that its list is not whole.
     sign: Option<Sign>,
 }
 
@@ -164,6 +185,7 @@ impl From<&str> for Answer {
     fn from(body: &str) -> Self {
         Self {
             body: body.to_owned(),
+            before: Before::default(),
             sign: None,
         }
     }
@@ -248,7 +270,7 @@ impl Sofy {
         self.sleep_until(fate.ends_at).await;
         let answer = self.answer(call, request, acted, &fate);
         if matches!(fate.fault, Some(Fault::Slow(_)) | None) {
-            self.learn(call, request, acted, &fate);
+            self.learn(call, request, acted, &fate, &answer);
         }
         self.tell(&fate, answer)
     }
@@ -507,6 +529,12 @@ impl Sofy {
         let back = dice.from(1, self.world.habits.latency.max(1));
         let acts_at = at + there;
         let fault = period.map(|period| period.fault);
+        if state.is_struck(call, Call::Before) {
+            state.before = Before {
+                hides: fault.is_some_and(Fault::lists_nothing),
+                says_so: false,
+            };
+        }
         if let Some(fault) = fault {
             state.struck.push((at, call, fault));
         }
@@ -524,7 +552,8 @@ impl Sofy {
             _ => 0,
         };
         let age = match self.world.habits.cache {
-            Some(cache) if call != cache.list || call == Call::Groups && since >= MINUTE => 0,
+            Some(cache) if !state.is_struck(call, cache.list) => 0,
+            Some(cache) if cache.list == Call::Groups && since >= MINUTE => 0,
             Some(cache) if cache.always => cache.oldest,
             Some(cache) if dice.percent(60) => dice.from(SECOND, cache.oldest),
             Some(_) | None => 0,
@@ -584,20 +613,33 @@ impl Sofy {
                 }
                 aborted
             }
-            Call::Groups | Call::Rows | Call::Builds | Call::Upload => None,
+            Call::Groups | Call::Rows | Call::Before | Call::Builds | Call::Upload => None,
         }
     }
 
     /// Notes what the client knows from now on.
-    fn learn(&self, call: Call, request: &Request, acted: Option<u64>, fate: &Fate) {
+    fn learn(
+        &self,
+        call: Call,
+        request: &Request,
+        acted: Option<u64>,
+        fate: &Fate,
+        answer: &Answer,
+    ) {
         let (at, shown_at) = (fate.acts_at, fate.shows_at);
+        let mut state = self.state.borrow_mut();
+        if state.is_struck(call, Call::Before) {
+            state.before = answer.before;
+            state.before.says_so |= fate.age > 0;
+        }
+        drop(state);
         match call {
             Call::Abort => {
                 if let Some(abort) = self.state.borrow_mut().aborts.last_mut() {
                     abort.answered = acted.is_some();
                 }
             }
-            Call::Trigger | Call::Builds | Call::Upload => {}
+            Call::Trigger | Call::Before | Call::Builds | Call::Upload => {}
             Call::Groups => {
                 let ours = |live: &&Live| live.is_ours && live.began <= shown_at;
                 let shown = {
@@ -697,17 +739,32 @@ impl Sofy {
     }
 
     /// A list as Sofy's API gives it: most of the public ones in an envelope, which may say that some is left out.
-    fn listed_as(&self, call: Call, entries: &[String], left_out: usize) -> Answer {
+    fn listed_as(
+        &self,
+        call: Call,
+        mut entries: Vec<String>,
+        mut left_out: usize,
+        state: &State,
+    ) -> Answer {
         let shape = self.world.habits.shape;
         let is_public = self.world.asked.public || call == Call::Builds;
-        let sign = self
-            .world
-            .habits
-            .cut
-            .filter(|cut| cut.list == call && left_out > 0);
-        let sign = sign.and_then(|cut| cut.sign);
+        let cut = self.world.habits.cut;
+        let cut = cut.filter(|cut| state.is_struck(call, cut.list));
+        let before = cut.filter(|cut| cut.list == Call::Before);
+        // So far they are in the order in which the executions began.
+        let hidden = before.map_or(0, |cut| entries.len().saturating_sub(cut.keeps));
+        entries.truncate(entries.len() - hidden);
+        left_out += hidden;
+        if self.world.habits.shuffles {
+            Dice::about(self.world.seed, state.requests).shuffle(&mut entries);
+        }
+        let sign = cut.filter(|_| left_out > 0).and_then(|cut| cut.sign);
+        let before = Before {
+            hides: hidden > 0,
+            says_so: sign.is_some(),
+        };
         if !is_public || shape & 4 != 0 {
-            let body = match entries {
+            let body = match &entries[..] {
                 [one] if shape >> 44 & 7 == 0 && call != Call::Rows => one.clone(),
                 all => format!("[{}]", all.join(",")),
             };
@@ -715,7 +772,7 @@ impl Sofy {
                 Sign::Partial => Sign::Partial,
                 _ => Sign::Link,
             });
-            return Answer { body, sign };
+            return Answer { body, before, sign };
         }
         let (shown, all) = (entries.len(), entries.len() + left_out);
         let message = match sign {
@@ -737,6 +794,7 @@ impl Sofy {
                 r#"{{"data":[{}],"message":"{message}"{more}}}"#,
                 entries.join(",")
             ),
+            before,
             sign,
         }
     }
@@ -793,9 +851,8 @@ impl Sofy {
                 if self.world.habits.lists_a_nameless_group {
                     groups.push(r#"{"testRunGroupId":null,"status":"Running"}"#.to_owned());
                 }
-                self.shuffled(&mut groups, state.requests);
                 let left_out = usize::from(self.world.says_that_it_is_cut(call));
-                return self.listed_as(call, &groups, left_out);
+                return self.listed_as(call, groups, left_out, &state);
             }
             Call::Groups => {
                 let asked = asked_group(request).unwrap_or_default();
@@ -825,11 +882,10 @@ impl Sofy {
                         }
                     }
                 }
-                self.shuffled(&mut rows, state.requests);
-                return self.listed_as(call, &rows, left_out);
+                return self.listed_as(call, rows, left_out, &state);
             }
             Call::Builds => return self.applications(&state, at),
-            Call::Upload => Value::Null,
+            Call::Upload | Call::Before => Value::Null,
             Call::Abort => json!({"message": match acted {
                 Some(_) => "Scheduled run aborted by user successfully.",
                 None => "No test runs could be aborted for this scheduled run. They may have \
@@ -843,12 +899,6 @@ impl Sofy {
     fn leaves_out(&self, live: &Live, run: &super::world::Run) -> bool {
         let mut shown = live.plan.shown_of(self.world.keeps(Call::Rows));
         !shown.any(|shown| std::ptr::eq(shown, run))
-    }
-
-    fn shuffled(&self, list: &mut [String], request: u64) {
-        if self.world.habits.shuffles {
-            Dice::about(self.world.seed, request).shuffle(list);
-        }
     }
 
     fn spelled(&self, status: Status) -> &'static str {
@@ -1032,9 +1082,8 @@ impl Sofy {
         }
         let all = (0..self.world.builds.len()).filter(|n| self.world.lists(*n, state, at));
         let left_out = all.count() - listed.len();
-        let mut applications: Vec<String> = applications.iter().map(Value::to_string).collect();
-        self.shuffled(&mut applications, state.requests);
-        self.listed_as(Call::Builds, &applications, left_out)
+        let applications = applications.iter().map(Value::to_string).collect();
+        self.listed_as(Call::Builds, applications, left_out, state)
     }
 }
 

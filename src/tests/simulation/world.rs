@@ -118,7 +118,7 @@ pub(super) struct Habits {
     pub(super) cache: Option<Cache>,
 }
 
-/// Keeps the answers to a call for a while: of groups only in the first minute. `Age` says so.
+/// Keeps the answers to a call for a while: of groups in the first minute, or until the trigger. `Age` says so.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cache {
     pub(super) list: Call,
@@ -366,6 +366,8 @@ pub(super) enum Call {
     Trigger,
     Groups,
     Rows,
+    /// Of these two, the one that lists what there is before the trigger.
+    Before,
     Builds,
     Abort,
 }
@@ -469,6 +471,13 @@ impl World {
                     habits.stale = 0;
                     ours.waits_for_the_last(&mut dice);
                 }
+                _ => {}
+            }
+        } else if dice.percent(15) {
+            miss_the_newest(&mut dice, &mut asked, &mut habits, &mut others, &builds);
+            match dice.from(0, 3) {
+                0 => ours.runs.clear(),
+                1 => ours.passes(),
                 _ => {}
             }
         }
@@ -1348,6 +1357,44 @@ fn lose_the_trigger(
     asked.timeout = asked.timeout.max(theirs.over) + 6 * MINUTE;
     faults.insert(0, lost);
     others.push((began, Rc::new(theirs)));
+}
+
+/// Lets the list before the trigger leave out an execution that is over, and perhaps others: it ends early, or a cache
+/// gives it.
+fn miss_the_newest(
+    dice: &mut Dice,
+    asked: &mut Asked,
+    habits: &mut Habits,
+    others: &mut Vec<(Ms, Rc<Execution>)>,
+    builds: &[Build],
+) {
+    let mut theirs = Execution::draw(dice, builds);
+    if dice.percent(70) {
+        theirs.passes();
+    }
+    let mut began = -theirs.over - dice.spread(5 * SECOND, 10 * MINUTE);
+    if dice.percent(60) {
+        habits.cut = Some(Cut {
+            list: Call::Before,
+            keeps: dice.pick(&[0, 1, 3, 10]),
+            sign: Cut::draw(dice).sign.filter(|_| dice.percent(60)),
+        });
+    } else {
+        let age = theirs.over + dice.from(2 * SECOND, MINUTE);
+        began = dice.from(1 - age, -theirs.over);
+        habits.cache = Some(Cache {
+            list: Call::Before,
+            oldest: age,
+            ..Cache::draw(dice)
+        });
+    }
+    others.push((began, Rc::new(theirs)));
+    // What is not listed at once, or not at all, is what theirs is taken for.
+    if dice.percent(60) {
+        habits.listing = Listing::All;
+        habits.older = usize::MAX;
+        asked.timeout += MINUTE;
+    }
 }
 
 /// Tests another build than the requested one, and lets the list of builds tell it, mostly.
