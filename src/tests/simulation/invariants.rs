@@ -203,7 +203,7 @@ impl Facts<'_> {
         if !self.world.asked.public && self.state.before.says_so {
             return Some("triggered after a list that says that it is not whole".to_owned());
         }
-        let ours = our_execution(self.state)?;
+        let ours = our_execution(self.state).filter(|ours| !self.judges_another(ours))?;
         (self.tests_another(ours) == Told::Always).then(|| "another build was tested".to_owned())
     }
 
@@ -222,7 +222,7 @@ impl Facts<'_> {
         Some(format!("{why}, in group {}", ours.id))
     }
 
-    /// Tells whether the answer to the trigger named our group, to whoever waited for it.
+    /// Tells whether the answer to the trigger named a group, to whoever waited for it.
     fn is_named(&self) -> bool {
         self.state.triggers.iter().any(|one| one.group.is_some())
     }
@@ -412,7 +412,7 @@ impl Facts<'_> {
         let Self { world, state, step } = self;
         let ours = our_execution(state);
         if world.asked.public && ours.is_none_or(|ours| self.judges_another(ours)) {
-            return self.adopts_theirs();
+            return self.is_misled().or_else(|| self.adopts_theirs());
         }
         // What cannot be read to the end is no secret.
         let ours = ours.filter(|ours| !self.has_an_unreadable_row(ours));
@@ -507,6 +507,20 @@ impl Facts<'_> {
             world.habits.time_never_changes || world.habits.times == Times::Blank;
         (later && times_tell_nothing && (takes_the_place || !world.asked.tolerated.is_empty()))
             .then_some("times never change, and a later execution came into the list")
+    }
+
+    /// The answer to the trigger names an old group, which the list before it left out, and nothing tells.
+    fn is_misled(&self) -> Option<&'static str> {
+        let Self { world, state, step } = self;
+        let before = &state.before;
+        let is_doubtful = before.says_so || before.is_empty;
+        let has_times = world.habits.gives_date && world.habits.gives_executed_at;
+        let tells = is_doubtful && has_times && step.kind == StepKind::Gate;
+        let is_named = |live: &Live| state.triggers.iter().any(|one| one.group == Some(live.id));
+        let mut others = state.executions.iter().filter(|live| !live.is_ours);
+        (others.any(is_named) && !tells).then_some(
+            "the answer to the trigger names an old group, which the list before it left out",
+        )
     }
 
     /// Our run is missing, the answer to its trigger was lost, and theirs began meanwhile.
@@ -604,7 +618,7 @@ impl Facts<'_> {
             return (is_hindered || is_short || is_cut).then_some("nothing was triggered");
         };
         let plan = &ours.plan;
-        let named = state.triggers.iter().find(|one| one.group.is_some());
+        let named = state.triggers.iter().find(|one| one.group == Some(ours.id));
         let answered = named.map_or(0, |one| one.until);
         let shown = (step.began)
             .max(answered)
@@ -637,6 +651,10 @@ impl Facts<'_> {
         let by_schedule = !world.asked.public;
         let classic = by_schedule && world.habits.names_group != Names::All;
         [
+            (
+                named.is_none() && self.is_named(),
+                "the answer to the trigger names an old group",
+            ),
             (named.is_none(), "the answer to the trigger was lost"),
             (
                 // A group that is not listed yet is polled at most 30 s apart.
@@ -825,8 +843,10 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
     let named = state
         .triggers
         .iter()
-        .any(|one| one.group.is_some() && one.until < heard_until);
-    if !world.asked.public || !world.asked.abort || !(named || main.kind == StepKind::Attach) {
+        .any(|one| one.group == Some(ours.id) && one.until < heard_until);
+    let is_attached =
+        main.output("test-run-group-id") == ours.id.to_string() && main.kind == StepKind::Attach;
+    if !world.asked.public || !world.asked.abort || !(named || is_attached) {
         return None;
     }
     let is_unfinished = match main.output("conclusion") {

@@ -110,6 +110,7 @@ pub(super) struct Aborted {
 pub(super) struct Before {
     /// It leaves out what a later list shows.
     pub(super) hides: bool,
+    pub(super) is_empty: bool,
     /// It, or its `Age`, says that it may leave something out.
     pub(super) says_so: bool,
 }
@@ -510,7 +511,7 @@ impl Sofy {
         let mut dice = Dice::about(self.world.seed, state.requests);
         let since = at - state.gate_began;
         let strikes = |period: &&FaultPeriod, dice: &mut Dice| {
-            period.on.is_none_or(|on| on == call)
+            period.on.is_none_or(|on| state.is_struck(call, on))
                 && (period.from..period.until).contains(&since)
                 && dice.percent(period.percent)
         };
@@ -530,8 +531,10 @@ impl Sofy {
         let acts_at = at + there;
         let fault = period.map(|period| period.fault);
         if state.is_struck(call, Call::Before) {
+            let is_empty = fault.is_some_and(Fault::lists_nothing);
             state.before = Before {
-                hides: fault.is_some_and(Fault::lists_nothing),
+                hides: is_empty,
+                is_empty,
                 says_so: false,
             };
         }
@@ -577,7 +580,14 @@ impl Sofy {
                 let group = fate
                     .happens
                     .then(|| self.begin(fate.acts_at, Rc::clone(&self.world.ours), true));
-                self.state.borrow_mut().triggers.push(Triggered {
+                let mut state = self.state.borrow_mut();
+                let is_over =
+                    |live: &&Live| !live.is_ours && live.began + live.plan.over <= fate.acts_at;
+                let others = state.executions.iter().filter(is_over);
+                let old = others.max_by_key(|live| live.began).map(|live| live.id);
+                let old = old.filter(|_| self.world.habits.names_an_old_group);
+                let group = group.map(|ours| old.unwrap_or(ours));
+                state.triggers.push(Triggered {
                     at: self.now(),
                     until: fate.ends_at.min(self.now() + TRIGGER_TIMEOUT),
                     happened: fate.happens,
@@ -761,6 +771,7 @@ impl Sofy {
         let sign = cut.filter(|_| left_out > 0).and_then(|cut| cut.sign);
         let before = Before {
             hides: hidden > 0,
+            is_empty: entries.is_empty(),
             says_so: sign.is_some(),
         };
         if !is_public || shape & 4 != 0 {

@@ -109,6 +109,8 @@ pub(super) struct Habits {
     pub(super) clutter: Vec<Clutter>,
     /// The list of groups has one in it without an ID.
     pub(super) lists_a_nameless_group: bool,
+    /// The answer to a trigger names the last execution of others that is over, if there is one, and not ours.
+    pub(super) names_an_old_group: bool,
     /// The list of groups leaves out the ID of our group.
     pub(super) hides_our_id: bool,
     /// In place of so many of our test runs, the list has something that cannot be read.
@@ -471,6 +473,16 @@ impl World {
                     habits.stale = 0;
                     ours.waits_for_the_last(&mut dice);
                 }
+                67..77 => {
+                    habits.names_an_old_group = dice.percent(80);
+                    habits.gives_date = dice.percent(90);
+                    habits.gives_executed_at = dice.percent(90);
+                    asked.app_hash &= dice.percent(50);
+                    if dice.percent(30) {
+                        faults.insert(0, list_nothing_before(&mut dice));
+                    }
+                    miss_the_newest(&mut dice, &mut asked, &mut habits, &mut others, &builds);
+                }
                 _ => {}
             }
         } else if dice.percent(15) {
@@ -616,6 +628,7 @@ impl World {
         without(&|world| world.habits.shuffles = false);
         without(&|world| world.habits.clutter.clear());
         without(&|world| world.habits.lists_a_nameless_group = false);
+        without(&|world| world.habits.names_an_old_group = false);
         without(&|world| world.habits.cut = None);
         without(&|world| world.habits.hides_our_id = false);
         without(&|world| world.habits.unreadable_row = None);
@@ -807,6 +820,7 @@ impl Habits {
                 clutter(dice)
             },
             lists_a_nameless_group: dice.percent(4),
+            names_an_old_group: false,
             hides_our_id: false,
             unreadable_row: dice
                 .percent(3)
@@ -1373,7 +1387,8 @@ fn miss_the_newest(
         theirs.passes();
     }
     let mut began = -theirs.over - dice.spread(5 * SECOND, 10 * MINUTE);
-    if dice.percent(60) {
+    // A public list from a cache is a matter of its own.
+    if asked.public || dice.percent(60) {
         habits.cut = Some(Cut {
             list: Call::Before,
             keeps: dice.pick(&[0, 1, 3, 10]),
@@ -1394,6 +1409,18 @@ fn miss_the_newest(
         habits.listing = Listing::All;
         habits.older = usize::MAX;
         asked.timeout += MINUTE;
+    }
+}
+
+/// Lets the list before the trigger be empty by mistake.
+fn list_nothing_before(dice: &mut Dice) -> FaultPeriod {
+    FaultPeriod {
+        on: Some(Call::Before),
+        from: 0,
+        until: MINUTE,
+        percent: dice.pick(&[50, 100, 100]),
+        fault: Fault::Says("[]"),
+        happens: true,
     }
 }
 
