@@ -416,7 +416,7 @@ mod tests {
             |list| list.completeness.not_whole = Some("1 of 2".to_owned());
         let cached: fn(&mut Groups) = |list| {
             let clock = list.clock.as_mut().expect("a clock");
-            clock.has_age = true;
+            (clock.has_age, clock.age) = (true, 50);
         };
         for (list, began, is_ours, why) in [
             (whole, Some(DATE - 60), true, "it is not in a whole list"),
@@ -425,7 +425,19 @@ mod tests {
             (partial, Some(DATE - 1), true, "Sofy's machines differ"),
             (partial, Some(DATE + 9), true, "it is new"),
             (partial, None, true, "nothing tells"),
-            (cached, Some(DATE - 60), false, "the list may be older"),
+            (cached, Some(DATE - 60), false, "the list is older"),
+            (
+                cached,
+                Some(DATE + 47),
+                false,
+                "it began since the list was made",
+            ),
+            (
+                cached,
+                Some(DATE + 49),
+                true,
+                "it began after the list came",
+            ),
             (
                 |list| list.unreadable = 1,
                 Some(DATE - 60),

@@ -1049,6 +1049,7 @@ mod tests {
             received_at: local(came),
             date: Some(remote(stamped as f64)),
             has_age: false,
+            age: 0,
         });
         read
     }

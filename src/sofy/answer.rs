@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use super::api::{ClockReading, Rows};
 use super::error::{ApiError, ErrorKind, Result};
 use super::json::{self, List, Text};
-use crate::model::group_id::GroupId;
-use crate::model::test_run::{Group, Row};
+use crate::model::{group_id::GroupId, test_run::Group, test_run::Row};
 use crate::secret::ApiKey;
 
 /// Enough of an answer to recognise it by.
@@ -43,8 +42,6 @@ pub(crate) struct Answer {
     retry_after: Option<Duration>,
     /// Its headers name a next page, or its status is 206, Partial Content.
     is_partial: bool,
-    /// A cache gave it, so that it may be of any time.
-    pub(super) is_cached: bool,
     pub(crate) body: String,
 }
 
@@ -52,6 +49,8 @@ impl Answer {
     /// An answer whose head has just come, without its body; the caller knows when the call was sent.
     pub(crate) fn new(call: &str, key: &ApiKey, status: StatusCode, headers: &HeaderMap) -> Self {
         let (now, date) = (Instant::now(), date(headers, DATE));
+        let age = headers.get(AGE);
+        let seconds = age.and_then(|age| age.to_str().ok()?.trim().parse().ok());
         Self {
             call: call.to_owned(),
             key: key.clone(),
@@ -61,11 +60,11 @@ impl Answer {
                 received_at: now,
                 date,
                 // Two dates are as little use as one from a cache.
-                has_age: headers.contains_key(AGE) || headers.get_all(DATE).iter().count() > 1,
+                has_age: age.is_some() || headers.get_all(DATE).iter().count() > 1,
+                age: seconds.unwrap_or(age.is_some().into()),
             },
             retry_after: retry_after(headers, date),
             is_partial: has_next_page(headers) || status == StatusCode::PARTIAL_CONTENT,
-            is_cached: headers.get(AGE).is_some_and(|age| age != "0"),
             body: String::new(),
         }
     }
@@ -444,11 +443,13 @@ mod tests {
     #[test]
     fn a_clock_is_read_only_from_an_answer_that_is_new() {
         let noon = "Tue, 14 Nov 2023 22:13:20 GMT";
-        for (headers, is_old, why) in [
-            (&[][..], false, "no time at all"),
-            (&[(DATE, noon)], false, "one time"),
-            (&[(DATE, noon), (DATE, noon)], true, "two of them"),
-            (&[(DATE, noon), (AGE, "0")], true, "a cache's"),
+        for (headers, is_old, age, why) in [
+            (&[][..], false, 0, "no time at all"),
+            (&[(DATE, noon)], false, 0, "one time"),
+            (&[(DATE, noon), (DATE, noon)], true, 0, "two of them"),
+            (&[(DATE, noon), (AGE, "0")], true, 0, "a cache's"),
+            (&[(DATE, noon), (AGE, " 60 ")], true, 60, "an old one"),
+            (&[(DATE, noon), (AGE, "long")], true, 1, "of unknown age"),
         ] {
             let mut all = HeaderMap::new();
             for (name, value) in headers {
@@ -458,7 +459,8 @@ mod tests {
 
             let answer = Answer::new("GET /x", &key, StatusCode::OK, &all);
 
-            assert_eq!(answer.clock.has_age, is_old, "{why}");
+            let clock = answer.clock;
+            assert_eq!((clock.has_age, clock.age), (is_old, age), "{why}");
         }
     }
 

@@ -65,8 +65,9 @@ impl Baseline {
         let is_partial = groups.completeness.not_whole.is_some() || groups.unreadable > 0;
         // An empty one may be a mistake: nearly every schedule has run before.
         let is_doubtful = is_partial || clock.has_age || groups.list.is_empty();
-        let date = clock.date.filter(|_| is_doubtful)?;
-        date.checked_sub(CLOCK_SLACK).ok()
+        let made_at = clock.date.filter(|_| is_doubtful)?;
+        let age = SignedDuration::from_secs(clock.age);
+        made_at.checked_add(age - CLOCK_SLACK).ok()
     }
 
     /// Tells whether it shows this group.
@@ -119,6 +120,8 @@ pub(crate) struct ClockReading {
     pub(crate) date: Option<Timestamp>,
     /// A cache gave the answer, so that its date is an old one.
     pub(crate) has_age: bool,
+    /// For so many seconds a cache had kept it; 1 if it does not say.
+    pub(crate) age: i64,
 }
 
 /// One entry of the list of groups.

@@ -11,9 +11,8 @@ use super::builds;
 use super::error::{ApiError, ErrorKind, Result};
 use super::http::{Http, Query, TRIGGER_TIMEOUT};
 use super::json::Text;
-use crate::model::group_id::GroupId;
-use crate::model::schedule::TriggerRequest;
 use crate::model::test_run::{Group, GroupStatus, Row, ScheduledAt, TestRun, TestStatus};
+use crate::model::{group_id::GroupId, schedule::TriggerRequest};
 use crate::secret::ApiKey;
 
 pub(super) const BASE_URL: &str = "https://public.sofy.ai";
