@@ -1387,16 +1387,15 @@ fn miss_the_newest(
         theirs.passes();
     }
     let mut began = -theirs.over - dice.spread(5 * SECOND, 10 * MINUTE);
-    // A public list from a cache is a matter of its own.
-    if asked.public || dice.percent(60) {
+    if dice.percent(60) {
         habits.cut = Some(Cut {
             list: Call::Before,
             keeps: dice.pick(&[0, 1, 3, 10]),
             sign: Cut::draw(dice).sign.filter(|_| dice.percent(60)),
         });
     } else {
-        let age = theirs.over + dice.from(2 * SECOND, MINUTE);
-        began = dice.from(1 - age, -theirs.over);
+        let age = theirs.over + dice.from(6 * SECOND, MINUTE);
+        began = dice.from(1 - age, -theirs.over - 5 * SECOND);
         habits.cache = Some(Cache {
             list: Call::Before,
             oldest: age,
