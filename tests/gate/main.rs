@@ -36,13 +36,15 @@ mod worlds;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{env, fs};
 
 use libtest_mimic::{Arguments, Trial};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
-/// All of them: waiting costs nothing, the steps start one after another, and the longest claim is the end of all.
+/// All of them: waiting costs nothing, as many steps start at a time as there are cores, and the longest claim is the
+/// end of all.
 const AT_A_TIME: usize = 128;
 
 /// What the tests write is here, and not in `target`: a step that root starts becomes a user who may enter no
@@ -53,10 +55,14 @@ static FOLDER: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
+/// How many claims have begun. They begin in the order of their list.
+static BEGUN: AtomicUsize = AtomicUsize::new(0);
+
 /// Lists claims by their paths. One that is left out is dead code, which clippy refuses.
 macro_rules! claims {
     ($($claim:path),* $(,)?) => {
         vec![$(Trial::test(stringify!($claim), || {
+            step::PLACE.set(BEGUN.fetch_add(1, Ordering::SeqCst));
             $claim();
             Ok(())
         })),*]
@@ -71,6 +77,8 @@ fn main() -> ExitCode {
     let mut claims = claims![
         // The longest first, twenty seconds and more.
         wire::what_never_ends_is_ended_by_the_deadline,
+        worlds::no_world_ends_in_a_success_that_is_not_true,
+        upload::a_build_that_sofy_has_is_never_guessed_by_its_name,
         trigger::a_group_that_the_schedule_does_not_have_is_an_error,
         upload::the_wrong_build_fails_the_step_whether_its_deadline_has_passed_or_not,
         trigger::a_lost_run_of_the_public_api_is_adopted,
@@ -84,6 +92,11 @@ fn main() -> ExitCode {
         wire::an_id_is_the_same_however_it_is_spelled,
         wire::the_largest_answers_are_bounded_in_memory,
         trigger::a_re_run_of_the_gate_job_alone_proves_nothing,
+        reports::a_runner_without_writable_files_gets_a_warning_and_the_same_verdict,
+        wire::no_redirect_is_followed,
+        surroundings::a_step_that_was_frozen_over_its_deadline_looks_once_more,
+        wire::every_fault_at_the_list_of_builds_has_its_end,
+        reports::the_key_is_masked_first_and_shown_nowhere,
         // All others.
         hostile::hostile_names_give_no_command_and_come_back_exactly,
         hostile::hostile_messages_give_no_command,
@@ -98,13 +111,11 @@ fn main() -> ExitCode {
         interrupted::a_second_signal_does_not_break_the_abort,
         interrupted::a_hangup_that_is_ignored_at_the_start_is_ignored,
         interrupted::an_abort_that_fails_or_hangs_leaves_time_for_the_reports,
-        reports::a_runner_without_writable_files_gets_a_warning_and_the_same_verdict,
         reports::a_line_that_another_tool_left_open_is_ended_first,
         reports::an_unwritable_file_is_warned_of,
         reports::a_report_that_cannot_be_written_changes_nothing_and_is_not_called_written,
         reports::the_log_begins_with_the_version_and_ends_with_where_the_report_is,
         reports::the_key_is_nowhere_outside_github,
-        reports::the_key_is_masked_first_and_shown_nowhere,
         trigger::a_detached_run_is_started_and_left_alone,
         trigger::a_run_of_an_earlier_step_is_judged_without_a_trigger,
         trigger::a_group_id_is_read_as_number_and_as_text,
@@ -130,7 +141,6 @@ fn main() -> ExitCode {
         upload::every_documented_error_is_final_and_says_what_to_do,
         upload::what_is_unclear_is_sent_again_from_the_start_of_the_file,
         upload::a_build_that_sofy_has_is_proven_by_its_digest,
-        upload::a_build_that_sofy_has_is_never_guessed_by_its_name,
         upload::a_lost_answer_ends_with_the_hash_all_the_same,
         upload::an_answer_before_the_end_of_the_file_is_heard,
         upload::an_early_answer_ends_the_upload_whatever_becomes_of_the_connection,
@@ -144,7 +154,6 @@ fn main() -> ExitCode {
         upload::an_app_that_is_not_signed_is_uploaded_with_a_warning,
         upload::a_search_ends_with_the_timeout,
         upload::a_large_file_takes_no_more_memory_than_a_small_one,
-        wire::every_fault_at_the_list_of_builds_has_its_end,
         wire::every_fault_at_the_look_before_the_trigger_has_its_end,
         wire::every_fault_at_a_look_at_the_group_has_its_end,
         wire::every_fault_at_a_look_at_the_rows_has_its_end,
@@ -154,7 +163,6 @@ fn main() -> ExitCode {
         wire::an_upload_that_is_never_answered_is_ended_by_the_deadline,
         wire::an_upload_outlives_a_while_in_which_nobody_listens,
         wire::no_upload_follows_a_redirect,
-        wire::no_redirect_is_followed,
         wire::no_call_goes_over_the_connection_of_another,
         wire::what_follows_an_answer_is_never_taken_for_the_next,
         wire::letters_of_another_alphabet_cost_their_names_only,
@@ -163,8 +171,6 @@ fn main() -> ExitCode {
         wire::an_answer_whose_end_may_be_cut_off_is_not_believed_over_tls,
         wire::a_proxy_may_serve_refuse_hang_or_be_passed_by,
         wire::while_nobody_listens_nothing_is_lost_and_nothing_happens_twice,
-        worlds::no_world_ends_in_a_success_that_is_not_true,
-        surroundings::a_step_that_was_frozen_over_its_deadline_looks_once_more,
         surroundings::a_server_may_have_an_address_of_version_six_only,
         step::tests::file_commands_are_read_as_the_runner_reads_them,
         step::tests::commands_are_found_where_the_runner_finds_them,

@@ -160,7 +160,10 @@ pub(crate) fn the_key_is_masked_first_and_shown_nowhere() {
                 ..Script::default()
             });
 
-            let step = Gate::new(&fake).input("schedule-id", schedule).run();
+            let step = Gate::new(&fake)
+                .input("schedule-id", schedule)
+                .input("timeout", "15s")
+                .run();
 
             // A status that is not known to be final is waited for until the timeout.
             assert!(matches!(step.status, Some(2 | 3)), "{step:#?}");

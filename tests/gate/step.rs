@@ -1,5 +1,6 @@
 //! One step of a workflow: the binary as the runner starts it, and what the runner would make of it.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
@@ -7,7 +8,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, LazyLock, Mutex};
+use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
@@ -26,14 +28,62 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// Between two looks at a step whose log says nothing new: hundreds of steps are looked at.
 const A_LOOK: Duration = Duration::from_millis(200);
 
-/// Between the starts of two steps: a herd of them would be slow, and most of a step's time is waiting.
+/// How long a start takes its turn at least: a herd of steps would be slow, and most of a step's time is waiting.
 const A_TURN: Duration = Duration::from_millis(25);
 
 /// How long a step may take until it prints something before the next one starts. On a busy machine this keeps
 /// deadlines of a few seconds from passing while hundreds of steps begin.
 const A_START: Duration = Duration::from_millis(200);
 
-static TURN: Mutex<()> = Mutex::new(());
+/// Starts of steps, as many at a time as there are cores.
+static TURNS: LazyLock<Mutex<Turns>> = LazyLock::new(|| {
+    let free = thread::available_parallelism().map_or(1, usize::from);
+    let waiting = BTreeMap::new();
+    Mutex::new(Turns { free, waiting })
+});
+
+struct Turns {
+    free: usize,
+    /// By place of the claim and number of the start.
+    waiting: BTreeMap<(usize, u32), Thread>,
+}
+
+thread_local! {
+    /// The place of the claim that this thread makes. The first claim, which takes longest, starts its steps first.
+    pub(crate) static PLACE: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A start of a step, until it is dropped.
+struct Turn;
+
+impl Turn {
+    fn take() -> Self {
+        let mut turns = TURNS.lock().unwrap();
+        if turns.free > 0 {
+            turns.free -= 1;
+            return Self;
+        }
+        let number = COUNTER.fetch_add(1, Ordering::SeqCst);
+        let place = (PLACE.get(), number);
+        turns.waiting.insert(place, thread::current());
+        while turns.waiting.contains_key(&place) {
+            drop(turns);
+            thread::park();
+            turns = TURNS.lock().unwrap();
+        }
+        Self
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut turns = TURNS.lock().unwrap_or_else(PoisonError::into_inner);
+        match turns.waiting.pop_first() {
+            Some((_, next)) => next.unpark(),
+            None => turns.free += 1,
+        }
+    }
+}
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
@@ -201,7 +251,7 @@ impl Gate {
     }
 
     fn start_as(self, name: &Path) -> Started {
-        let turn = TURN.lock().unwrap();
+        let turn = Turn::take();
         let begun = Instant::now();
         let mut child = Command::new(name)
             .args(&self.words)
@@ -453,11 +503,17 @@ impl Step {
 
 /// Makes the same claim of each case, all at once: most of a step's time is waiting.
 pub(crate) fn each<T: Sync>(cases: &[T], claim: impl Fn(&T) + Sync) {
+    let place = PLACE.get();
     thread::scope(|scope| {
         let claim = &claim;
         let claims: Vec<_> = cases
             .iter()
-            .map(|case| scope.spawn(move || claim(case)))
+            .map(|case| {
+                scope.spawn(move || {
+                    PLACE.set(place);
+                    claim(case);
+                })
+            })
             .collect();
         for claim in claims {
             if let Err(panic) = claim.join() {

@@ -155,6 +155,7 @@ pub(crate) fn each_row_of_the_verdict_table_holds() {
             let step = Gate::new(&fake)
                 .input("schedule-id", schedule)
                 .input("fail-on", fail_on)
+                .input("timeout", if *status == 3 { "15s" } else { "30s" })
                 .run();
 
             assert_eq!(

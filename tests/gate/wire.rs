@@ -432,9 +432,9 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
             "before anything was triggered",
         ),
         (Call::Trigger, 3, "timed_out", "may have started"),
-        (Call::Group, 3, "timed_out", "Timed out after 10s"),
-        (Call::Rows, 3, "timed_out", "Timed out after 10s"),
-        (Call::Abort, 3, "timed_out", "Timed out after 10s"),
+        (Call::Group, 3, "timed_out", "Timed out after 6s"),
+        (Call::Rows, 3, "timed_out", "Timed out after 6s"),
+        (Call::Abort, 3, "timed_out", "Timed out after 6s"),
     ];
     let faults = [
         ("silence", asked(|talk| talk.silence())),
@@ -468,7 +468,7 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
                     .input("schedule-id", schedule);
                 let gate = match at {
                     Call::Builds => gate.input("app-hash", "4dde0684"),
-                    _ => gate.input("timeout", "10s"),
+                    _ => gate.input("timeout", "6s"),
                 };
 
                 let step = gate.run();
