@@ -138,8 +138,8 @@ async fn start<A: SofyApi>(
             }
             let (group_id, origin) = trigger(api, request, sent, stop, jitter).await?;
             let run = Run::triggered(group_id, origin, sent.before.as_ref());
-            // Before anything of a group that may not be ours is saved, aborted, or believed by a later step.
-            if run.not_before.is_some()
+            // Whoever does not wait sees the group only here, and a later step would believe it.
+            if let (Start::Detach(_), Some(_)) = (&inputs.start, run.not_before)
                 && let Ok(Ok(group)) = stop.run_until_stopped(api.group(&run.group_id)).await
                 && run.is_older(&group)
             {
@@ -464,17 +464,14 @@ mod tests {
                 unreachable!("groups");
             };
             list(&mut before);
-            let (wait, no) = (("timeout", "90s"), Conclusion::Error);
-            for (silence, status, pair, conclusion, aborts, what) in [
-                (0, "Complete", wait, [no, Conclusion::Success], 0, "at once"),
-                (0, "Running", wait, [no, Conclusion::TimedOut], 1, "running"),
+            let wait = ("timeout", "90s");
+            for (silence, status, pair, conclusion, aborts) in [
                 (
                     0,
                     "Complete",
-                    ("wait", "false"),
-                    [no, Conclusion::Detached],
+                    wait,
+                    [Conclusion::Failure, Conclusion::Success],
                     0,
-                    "not waited for",
                 ),
                 (
                     1,
@@ -482,17 +479,17 @@ mod tests {
                     wait,
                     [Conclusion::Failure, Conclusion::Success],
                     0,
-                    "seen later",
                 ),
+                (0, "Running", wait, [Conclusion::TimedOut; 2], 1),
                 (
-                    1,
+                    0,
                     "Running",
-                    wait,
-                    [Conclusion::TimedOut; 2],
-                    1,
-                    "later, and running",
+                    ("wait", "false"),
+                    [Conclusion::Error, Conclusion::Detached],
+                    0,
                 ),
             ] {
+                let what = format!("{status} after {silence} failed polls, {pair:?}");
                 let api = Scripted::new()
                     .baseline(Ok(Baseline::Groups(before.clone())))
                     .trigger(Ok(&["77"]), SECOND)
