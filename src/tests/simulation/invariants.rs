@@ -850,6 +850,8 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
         return None;
     }
     let is_unfinished = match main.output("conclusion") {
+        // It was killed, and would have left the run running anyway.
+        "" if main.kind == StepKind::Start => false,
         "cancelled" | "timed_out" | "" => main.exit != Some(0),
         // Where Sofy denies access, or shows an old or empty list without the group to attach to, nobody can abort.
         "error" => {
