@@ -70,7 +70,7 @@ fn entries(text: &str) -> Result<List<'_>, Error> {
     Ok(list)
 }
 
-/// Tells whether an answer that is no list says that something went wrong.
+/// Tells whether an answer other than a list says that something went wrong.
 pub(super) fn reports_an_error(body: &str) -> bool {
     let Parts(members) = from_str(body).unwrap_or_default();
     let completeness = completeness(&members, None, DEEPEST);
