@@ -677,6 +677,10 @@ mod tests {
             let ids: Vec<String> = ids.collect();
             assert_eq!(ids, ["1", "2"], "{why}");
         }
+        let (open, close) = ("[".repeat(200), "]".repeat(200));
+        let deep = Answer::scripted(200, &format!(r#"{{"data":[],"error":{open}1{close}}}"#));
+        let sign = deep.list("x").expect("a list").completeness.not_whole;
+        assert!(sign.is_some(), "an error too deep to be read is one");
         let fetched = Answer::scripted(200, r#"{"data":[],"message":"Fetched 3 record(s)"}"#);
         let completeness = fetched.list("x").expect("a list").completeness;
         assert_eq!(completeness.fetched, Some(3));
