@@ -20,7 +20,7 @@ use crate::consistency::{LeftBehind, contradiction};
 use crate::dice::Dice;
 use crate::fake_sofy::{CLASSIC, PUBLIC};
 use crate::line::reset;
-use crate::step::{Gate, KEY, Step};
+use crate::step::{Gate, KEY, PLACE, Step};
 
 /// As many as start and end within a few seconds of the longest other claim.
 const WORLDS: u64 = 100;
@@ -41,9 +41,15 @@ pub(crate) fn no_world_ends_in_a_success_that_is_not_true() {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     let first = number("SOFY_SOCKET_SEED").unwrap_or(0);
     let worlds = number("SOFY_SOCKET_WORLDS").unwrap_or(WORLDS);
+    let place = PLACE.get();
     let ends: Vec<(u64, Step, Vec<String>)> = thread::scope(|scope| {
         let worlds: Vec<_> = (first..first + worlds)
-            .map(|seed| scope.spawn(move || play(seed)))
+            .map(|seed| {
+                scope.spawn(move || {
+                    PLACE.set(place);
+                    play(seed)
+                })
+            })
             .collect();
         let ends = worlds.into_iter().map(|world| world.join().unwrap());
         ends.collect()
