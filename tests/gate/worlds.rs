@@ -23,7 +23,7 @@ use crate::line::reset;
 use crate::step::{Gate, KEY, PLACE, Step};
 
 /// As many as start and end within a few seconds of the longest other claim.
-const WORLDS: u64 = 100;
+const WORLDS: u64 = 50;
 
 /// Milliseconds, mostly since our run began.
 type Ms = i64;
