@@ -416,7 +416,7 @@ mod tests {
             |list| list.completeness.not_whole = Some("1 of 2".to_owned());
         let cached: fn(&mut Groups) = |list| {
             let clock = list.clock.as_mut().expect("a clock");
-            (clock.has_age, clock.age) = (true, 50);
+            (clock.has_age, clock.age) = (true, 50 * SECOND);
         };
         for (list, began, is_ours, why) in [
             (whole, Some(DATE - 60), true, "it is not in a whole list"),

@@ -1049,7 +1049,7 @@ mod tests {
             received_at: local(came),
             date: Some(remote(stamped as f64)),
             has_age: false,
-            age: 0,
+            age: Duration::ZERO,
         });
         read
     }

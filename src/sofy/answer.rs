@@ -23,6 +23,7 @@ const LONGEST_TEXT: usize = 2_000;
 const BEGINNING: usize = 64 * 1024;
 /// Longer than any input `timeout`, so that nobody waits less, and short enough to add to any instant.
 pub(super) const A_MONTH: Duration = Duration::from_hours(24 * 30);
+const A_SECOND: Duration = Duration::from_secs(1);
 /// What to do about a key that Sofy does not know.
 pub(super) const CHECK_KEY: &str = "Copy `api-key` again from Account > API Key in Sofy.";
 
@@ -49,8 +50,8 @@ impl Answer {
     /// An answer whose head has just come, without its body; the caller knows when the call was sent.
     pub(crate) fn new(call: &str, key: &ApiKey, status: StatusCode, headers: &HeaderMap) -> Self {
         let (now, date) = (Instant::now(), date(headers, DATE));
-        let age = headers.get(AGE);
-        let seconds = age.and_then(|age| age.to_str().ok()?.trim().parse().ok());
+        let ages = headers.get_all(AGE).iter();
+        let age = ages.map(|age| seconds(age).unwrap_or(A_SECOND)).max();
         Self {
             call: call.to_owned(),
             key: key.clone(),
@@ -61,7 +62,7 @@ impl Answer {
                 date,
                 // Two dates are as little use as one from a cache.
                 has_age: age.is_some() || headers.get_all(DATE).iter().count() > 1,
-                age: seconds.unwrap_or(age.is_some().into()),
+                age: age.unwrap_or_default(),
             },
             retry_after: retry_after(headers, date),
             is_partial: has_next_page(headers) || status == StatusCode::PARTIAL_CONTENT,
@@ -256,16 +257,21 @@ impl Answer {
 
 /// Reads the delay of `Retry-After`. A date is measured by the server's own clock, never by ours.
 fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
-    let value = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let pause = if !value.is_empty() && value.bytes().all(|c| c.is_ascii_digit()) {
-        // More seconds than a number can hold are many.
-        value.parse().map_or(A_MONTH, Duration::from_secs)
-    } else if let (Some(at), Some(now)) = (date(headers, RETRY_AFTER), now) {
-        Duration::try_from(at.duration_since(now)).unwrap_or_default()
-    } else {
-        Duration::from_secs(60)
+    let value = headers.get(RETRY_AFTER)?;
+    let until = || {
+        let pause = date(headers, RETRY_AFTER)?.duration_since(now?);
+        Some(Duration::try_from(pause).unwrap_or_default())
     };
+    let pause = seconds(value).or_else(until).unwrap_or(60 * A_SECOND);
     Some(pause.min(A_MONTH))
+}
+
+/// Reads a number of seconds; more than can be added to a time are a month.
+fn seconds(value: &HeaderValue) -> Option<Duration> {
+    let text = value.to_str().ok()?.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    let seconds = || text.parse().map_or(A_MONTH, Duration::from_secs);
+    is_number.then(seconds).map(|seconds| seconds.min(A_MONTH))
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
@@ -450,6 +456,9 @@ mod tests {
             (&[(DATE, noon), (AGE, "0")], true, 0, "a cache's"),
             (&[(DATE, noon), (AGE, " 60 ")], true, 60, "an old one"),
             (&[(DATE, noon), (AGE, "long")], true, 1, "of unknown age"),
+            (&[(AGE, "-9223372036854775808")], true, 1, "no age at all"),
+            (&[(AGE, "99999999999999999999")], true, 2_592_000, "a month"),
+            (&[(AGE, "0"), (AGE, "60")], true, 60, "of two caches"),
         ] {
             let mut all = HeaderMap::new();
             for (name, value) in headers {
@@ -460,6 +469,7 @@ mod tests {
             let answer = Answer::new("GET /x", &key, StatusCode::OK, &all);
 
             let clock = answer.clock;
+            let age = Duration::from_secs(age);
             assert_eq!((clock.has_age, clock.age), (is_old, age), "{why}");
         }
     }

@@ -1,5 +1,7 @@
 //! What can be asked of Sofy? One trait, which both generations of its API fulfil.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
@@ -66,8 +68,8 @@ impl Baseline {
         // An empty one may be a mistake: nearly every schedule has run before.
         let is_doubtful = is_partial || clock.has_age || groups.list.is_empty();
         let made_at = clock.date.filter(|_| is_doubtful)?;
-        let age = SignedDuration::from_secs(clock.age);
-        made_at.checked_add(age - CLOCK_SLACK).ok()
+        let listed_at = made_at.checked_add(clock.age).ok()?;
+        listed_at.checked_sub(CLOCK_SLACK).ok()
     }
 
     /// Tells whether it shows this group.
@@ -120,8 +122,8 @@ pub(crate) struct ClockReading {
     pub(crate) date: Option<Timestamp>,
     /// A cache gave the answer, so that its date is an old one.
     pub(crate) has_age: bool,
-    /// For so many seconds a cache had kept it; 1 if it does not say.
-    pub(crate) age: i64,
+    /// How long a cache had kept it; a second if it does not say.
+    pub(crate) age: Duration,
 }
 
 /// One entry of the list of groups.

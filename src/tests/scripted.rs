@@ -322,7 +322,7 @@ pub(crate) fn groups(list: &[(&str, Option<i64>)], answered_at: Option<i64>) -> 
             received_at: Instant::now(),
             date: Some(time(second)),
             has_age: false,
-            age: 0,
+            age: Duration::ZERO,
         }),
         ..Groups::default()
     })
