@@ -620,6 +620,7 @@ mod tests {
             ),
             (r#""Errors":["late"]"#, false, "several errors"),
             (r#""isSuccess":false"#, false, "no success"),
+            (r#""success":0"#, false, "no success, as a number"),
             (r#""success":true"#, true, "a success"),
             (r#""errors":[],"error":"""#, true, "no error"),
             (r#""errors":[ ],"error":{ }"#, true, "no error, with spaces"),
@@ -649,6 +650,14 @@ mod tests {
                 r#""meta":{"pages":[{"hasNextPage":1}]}"#,
                 false,
                 "in a list of its own, as a number",
+            ),
+            (r#""a":[[[[[{"total":45}]]]]]"#, false, "far down"),
+            (r#""nextPage":{"page":2}"#, false, "where the next page is"),
+            (r#""nextPage":[]"#, true, "no next page"),
+            (
+                r#""message":{"text":"ok","hasMore":true}"#,
+                false,
+                "in an object that is otherwise a text",
             ),
             (r#""total":" 45 ""#, false, "with white space"),
             (
@@ -688,9 +697,17 @@ mod tests {
             assert_eq!(ids, ["1", "2"], "{why}");
         }
         let (open, close) = ("[".repeat(200), "]".repeat(200));
-        let deep = Answer::scripted(200, &format!(r#"{{"data":[],"error":{open}1{close}}}"#));
-        let sign = deep.list("x").expect("a list").completeness.not_whole;
-        assert!(sign.is_some(), "an error too deep to be read is one");
+        let deep = |name: &str| format!(r#"{{"data":[],"{name}":{open}1{close}}}"#);
+        let large = vec!["1"; json::MOST_ENTRIES + 1].join(",");
+        for (body, why) in [
+            (deep("error"), "an error too deep to be read is one"),
+            (deep("meta"), "what is too deep may hold a sign"),
+            (format!(r#"{{"data":[],"meta":[{large}]}}"#), "or too large"),
+        ] {
+            let unread = Answer::scripted(200, &body);
+            let sign = unread.list("x").expect("a list").completeness.not_whole;
+            assert!(sign.is_some(), "{why}");
+        }
         let fetched = Answer::scripted(200, r#"{"data":[],"message":"Fetched 3 record(s)"}"#);
         let completeness = fetched.list("x").expect("a list").completeness;
         assert_eq!(completeness.fetched, Some(3));

@@ -11,8 +11,8 @@ use crate::model::test_run::Completeness;
 /// Five times the largest schedule that we were told of; a body of empty objects must not fill the memory.
 pub(super) const MOST_ENTRIES: usize = 100_000;
 
-/// Nobody puts the signs of an incomplete list deeper, and each level reads all of it once more.
-const DEEPEST: u8 = 4;
+/// Each level is read once more by the one around it. What stands deeper may be a sign.
+const DEEPEST: u8 = 16;
 
 /// A list as an answer gives it. Its entries are read one by one: all at once they would double the memory.
 #[derive(Default)]
@@ -72,9 +72,13 @@ fn entries(text: &str) -> Result<List<'_>, Error> {
 
 /// Tells whether an answer other than a list says that something went wrong.
 pub(super) fn reports_an_error(body: &str) -> bool {
-    let Parts(members) = from_str(body).unwrap_or_default();
-    let completeness = completeness(&members, None, DEEPEST);
-    completeness.not_whole.is_some()
+    shows_a_sign(body, None, DEEPEST)
+}
+
+/// Tells whether something nested says so, or cannot be read.
+fn shows_a_sign(nested: &str, list: Option<usize>, deepest: u8) -> bool {
+    let parts = from_str(nested).ok().filter(|_| deepest > 0);
+    parts.is_none_or(|Parts(parts)| completeness(&parts, list, deepest - 1).not_whole.is_some())
 }
 
 /// Searches next to a list for signs that there is more of it, and anywhere for errors, at most so many levels deep.
@@ -86,29 +90,26 @@ fn completeness(members: &[(String, &RawValue)], list: Option<usize>, deepest: u
         let value = value.trim();
         let above = |most: usize| value.parse().is_ok_and(|number: f64| number > most as f64);
         let is_sign = match name.replace(['_', '-'], "").to_lowercase().as_str() {
+            "error" | "errors" if value == "0" => list.is_none(),
+            "nextpage" if value == "0" => false,
+            "error" | "errors" | "nextpage" => from_str(raw.get()).map_or(true, is_given),
+            // Such as `pagination` and `meta`.
+            _ if raw.get().starts_with(['{', '[']) => shows_a_sign(raw.get(), list, deepest),
             "total" | "totalcount" | "totalrecords" | "totalelements" => above(listed),
             "totalpages" => above(1),
             "hasnextpage" | "hasmore" => value == "1" || value.eq_ignore_ascii_case("true"),
-            "nextpage" => !matches!(value, "" | "0" | "false"),
             "message" => {
                 found.fetched = fetched(value).filter(|number| *number > listed);
                 list.is_some() && is_part(value)
             }
-            "success" | "issuccess" => value.eq_ignore_ascii_case("false"),
-            "error" | "errors" if value == "0" => list.is_none(),
-            "error" | "errors" => from_str(raw.get()).map_or(true, is_error),
-            // Such as `pagination` and `meta`.
-            _ if raw.get().starts_with(['{', '[']) && deepest > 0 => {
-                let Parts(inner) = from_str(raw.get()).unwrap_or_default();
-                completeness(&inner, list, deepest - 1).not_whole.is_some()
-            }
+            "success" | "issuccess" => value == "0" || value.eq_ignore_ascii_case("false"),
             _ => false,
         };
         if is_sign {
             let value: String = value.chars().take(100).collect();
             found.not_whole = Some(match value.as_str() {
                 "" if name.to_lowercase().starts_with("error") => format!("it contains \"{name}\""),
-                "" => format!("its \"{name}\" says that there is more"),
+                "" => format!("its \"{name}\" says so, or cannot be read"),
                 value => format!("its \"{name}\" is \"{value}\", and {listed} are listed"),
             });
         }
@@ -116,8 +117,8 @@ fn completeness(members: &[(String, &RawValue)], list: Option<usize>, deepest: u
     found
 }
 
-/// Tells whether a member that reports an error says something.
-fn is_error(value: Value) -> bool {
+/// Tells whether a member that is a sign if it is there says something.
+fn is_given(value: Value) -> bool {
     !matches!(&*value.to_string(), "null" | "false" | "\"\"" | "[]" | "{}")
 }
 
@@ -287,7 +288,7 @@ mod tests {
             ),
             (
                 r#""pagination":{"total":45}"#,
-                r#"its "pagination" says that there is more"#,
+                r#"its "pagination" says so, or cannot be read"#,
                 "an object is not quoted",
             ),
             (

@@ -557,6 +557,7 @@ mod tests {
             (429, r#""message":"Too many""#, false, "a refusal"),
             (200, busy, false, "an error"),
             (200, r#""success":"False""#, false, "no success"),
+            (200, r#""a":[[[[[{"error":1}]]]]]"#, false, "far down"),
             (200, r#""error":null,"success":true"#, true, "no error"),
             (200, r#""message":"Run 1 of 3 in line""#, true, "its place"),
         ] {
