@@ -114,17 +114,21 @@ impl Run {
         times.is_some_and(|(began, not_before)| began < not_before)
     }
 
-    /// Finds this run's rows, and those that cannot be told, in a list that was read after the group's status.
+    /// Finds this run's rows, and those that cannot be told, in a list that was read after the group's status; none if
+    /// that could not be read.
     pub(crate) fn attribute(
         &mut self,
-        group: &Group,
+        group: Option<&Group>,
         rows: Vec<Row>,
     ) -> (Vec<TestRun>, Option<Ambiguous>) {
-        if self.is_older(group) {
+        if group.is_some_and(|group| self.is_older(group)) {
             let doubt = AmbiguityReason::EarlierExecution;
             return (Vec::new(), ambiguous(rows.len(), doubt));
         }
-        if std::mem::take(&mut self.expects_unfinished) && group.is_terminal() {
+        if let Some(group) = group
+            && std::mem::take(&mut self.expects_unfinished)
+            && group.is_terminal()
+        {
             self.mark_ambiguous(AmbiguityReason::EarlierAttempt);
         }
         let (mut named, mut unnamed, mut others) = (Vec::new(), Vec::new(), 0);
@@ -346,7 +350,7 @@ mod tests {
     }
 
     fn look(run: &mut Run, rows: &[Row]) -> (Vec<String>, usize) {
-        let (test_runs, ambiguous) = run.attribute(&Group::parse("Running"), rows.to_vec());
+        let (test_runs, ambiguous) = run.attribute(Some(&Group::parse("Running")), rows.to_vec());
         let statuses = test_runs.iter();
         (
             statuses.map(|run| run.status.to_string()).collect(),
@@ -479,7 +483,7 @@ mod tests {
             let mut found = None;
             for rows in looks {
                 let group = Group::parse("Running");
-                let (test_runs, _) = run.attribute(&group, rows);
+                let (test_runs, _) = run.attribute(Some(&group), rows);
                 let late = test_runs.into_iter().filter(|run| run.late);
                 found = Some(late.map(|run| run.status).collect::<Vec<_>>());
             }
@@ -848,7 +852,7 @@ mod tests {
         look(&mut run, &rows(TODAY, &["Running"]));
 
         let (test_runs, ambiguous) =
-            run.attribute(&Group::parse("Running"), rows(LATER, &["Passed"]));
+            run.attribute(Some(&Group::parse("Running")), rows(LATER, &["Passed"]));
 
         assert_eq!(test_runs, []);
         let doubt = ambiguous.map(|ambiguous| ambiguous.doubt);

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::iter::repeat_n;
 
-use crate::model::test_run::{Slot, Snapshot, Tally, TestRun, TestStatus};
+use crate::model::test_run::{Group, Slot, Tally, TestRun, TestStatus};
 
 /// What the polls have shown and the latest list has to account for.
 #[derive(Debug, Default)]
@@ -37,22 +37,23 @@ impl SeenFailures {
         !self.most_rows.is_empty()
     }
 
-    /// Remembers what a poll shows.
-    pub(crate) fn observe(&mut self, snapshot: &Snapshot) {
-        self.trusts_retries &= !snapshot.group.is_terminal();
-        for ((scenario, device), rows) in by_place(&snapshot.test_runs) {
+    /// Remembers what a poll shows. Where it does not show the group, that may be terminal.
+    pub(crate) fn observe(&mut self, group: Option<&Group>, test_runs: &[TestRun]) {
+        self.trusts_retries &= !group.is_some_and(Group::is_terminal);
+        let trusts_retries = self.trusts_retries && group.is_some();
+        for ((scenario, device), rows) in by_place(test_runs) {
             let place = (scenario.to_owned(), device.to_owned());
             let most = self.most_rows.entry(place).or_default();
             *most = rows.max(*most);
         }
-        for (slot, rows) in by_slot(&snapshot.test_runs) {
+        for (slot, rows) in by_slot(test_runs) {
             let rows = Tally::of(rows);
             if is_one(&rows, &TestStatus::Passed) {
                 continue;
             }
             let seen = self.slots.entry(slot).or_default();
             seen.is_shared |= rows.total() > 1;
-            seen.runs_again |= self.trusts_retries && is_one(&rows, &TestStatus::Running);
+            seen.runs_again |= trusts_retries && is_one(&rows, &TestStatus::Running);
             for (status, rows) in rows.only(TestStatus::is_failure).iter() {
                 seen.runs_again = false;
                 match seen.failures.iter_mut().find(|(one, _)| one == status) {
@@ -122,12 +123,13 @@ fn by_place(test_runs: &[TestRun]) -> BTreeMap<(&str, &str), usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::test_run::{Completeness, Group};
+    use crate::model::test_run::{Completeness, Snapshot};
     use crate::sofy::SofyApi;
     use crate::tests::fixtures::at;
     use crate::tests::scripted::{Classic, Public};
 
-    /// Reads a poll such as `Running: a Failed, b Passed, b@11 Passed`: scenarios, with an hour or at ten.
+    /// Reads a poll such as `Running: a Failed, b Passed, b@11 Passed`: scenarios, with an hour or at ten; before the
+    /// colon the group's status, or nothing if it could not be read.
     fn poll(text: &str) -> Snapshot {
         let (group, rows) = text.split_once(':').expect("a group");
         let rows = rows.split(',').map(str::trim).filter(|row| !row.is_empty());
@@ -152,7 +154,13 @@ mod tests {
             ..SeenFailures::default()
         };
         for text in polls {
-            seen.observe(&poll(text));
+            let Snapshot {
+                group, test_runs, ..
+            } = poll(text);
+            seen.observe(
+                Some(&group).filter(|group| !group.verbatim.is_empty()),
+                &test_runs,
+            );
         }
         let latest = poll(polls.last().expect("a poll")).test_runs;
         let (lost, retried) = seen.lost_and_retried(&latest);
@@ -189,6 +197,11 @@ mod tests {
                 &["Running: a Stopped", "Complete: a Passed"],
                 &["a Stopped"],
                 "whatever it was, if it was not a pass",
+            ),
+            (
+                &[": a Failed", "Complete: a Passed"],
+                &["a Failed"],
+                "although the group's status could not be read",
             ),
             (
                 &["Running: a Failed, b Passed", "Complete: b Passed"],
@@ -278,6 +291,18 @@ mod tests {
                 "",
                 "a Failed",
                 "a status that is not documented is not an end",
+            ),
+            (
+                &["Running: a Failed", ": a Running", "Complete: a Passed"],
+                "a Failed",
+                "",
+                "the group may have been terminal when it ran",
+            ),
+            (
+                &[": a Failed", "Running: a Running", "Complete: a Passed"],
+                "",
+                "a Failed",
+                "the group was not terminal after that",
             ),
             (
                 &[

@@ -117,7 +117,7 @@ impl History {
 
     /// Takes in a poll, and tells how far the run has come.
     pub(crate) fn observe(&mut self, seen: Snapshot, when: PollTime) -> Settlement {
-        self.failures.observe(&seen);
+        self.failures.observe(Some(&seen.group), &seen.test_runs);
         let before = self.latest.as_ref().filter(|before| has_finished(before));
         let is_unchanged = when.started.saturating_sub(self.polled_at) <= LONGEST_GAP
             && before.is_some_and(|before| is_same(before, &seen));

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::gate::attribution::Run;
+use crate::gate::failures::SeenFailures;
 use crate::gate::pace::{FIRST_ROW, Pace, bounded};
 use crate::gate::settle::{History, PollTime, Settlement};
 use crate::gate::verdict::{Ending, Observation};
@@ -95,7 +96,11 @@ impl Watch {
         }
         let deadline = stop.deadline;
         let sent_at = Instant::now();
-        let pause = match stop.run_until(deadline + LAST_POLL, poll(api, run)).await {
+        let failures = &mut self.history.failures;
+        let pause = match stop
+            .run_until(deadline + LAST_POLL, poll(api, run, failures))
+            .await
+        {
             Ok(Ok(seen)) => self.answered::<A>(seen, sent_at)?,
             Ok(Err(error)) => self.failed(error, sent_at, run.origin)?,
             Err(reason) => return self.stopped(reason),
@@ -185,10 +190,22 @@ impl Watch {
 }
 
 /// Polls a run once: the group first, so that the rows are never older than its status.
-pub(crate) async fn poll<A: SofyApi>(api: &A, run: &mut Run) -> Result<Snapshot, ApiError> {
-    let group = api.group(&run.group_id).await?;
+async fn poll<A: SofyApi>(
+    api: &A,
+    run: &mut Run,
+    failures: &mut SeenFailures,
+) -> Result<Snapshot, ApiError> {
+    let group = api.group(&run.group_id).await;
+    if let Err(ErrorKind::OutcomeUnknown | ErrorKind::NotFound) = group.as_ref().map_err(|e| e.kind)
+        && let Ok(rows) = api.rows(&run.group_id).await
+    {
+        // A failure that only this poll shows is one too.
+        let (test_runs, _) = run.attribute(None, rows.list);
+        failures.observe(None, &test_runs);
+    }
+    let group = group?;
     let rows = api.rows(&run.group_id).await?;
-    let (test_runs, ambiguous) = run.attribute(&group, rows.list);
+    let (test_runs, ambiguous) = run.attribute(Some(&group), rows.list);
     Ok(Snapshot {
         schedule_name: rows.schedule_name,
         group,
@@ -354,6 +371,25 @@ mod tests {
 
         assert_eq!(ending, Ending::Settled);
         assert!((5 * MINUTE..6 * MINUTE).contains(&took), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_seen_although_the_group_cannot_be_read() {
+        let (no_group, no_answer) = (ErrorKind::NotFound, ErrorKind::OutcomeUnknown);
+        for (kind, status, lost) in [
+            (no_group, "Failed", &["S1 on Pixel 8: Failed"][..]),
+            (no_answer, "Failed", &["S1 on Pixel 8: Failed"]),
+            (no_answer, "Passed", &[]),
+        ] {
+            let api = Public::new()
+                .without_group(&failure(kind), test_runs(&["Passed", status]))
+                .look("Complete", test_runs(&["Passed", "Passed"]));
+
+            let (observation, _) = watched(&api, handle(), Origin::Triggered, 60 * MINUTE).await;
+
+            assert_eq!(observation.ending, Ending::Settled, "{kind:?} {status}");
+            assert_eq!(observation.lost, lost, "{kind:?} {status}");
+        }
     }
 
     /// The lines of the log that people read, by level.
@@ -858,13 +894,19 @@ mod tests {
             ),
         ] {
             let rows = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
-            let api = Classic::new().look(first, rows()).look("Complete", rows());
-            let after = ResultsAfter::parse(after).expect("what a step wrote");
-            let run = Run::attached("77".into(), Some(after), Some(2));
+            let unread = failure(ErrorKind::OutcomeUnknown);
+            for api in [
+                Classic::new(),
+                Classic::new().without_group(&unread, rows()),
+            ] {
+                let api = api.look(first, rows()).look("Complete", rows());
+                let after = ResultsAfter::parse(after).expect("what a step wrote");
+                let run = Run::attached("77".into(), Some(after), Some(2));
 
-            let (observation, _) = watched(&api, run, Origin::Attached, 60 * MINUTE).await;
+                let (observation, _) = watched(&api, run, Origin::Attached, 60 * MINUTE).await;
 
-            assert_eq!(observation.ending, expected, "{why}");
+                assert_eq!(observation.ending, expected, "{why}");
+            }
         }
     }
 }

@@ -166,14 +166,26 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
     pub(crate) fn failures(self, error: &ApiError, looks: usize) -> Self {
         for _ in 0..looks {
             self.groups.add(Err(error.clone()), Duration::ZERO);
+            if matches!(error.kind, ErrorKind::OutcomeUnknown | ErrorKind::NotFound) {
+                self.rows.add(Err(error.clone()), Duration::ZERO);
+            }
         }
+        self
+    }
+
+    /// The next look fails to read the group, and shows these rows.
+    pub(crate) fn without_group(self, error: &ApiError, test_runs: Vec<TestRun>) -> Self {
+        self.groups.add(Err(error.clone()), Duration::ZERO);
+        let rows = test_runs.into_iter().map(unnamed).collect();
+        self.rows.add(Ok(named(rows)), Duration::ZERO);
         self
     }
 
     /// The next look takes its time.
     pub(crate) fn hang(self, takes: Duration) -> Self {
-        self.groups
-            .add(Err(failure(ErrorKind::OutcomeUnknown)), takes);
+        let error = failure(ErrorKind::OutcomeUnknown);
+        self.groups.add(Err(error.clone()), takes);
+        self.rows.add(Err(error), Duration::ZERO);
         self
     }
 

@@ -39,7 +39,7 @@ const STEPS: [(&str, Step); 8] = [
             let run = GroupId::parse("77")
                 .map(|id| Run::triggered(id, Origin::Triggered, Some(&earlier)));
             let listed = listed.clone();
-            timed(|| run.map(|mut this| this.attribute(&Group::parse("Running"), listed)))
+            timed(|| run.map(|mut this| this.attribute(Some(&Group::parse("Running")), listed)))
         })
     }),
     ("settle", |count| {

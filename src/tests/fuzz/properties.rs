@@ -452,7 +452,7 @@ async fn read_all<A: SofyApi>(api: &A) -> Understood {
         );
     }
     let mut run = Run::triggered(GROUP.into(), Origin::Triggered, None);
-    let (test_runs, _) = run.attribute(&Group::parse("Complete"), listed);
+    let (test_runs, _) = run.attribute(Some(&Group::parse("Complete")), listed);
     for run in &test_runs {
         let status = run.status.to_string();
         for text in [
