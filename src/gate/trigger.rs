@@ -71,7 +71,7 @@ pub(crate) async fn trigger<A: SofyApi>(
             names_a_build: request.app_hash.is_some(),
         };
         match answer {
-            (Err(mut error), None) if !may_have_happened(&error) => {
+            (Err(mut error), None) if !error.is_unclear() => {
                 if error.kind == ErrorKind::Busy {
                     refused.push((before.clone(), flight));
                 }
@@ -79,7 +79,7 @@ pub(crate) async fn trigger<A: SofyApi>(
                 error.is_permanent = false;
                 pause(error, &mut retry, stop).await?;
             }
-            (Err(error), Some(reason)) if !may_have_happened(&error) => {
+            (Err(error), Some(reason)) if !error.is_unclear() => {
                 return Err(nothing_sent(reason, None));
             }
             (answer, stopped) => {
@@ -162,10 +162,6 @@ async fn send<A: SofyApi>(
     let late = ApiError::new(ErrorKind::OutcomeUnknown, "Sofy did not answer in time");
     let answer = timeout(GRACE, call).await.unwrap_or(Err(late));
     (answer, Some(reason))
-}
-
-const fn may_have_happened(error: &ApiError) -> bool {
-    matches!(error.kind, ErrorKind::OutcomeUnknown | ErrorKind::NotFound)
 }
 
 /// The verdict if the answer to the trigger does not name the one group that this step judges.

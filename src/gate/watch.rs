@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::gate::attribution::Run;
-use crate::gate::failures::SeenFailures;
 use crate::gate::pace::{FIRST_ROW, Pace, bounded};
 use crate::gate::settle::{History, PollTime, Settlement};
 use crate::gate::verdict::{Ending, Observation};
@@ -45,6 +44,7 @@ pub(crate) async fn watch<A: SofyApi>(
         queued: None,
         progress: Progress::default(),
         retry: Retry::new(jitter),
+        unlisted_since: None,
         refused_since: None,
     };
     let ending = loop {
@@ -79,6 +79,8 @@ struct Watch {
     queued: Option<Duration>,
     progress: Progress,
     retry: Retry<ApiError>,
+    /// Since when no poll has read the rows.
+    unlisted_since: Option<Instant>,
     /// Since when every poll is refused.
     refused_since: Option<Instant>,
 }
@@ -91,16 +93,13 @@ impl Watch {
         run: &mut Run,
         stop: &mut Stop,
     ) -> ControlFlow<Ending> {
-        if !self.history.failures.have_shown_test_runs() && self.retry.silence() > BLIND {
+        let (deadline, sent_at) = (stop.deadline, Instant::now());
+        let since = *self.unlisted_since.get_or_insert(sent_at);
+        if !self.history.failures.have_shown_test_runs() && sent_at - since > BLIND {
             run.mark_ambiguous(AmbiguityReason::LostContact);
         }
-        let deadline = stop.deadline;
-        let sent_at = Instant::now();
-        let failures = &mut self.history.failures;
-        let pause = match stop
-            .run_until(deadline + LAST_POLL, poll(api, run, failures))
-            .await
-        {
+        let read = self.read(api, run);
+        let pause = match stop.run_until(deadline + LAST_POLL, read).await {
             Ok(Ok(seen)) => self.answered::<A>(seen, sent_at)?,
             Ok(Err(error)) => self.failed(error, sent_at, run.origin)?,
             Err(reason) => return self.stopped(reason),
@@ -119,6 +118,29 @@ impl Watch {
             Ok(()) => ControlFlow::Continue(()),
             Err(reason) => self.stopped(reason),
         }
+    }
+
+    /// Reads the group first, so that the rows are never older than its status.
+    async fn read<A: SofyApi>(&mut self, api: &A, run: &mut Run) -> Result<Snapshot, ApiError> {
+        let group = match api.group(&run.group_id).await {
+            Err(error) if !error.is_unclear() => return Err(error),
+            group => group,
+        };
+        let rows = api.rows(&run.group_id).await;
+        let rows = rows.map_err(|error| group.clone().err().unwrap_or(error))?;
+        self.unlisted_since = None;
+        let (test_runs, ambiguous) = run.attribute(group.as_ref().ok(), rows.list);
+        if group.is_err() {
+            // A failure that only this poll shows is one too.
+            self.history.failures.observe(None, &test_runs);
+        }
+        Ok(Snapshot {
+            schedule_name: rows.schedule_name,
+            group: group?,
+            test_runs,
+            ambiguous,
+            completeness: rows.completeness,
+        })
     }
 
     fn answered<A: SofyApi>(&mut self, seen: Snapshot, sent_at: Instant) -> Next {
@@ -187,32 +209,6 @@ impl Watch {
             (StopReason::Deadline(_) | StopReason::Signal(_), _) => Ending::Stopped(reason),
         })
     }
-}
-
-/// Polls a run once: the group first, so that the rows are never older than its status.
-async fn poll<A: SofyApi>(
-    api: &A,
-    run: &mut Run,
-    failures: &mut SeenFailures,
-) -> Result<Snapshot, ApiError> {
-    let group = api.group(&run.group_id).await;
-    if let Err(ErrorKind::OutcomeUnknown | ErrorKind::NotFound) = group.as_ref().map_err(|e| e.kind)
-        && let Ok(rows) = api.rows(&run.group_id).await
-    {
-        // A failure that only this poll shows is one too.
-        let (test_runs, _) = run.attribute(None, rows.list);
-        failures.observe(None, &test_runs);
-    }
-    let group = group?;
-    let rows = api.rows(&run.group_id).await?;
-    let (test_runs, ambiguous) = run.attribute(Some(&group), rows.list);
-    Ok(Snapshot {
-        schedule_name: rows.schedule_name,
-        group,
-        test_runs,
-        ambiguous,
-        completeness: rows.completeness,
-    })
 }
 
 #[cfg(test)]
@@ -863,6 +859,21 @@ mod tests {
                 "{why}"
             );
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_cannot_be_read_is_no_silence_if_the_rows_can() {
+        let ours = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
+        let old = || vec![at(YESTERDAY, "S0", "Pixel 8", "Passed")];
+        let unread = failure(ErrorKind::OutcomeUnknown);
+        let api = (0..9).fold(Classic::new(), |api, _| api.without_group(&unread, old()));
+        let api = api.look("Complete", ours());
+
+        let run = triggered_after(YESTERDAY);
+        let (observation, took) = watched(&api, run, Origin::Triggered, 60 * MINUTE).await;
+
+        assert_eq!(observation.ending, Ending::Settled);
+        assert!(took > 2 * MINUTE, "{took:?}");
     }
 
     #[tokio::test(start_paused = true)]

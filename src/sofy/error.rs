@@ -77,6 +77,11 @@ impl ApiError {
         }
     }
 
+    /// Tells whether the call may have happened.
+    pub(crate) const fn is_unclear(&self) -> bool {
+        matches!(self.kind, ErrorKind::OutcomeUnknown | ErrorKind::NotFound)
+    }
+
     /// Tells whether asking again may help.
     pub(crate) fn is_transient(&self) -> bool {
         self.kind != ErrorKind::Rejected && !self.is_permanent

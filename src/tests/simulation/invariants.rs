@@ -512,10 +512,8 @@ impl Facts<'_> {
     /// The answer to the trigger names an old group, which the list before it left out, and nothing tells.
     fn is_misled(&self) -> Option<&'static str> {
         let Self { world, state, step } = self;
-        let before = &state.before;
-        let is_doubtful = before.says_so || before.is_empty;
-        let has_times = world.habits.gives_date && world.habits.gives_executed_at;
-        let tells = is_doubtful && has_times && step.kind == StepKind::Gate;
+        let is_doubtful = state.before.is_doubtful();
+        let tells = is_doubtful && world.gives_times() && step.kind == StepKind::Gate;
         let is_named = |live: &Live| state.triggers.iter().any(|one| one.group == Some(live.id));
         let mut others = state.executions.iter().filter(|live| !live.is_ours);
         (others.any(is_named) && !tells).then_some(
@@ -620,6 +618,7 @@ impl Facts<'_> {
         let plan = &ours.plan;
         let named = state.triggers.iter().find(|one| one.group == Some(ours.id));
         let answered = named.map_or(0, |one| one.until);
+        let sent_at = named.map_or(ours.began, |one| one.at);
         let shown = (step.began)
             .max(answered)
             .max(ours.began + plan.shown_whole());
@@ -628,7 +627,7 @@ impl Facts<'_> {
         let hindered: Ms = (world.faults.iter())
             .filter(|period| period.from <= until && period.until > from)
             .filter(|period| (period.on).is_none_or(|on| matches!(on, Call::Groups | Call::Rows)))
-            .map(|period| period.until - period.from)
+            .map(|period| period.until - period.from + period.fault.asks_for())
             .sum();
         let is_hindered = |least: Ms| hindered >= least;
         // An unknown word has 75 s to become a known one, an empty list 20 s.
@@ -732,7 +731,7 @@ impl Facts<'_> {
             (
                 by_schedule
                     && state.executions.iter().any(|live| {
-                        !live.is_ours && live.began + live.plan.over + 60 * SECOND >= ours.began
+                        !live.is_ours && live.began + live.plan.over + 60 * SECOND >= sent_at
                     }),
                 "another execution at the time",
             ),
@@ -811,16 +810,18 @@ fn wrong_abort(world: &World, state: &State, trace: &Trace) -> Option<String> {
         }
         let last = state.looks.iter().rev().find(|look| look.at <= abort.at);
         let group_then = last.and_then(|look| {
-            let until = |(at, _): &&(Ms, Status)| *at <= look.at;
-            state
-                .group
-                .iter()
-                .rev()
-                .find(until)
-                .map(|(_, status)| *status)
+            let shows =
+                |(at, id, _): &&(Ms, u64, Status)| *at <= look.at && id.to_string() == *group;
+            let shown = state.groups.iter().rev().find(shows);
+            shown.map(|(_, _, status)| *status)
         });
         if step.kind != StepKind::Post && group_then.is_some_and(Status::is_terminal) {
             return wrong("the group was over");
+        }
+        let is_ours = our_execution(state).is_some_and(|ours| ours.id.to_string() == *group);
+        let tells = state.before.is_doubtful() && world.gives_times();
+        if step.kind == StepKind::Gate && !is_ours && group_then.is_some() && tells {
+            return wrong("a group that began before the trigger, as its time says");
         }
     }
     None
@@ -865,7 +866,7 @@ fn left_running(world: &World, state: &State, trace: &Trace) -> Option<String> {
         _ => false,
     };
     let was_over = main.ended >= ours.began + ours.plan.over
-        || state.group.iter().any(|(_, status)| status.is_terminal());
+        || (state.groups.iter()).any(|(_, id, status)| *id == ours.id && status.is_terminal());
     if !is_unfinished || was_over || ours.aborted.is_some() {
         return None;
     }
@@ -883,6 +884,16 @@ impl Fault {
     /// An answer that reads as an empty list is no trouble to us, but Sofy's status.
     pub(super) fn lists_nothing(self) -> bool {
         matches!(self, Self::Says("null" | "{}" | "[]" | "{\"data\":null}"))
+    }
+
+    /// The pause that Sofy asks for.
+    pub(super) fn asks_for(self) -> Ms {
+        match self {
+            Self::TooMany(Some(seconds)) | Self::Unavailable(Some(seconds)) => {
+                seconds as Ms * SECOND
+            }
+            _ => 0,
+        }
     }
 
     /// Fault in which Sofy says no.

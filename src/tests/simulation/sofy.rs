@@ -63,8 +63,8 @@ pub(super) struct State {
     pub(super) aborts: Vec<Aborted>,
     /// The rows of every answer that arrived whole and can be read.
     pub(super) looks: Vec<Look>,
-    /// What every answered look at our group said of it.
-    pub(super) group: Vec<(Ms, Status)>,
+    /// What every answered look said of which group.
+    pub(super) groups: Vec<(Ms, u64, Status)>,
     /// One of our failures that Sofy takes back later was listed in a poll.
     pub(super) saw_forgotten: bool,
     /// Requests that held the key where it does not belong, or not where it does.
@@ -113,6 +113,13 @@ pub(super) struct Before {
     pub(super) is_empty: bool,
     /// It, or its `Age`, says that it may leave something out.
     pub(super) says_so: bool,
+}
+
+impl Before {
+    /// Tells whether a client has to expect that it leaves something out.
+    pub(super) const fn is_doubtful(&self) -> bool {
+        self.says_so || self.is_empty
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -651,14 +658,15 @@ impl Sofy {
             }
             Call::Trigger | Call::Before | Call::Builds | Call::Upload => {}
             Call::Groups => {
-                let ours = |live: &&Live| live.is_ours && live.began <= shown_at;
-                let shown = {
-                    let state = self.state.borrow();
-                    let ours = state.executions.iter().find(ours);
-                    ours.and_then(|live| live.shown_group(shown_at))
-                };
-                if let Some(status) = shown {
-                    self.state.borrow_mut().group.push((at, status));
+                let state = &mut *self.state.borrow_mut();
+                let has_begun = |live: &&Live| live.began <= shown_at;
+                let shows_all = self.world.habits.older == usize::MAX;
+                for live in state.executions.iter().filter(has_begun) {
+                    if let Some(status) = live.shown_group(shown_at)
+                        && (live.is_ours || shows_all)
+                    {
+                        state.groups.push((at, live.id, status));
+                    }
                 }
             }
             Call::Rows => {
@@ -674,11 +682,14 @@ impl Sofy {
                     if listed.iter().any(|live| is_unreadable(live)) {
                         return;
                     }
-                    let ours_began = state.executions.iter().find(|live| live.is_ours);
-                    let newer = |live: &&&Live| {
-                        ours_began.is_some_and(|ours| live.began + live.plan.over >= ours.began)
+                    // What was over before the trigger was sent is in the list before it.
+                    let sent_at = state.triggers.last().map(|one| one.at);
+                    let newer =
+                        |live: &&&Live| sent_at.is_some_and(|at| live.began + live.plan.over >= at);
+                    let rows = |live: &&Live| {
+                        let rows = live.shown_rows(shown_at).into_iter();
+                        rows.filter(|(run, _)| !self.leaves_out(live, run)).count()
                     };
-                    let rows = |live: &&Live| live.shown_rows(shown_at).len();
                     Look {
                         at,
                         ours: listed.iter().filter(|live| live.is_ours).map(rows).sum(),

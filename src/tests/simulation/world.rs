@@ -458,6 +458,9 @@ impl World {
                     ours.passes();
                     asked.app_hash = true;
                     test_another(&mut dice, &mut asked, &mut habits, &mut ours, &mut builds);
+                    for (_, theirs) in &mut others {
+                        Rc::make_mut(theirs).build %= builds.len();
+                    }
                 }
                 45..61 => {
                     if dice.percent(80) {
@@ -546,6 +549,11 @@ impl World {
     pub(super) fn says_that_it_is_cut(&self, list: Call) -> bool {
         let cut = self.habits.cut.filter(|cut| cut.list == list);
         cut.is_some_and(|cut| cut.sign.is_some())
+    }
+
+    /// Tells whether Sofy gives its own time and that of a group.
+    pub(super) const fn gives_times(&self) -> bool {
+        self.habits.gives_date && self.habits.gives_executed_at
     }
 
     /// Tells whether something goes wrong with a call at some time between two.
