@@ -659,11 +659,16 @@ impl Sofy {
             Call::Trigger | Call::Before | Call::Builds | Call::Upload => {}
             Call::Groups => {
                 let state = &mut *self.state.borrow_mut();
-                let has_begun = |live: &&Live| live.began <= shown_at;
-                let shows_all = self.world.habits.older == usize::MAX;
-                for live in state.executions.iter().filter(has_begun) {
+                let habits = &self.world.habits;
+                for live in &state.executions {
+                    let since = match live.is_ours {
+                        true if self.world.asked.public => live.began + habits.lists_group_after,
+                        true => live.began,
+                        false if habits.older == usize::MAX => live.began,
+                        false => Ms::MAX,
+                    };
                     if let Some(status) = live.shown_group(shown_at)
-                        && (live.is_ours || shows_all)
+                        && since <= shown_at
                     {
                         state.groups.push((at, live.id, status));
                     }
