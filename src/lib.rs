@@ -139,9 +139,8 @@ pub(crate) async fn step(
         Entry::Gate => {
             // Before anything else, so that the variable is always the runner's.
             runner.save_state(abort::STATE, "");
-            inputs::parse(env)
-                .map(|inputs| Ready::Gate(Api::new(&inputs), inputs))
-                .map_err(NotReady::BadInputs)
+            let inputs = inputs::parse(env).map_err(NotReady::BadInputs);
+            inputs.map(|inputs| Ready::Gate(Api::new(&inputs), inputs))
         }
         Entry::Upload => Upload::prepare(env, &runner.workspace, signal.clone())
             .await
@@ -196,16 +195,14 @@ fn command() -> (Entry, Vec<String>) {
     let mut words = std::env::args_os().map(|word| lossy(&word));
     let name = words.next().unwrap_or_default();
     let mut words: Vec<String> = words.collect();
-    let entry = match words.first().map(String::as_str) {
-        _ if Path::new(&name).ends_with("abort-unfinished") => {
-            return (Entry::AbortUnfinished, Vec::new());
-        }
-        Some("upload") => Entry::Upload,
-        Some("gate") => Entry::Gate,
-        Some(_) | None => return (Entry::Gate, words),
+    let is_post_step = Path::new(&name).ends_with("abort-unfinished");
+    let (entry, known) = match words.first().map(String::as_str) {
+        _ if is_post_step => (Entry::AbortUnfinished, words.len()),
+        Some("upload") => (Entry::Upload, 1),
+        Some("gate") => (Entry::Gate, 1),
+        Some(_) | None => (Entry::Gate, 0),
     };
-    words.remove(0);
-    (entry, words)
+    (entry, words.split_off(known))
 }
 
 fn lossy(text: &OsStr) -> String {

@@ -17,11 +17,10 @@ const LONGEST: Duration = Duration::from_secs(60);
 ///
 /// `jitter` from 0 to 1 shortens it by up to half. Sofy's `Retry-After` is a lower bound.
 pub(crate) fn backoff(failures: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
-    FIRST
-        .saturating_mul(2_u32.saturating_pow(failures.saturating_sub(1)))
-        .min(LONGEST)
-        .mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0)
-        .max(retry_after.unwrap_or_default())
+    let times = 2_u32.saturating_pow(failures.saturating_sub(1));
+    let pause = FIRST.saturating_mul(times).min(LONGEST);
+    let pause = pause.mul_f64(1.0 - jitter.clamp(0.0, 1.0) / 2.0);
+    pause.max(retry_after.unwrap_or_default())
 }
 
 /// The failures of one call in a row.

@@ -148,11 +148,9 @@ async fn start<A: SofyApi>(
             ("triggered", run)
         }
     };
-    let (schedule, group_id, timeout) = (&inputs.schedule, &run.group_id, span(inputs.timeout));
+    let (schedule, group, timeout) = (&inputs.schedule, &run.group_id, span(inputs.timeout));
     let api = schedule.api_name();
-    tracing::info!(
-        "{did} schedule {schedule} ({api}): test run group {group_id}; timeout {timeout}"
-    );
+    tracing::info!("{did} schedule {schedule} ({api}): test run group {group}; timeout {timeout}");
     Ok(run)
 }
 

@@ -317,21 +317,20 @@ fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, S
         return Err("Sofy's list of groups has a new entry that cannot be read".to_owned());
     }
     let new = new_in_flight(before, lists, flight);
-    match (new.len(), new.first_key_value()) {
-        (_, None) => Err("Sofy lists no new group yet, but its list can lag".to_owned()),
-        (1, Some((id, 2..))) => Ok((*id).clone()),
-        (1, Some((id, 1))) => Err(format!(
-            "Sofy listed one new group ({id}), but only at the last poll"
-        )),
-        (1, Some((id, 0))) => Err(format!(
-            "Sofy lists one new group ({id}), but it is not certain that it started while the request was in flight"
-        )),
-        (n, _) => Err(format!(
-            "Sofy lists {n} new groups ({}), and it is unclear which one this step started",
-            list(new.into_keys())
-        )),
-    }
+    let doubt = match (new.len(), new.first_key_value()) {
+        (_, None) => "no new group yet, but its list can lag".to_owned(),
+        (1, Some((id, 2..))) => return Ok((*id).clone()),
+        (1, Some((id, 1))) => format!("one new group ({id}), which only the last poll showed"),
+        (1, Some((id, 0))) => format!("one new group ({id}), {NOT_CERTAIN}"),
+        (n, _) => {
+            let ids = list(new.into_keys());
+            format!("{n} new groups ({ids}), and it is unclear which one this step started")
+        }
+    };
+    Err(format!("Sofy lists {doubt}"))
 }
+
+const NOT_CERTAIN: &str = "but it is not certain that it started while the request was in flight";
 
 /// The earliest and the latest time that Sofy's clock can have shown at the sending; none if the answers contradict each
 /// other, or one is a cache's.
@@ -784,7 +783,7 @@ mod tests {
             ),
             (
                 vec![new(&[]), new(&[]), new(&[]), new(&[]), new(&[("77", 1)])],
-                "Sofy listed one new group (77), but only at the last poll",
+                "Sofy lists one new group (77), which only the last poll showed",
                 "one, once",
             ),
             (

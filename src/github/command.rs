@@ -50,9 +50,8 @@ pub(crate) fn group(title: &str) -> String {
 
 /// Escapes the data of a command as the runner unescapes it.
 fn escape(data: &str) -> String {
-    data.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    let data = data.replace('%', "%25");
+    data.replace('\r', "%0D").replace('\n', "%0A")
 }
 
 #[cfg(test)]

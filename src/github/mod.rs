@@ -105,14 +105,13 @@ impl Runner {
 
     /// Prints lines in a fold of the log, or below its title.
     pub(crate) fn print_fold(&self, title: &str, lines: impl IntoIterator<Item = String>) {
-        let prints = |line| tracing::info!("{line}");
+        match self.is_github() {
+            true => log::print(&command::group(title)),
+            false => tracing::info!("{title}:"),
+        }
+        lines.into_iter().for_each(|line| tracing::info!("{line}"));
         if self.is_github() {
-            log::print(&command::group(title));
-            lines.into_iter().for_each(prints);
             log::print("::endgroup::");
-        } else {
-            tracing::info!("{title}:");
-            lines.into_iter().for_each(prints);
         }
     }
 

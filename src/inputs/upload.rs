@@ -14,6 +14,7 @@ use crate::secret::ApiKey;
 /// A large app over a slow line; a forgotten upload does not hold a runner for hours.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
+const NO_NAME: &str = "is for the public API only. Remove it, or remove `api: classic`.";
 const NO_GUID: &str = "is not a GUID. Copy it from Sofy.";
 
 /// What the user wrote under `with:`, understood, with the app that `app-path` names.
@@ -56,11 +57,8 @@ pub(crate) fn parse<App>(
     input.optional("timeout", duration);
     let api_url = input.optional("api-url", api_url);
 
-    input.conflict(
-        api == Generation::Classic && details.build_name.is_some(),
-        "build-name",
-        "is for the public API only. Remove it, or remove `api: classic`.",
-    );
+    let has_no_name = api == Generation::Classic && details.build_name.is_some();
+    input.conflict(has_no_name, "build-name", NO_NAME);
     input.finish(api_key.zip(app).map(|(api_key, app)| UploadInputs {
         api_key,
         app,

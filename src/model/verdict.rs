@@ -77,16 +77,12 @@ impl Verdict {
 
     /// States that the deadline or a signal came first; `details` is the rest of the sentence.
     pub(crate) fn stopped(reason: StopReason, details: &str) -> Self {
-        match reason {
-            StopReason::Deadline(timeout) => {
-                let reason = format!("Timed out after {}{details}", span(timeout));
-                Self::new(Conclusion::TimedOut, reason)
-            }
-            StopReason::Signal(name) => {
-                let reason = format!("The workflow was cancelled ({name}){details}");
-                Self::new(Conclusion::Cancelled, reason)
-            }
-        }
+        use Conclusion::{Cancelled, TimedOut};
+        let (conclusion, what) = match reason {
+            StopReason::Deadline(time) => (TimedOut, format!("Timed out after {}", span(time))),
+            StopReason::Signal(name) => (Cancelled, format!("The workflow was cancelled ({name})")),
+        };
+        Self::new(conclusion, what + details)
     }
 
     /// Says what the user does next.

@@ -46,14 +46,14 @@ impl Progress {
         let mut lines = Vec::new();
         for run in seen.test_runs.iter().filter(|run| run.status.is_failure()) {
             let named = self.failures.len();
-            if named > MOST_NAMED || !self.failures.insert((run.slot(), run.status.clone())) {
-                continue;
+            if named <= MOST_NAMED && self.failures.insert((run.slot(), run.status.clone())) {
+                lines.push(match named {
+                    MOST_NAMED => {
+                        "more test runs did not pass; all are named at the end".to_owned()
+                    }
+                    _ => format!("{}: {} on {}", word(&run.status), run.scenario, run.device),
+                });
             }
-            lines.push(if named < MOST_NAMED {
-                format!("{}: {} on {}", word(&run.status), run.scenario, run.device)
-            } else {
-                "more test runs did not pass; all are named at the end".to_owned()
-            });
         }
         lines
     }

@@ -169,9 +169,8 @@ impl<'a> Page<'a> {
 
     fn leave_out(&mut self, what: &str) {
         self.budget = 0;
-        self.add(&format!(
-            "Left out, because GitHub limits this page: {what}. {GET_ALL}"
-        ));
+        let note = format!("Left out, because GitHub limits this page: {what}. {GET_ALL}");
+        self.add(&note);
     }
 
     fn room(&self) -> usize {

@@ -1,6 +1,7 @@
 //! How is a call to Sofy made? Bounded in time and size, classified by what may have happened.
 
-use std::error::Error;
+use std::error::Error as _;
+use std::iter::successors;
 use std::sync::LazyLock;
 use std::time::Duration;
 use std::{io, thread};
@@ -147,11 +148,8 @@ impl From<reqwest::Error> for ApiError {
 /// The innermost cause of an error: those around it only name the layers of the library.
 fn cause(error: reqwest::Error) -> String {
     let error = error.without_url();
-    let mut cause: &dyn Error = &error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
+    let causes = successors(error.source(), |cause| (**cause).source());
+    causes.last().unwrap_or(&error).to_string()
 }
 
 /// Sends a request and takes the head of its answer: all of HTTP that a simulation replaces.

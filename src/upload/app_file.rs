@@ -65,9 +65,8 @@ impl AppFile {
     fn open(dir: &Dir, path: &Path) -> Result<Self, String> {
         let (shown, name) = (path.display().to_string(), name(path));
         if name.contains(char::is_control) {
-            return Err(format!(
-                "rename the file: its name {name:?} contains a control character"
-            ));
+            let why = format!("rename the file: its name {name:?} contains a control character");
+            return Err(why);
         }
         if !is_app(path) {
             return Err(format!(
@@ -198,10 +197,9 @@ fn below(folders: [&Path; 2], app_path: &Path) -> Result<(Dir, PathBuf), String>
             return Ok((dir, inside.to_owned()));
         }
     }
-    let shown = app_path.display();
-    Err(format!(
-        "{shown} is outside the workspace and RUNNER_TEMP. Move it into one of them"
-    ))
+    let path = app_path.display();
+    let why = format!("{path} is outside the workspace and RUNNER_TEMP. Move it into one of them");
+    Err(why)
 }
 
 /// Finds the one path that exists by this name, or that the glob matches.
@@ -222,10 +220,9 @@ async fn one_of(dir: &Dir, path: PathBuf) -> Result<PathBuf, String> {
         [file] => return Ok(file.clone()),
         [] => {}
         many => {
-            let (count, names) = (many.len(), named(many));
-            return Err(format!(
-                "{shown} matches {count} files. Name exactly one of {names}"
-            ));
+            let (n, names) = (many.len(), named(many));
+            let why = format!("{shown} matches {n} files. Name exactly one of {names}");
+            return Err(why);
         }
     }
     let instead = match &files(dir, PathBuf::new(), is_app).await[..] {
