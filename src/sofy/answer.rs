@@ -93,7 +93,8 @@ impl Answer {
     pub(super) fn list(&self, what: &str) -> Result<List<'_>> {
         let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
         let not_whole = &mut list.completeness.not_whole;
-        let said = not_whole.take().map(|sign| self.key.redact(sign));
+        let shown = |sign: String| self.key.redact_and_cut(&sign, SNIPPET);
+        let said = not_whole.take().map(shown);
         let header = || "its headers or its status say so".to_owned();
         *not_whole = self.is_partial.then(header).or(said);
         Ok(list)
@@ -691,7 +692,7 @@ mod tests {
 
             let sign = list.completeness.not_whole.clone();
             assert_eq!(sign.is_none(), whole, "{why}: {sign:?}");
-            assert!(!sign.unwrap_or_default().contains("secret-key"), "{why}");
+            assert!(!sign.unwrap_or_default().contains("secret"), "{why}");
             let ids = list.read::<Id>().flatten().map(|one| one.id.0);
             let ids: Vec<String> = ids.collect();
             assert_eq!(ids, ["1", "2"], "{why}");
@@ -707,6 +708,20 @@ mod tests {
             let unread = Answer::scripted(200, &body);
             let sign = unread.list("x").expect("a list").completeness.not_whole;
             assert!(sign.is_some(), "{why}");
+        }
+        for before in 60..SNIPPET {
+            let value = "x".repeat(before) + "secret-key-and-more";
+            for member in [
+                format!("\"nextPage\":\"{value}\""),
+                format!("\"{value}\":{{\"total\":5}}"),
+            ] {
+                let body = format!("{{{member},\"data\":[]}}");
+                let answer = Answer::scripted(200, &body);
+                let sign = answer.list("x").expect("a list").completeness.not_whole;
+                let sign = sign.expect("a sign");
+                assert!(!sign.contains("se"), "{before}: {sign}");
+                assert!(sign.chars().count() <= SNIPPET + 1, "{sign}");
+            }
         }
         let fetched = Answer::scripted(200, r#"{"data":[],"message":"Fetched 3 record(s)"}"#);
         let completeness = fetched.list("x").expect("a list").completeness;

@@ -106,8 +106,7 @@ fn completeness(members: &[(String, &RawValue)], list: Option<usize>, deepest: u
             _ => false,
         };
         if is_sign {
-            let value: String = value.chars().take(100).collect();
-            found.not_whole = Some(match value.as_str() {
+            found.not_whole = Some(match value {
                 "" if name.to_lowercase().starts_with("error") => format!("it contains \"{name}\""),
                 "" => format!("its \"{name}\" says so, or cannot be read"),
                 value => format!("its \"{name}\" is \"{value}\", and {listed} are listed"),
