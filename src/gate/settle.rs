@@ -203,7 +203,10 @@ fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
         rows.sort();
         others.sort();
     }
-    one.group.verbatim == other.group.verbatim && one.ambiguous == other.ambiguous && rows == others
+    one.group.verbatim == other.group.verbatim
+        && one.ambiguous == other.ambiguous
+        && one.completeness.not_whole == other.completeness.not_whole
+        && rows == others
 }
 
 #[cfg(test)]
@@ -365,6 +368,19 @@ mod tests {
         ] {
             assert_eq!(last(&polls) == Some(Settlement::Settled), settled, "{why}");
         }
+    }
+
+    #[test]
+    fn a_list_that_is_incomplete_in_between_has_changed() {
+        let mut history = History::of::<Public>();
+        let polls = [(0, Some("more")), (4, None), (8, None)].map(|(second, sign)| {
+            let mut seen = seen("Complete", test_runs(&["Passed"]));
+            seen.completeness.not_whole = sign.map(str::to_owned);
+            let at = Duration::from_secs(second);
+            history.observe(seen, polled(at, at))
+        });
+
+        assert_ne!(polls[2], Settlement::Settled);
     }
 
     #[test]

@@ -154,8 +154,10 @@ impl Watch {
         self.queued = self.queued.or(has_started.then_some(elapsed));
         self.pace
             .observe(elapsed, &seen.group.status, &seen.test_runs);
+        // What a cache gives was made that much earlier.
+        let age = seen.group.age.max(seen.completeness.age);
         let when = PollTime {
-            started: sent_at - self.start,
+            started: (sent_at - self.start).saturating_sub(age),
             finished: elapsed,
             silence: silence.unwrap_or_default(),
         };
@@ -385,6 +387,25 @@ mod tests {
 
             assert_eq!(observation.ending, Ending::Settled, "{kind:?} {status}");
             assert_eq!(observation.lost, lost, "{kind:?} {status}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn polls_that_a_cache_answers_are_as_old_as_its_answer() {
+        let cached = |age: u32, of_group: bool| {
+            let api = Public::new().look("Complete", test_runs(&["Passed"]));
+            api.cached(age * SECOND, of_group)
+        };
+        for (api, settled, why) in [
+            (cached(0, true), true, "no cache"),
+            (cached(3, true), true, "some seconds old each time"),
+            (cached(3600, true), false, "an old status of the group"),
+            (cached(3600, false), false, "an old list"),
+        ] {
+            let (ending, took) = ending(&api, MINUTE).await;
+
+            assert_eq!(ending == Ending::Settled, settled, "{why}");
+            assert!(!settled || took < 15 * SECOND, "{why}: {took:?}");
         }
     }
 

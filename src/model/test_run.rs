@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -141,6 +142,8 @@ pub(crate) struct Group {
     pub(crate) verbatim: String,
     /// When it began, if Sofy gives that time with its zone.
     pub(crate) executed_at: Option<Timestamp>,
+    /// How long a cache had kept the answer.
+    pub(crate) age: Duration,
 }
 
 impl Group {
@@ -156,6 +159,7 @@ impl Group {
             },
             verbatim: text.to_owned(),
             executed_at: None,
+            age: Duration::ZERO,
         }
     }
 
@@ -173,6 +177,8 @@ pub(crate) struct Completeness {
     pub(crate) not_whole: Option<String>,
     /// The number of `Fetched N record(s)`, if it is above the length of the list: worth a warning, no proof.
     pub(crate) fetched: Option<usize>,
+    /// How long a cache had kept the answer.
+    pub(crate) age: Duration,
 }
 
 /// A listed test run, with the group that it names.

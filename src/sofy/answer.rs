@@ -92,6 +92,7 @@ impl Answer {
     /// Reads a list leniently; `what` names it for people.
     pub(super) fn list(&self, what: &str) -> Result<List<'_>> {
         let mut list = json::list(&self.body).map_err(|error| self.cannot_be_read(what, &error))?;
+        list.completeness.age = self.clock.age;
         let not_whole = &mut list.completeness.not_whole;
         let shown = |sign: String| self.key.redact_and_cut(&sign, SNIPPET);
         let said = not_whole.take().map(shown);
@@ -154,6 +155,7 @@ impl Answer {
     /// The one status of a group, however often an answer lists it.
     pub(super) fn one_status(&self, mut statuses: Vec<Group>) -> Result<Group> {
         statuses.dedup_by(|one, other| one.verbatim == other.verbatim);
+        statuses.iter_mut().for_each(|one| one.age = self.clock.age);
         match statuses.as_slice() {
             [one] if !one.verbatim.is_empty() => Ok(one.clone()),
             [] | [_] => Err(self.unreadable("it does not contain the group's status")),
@@ -282,8 +284,9 @@ fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
 
 /// Tells whether a header `Link` has `rel="next"`.
 fn has_next_page(headers: &HeaderMap) -> bool {
-    let links = headers.get_all(LINK).iter().flat_map(HeaderValue::to_str);
-    links.flat_map(|links| links.split([';', ','])).any(|part| {
+    let links = headers.get_all(LINK).iter().map(HeaderValue::as_bytes);
+    let parts = links.flat_map(|links| links.split(|byte| b";,".contains(byte)));
+    parts.map(String::from_utf8_lossy).any(|part| {
         let part = part.to_lowercase();
         let words = part.split(['=', '"', '\'', ' ', '\t']);
         let mut words = words.filter(|word| !word.is_empty());
@@ -661,6 +664,14 @@ mod tests {
                 "in an object that is otherwise a text",
             ),
             (r#""total":" 45 ""#, false, "with white space"),
+            (r#""total":"1,200""#, false, "with a comma"),
+            (
+                r#""total":{"value":45}"#,
+                false,
+                "a total that is no number",
+            ),
+            (r#""totalPages":[1]"#, false, "nor is this"),
+            (r#""message":"Fetched 2 out of 5""#, false, "out of"),
             (
                 r#""message":"Fetched 2 of 2 record(s)""#,
                 true,
@@ -763,11 +774,13 @@ mod tests {
             (r#"</x?page=2>; rel="next""#, true),
             (r#"</x>; rel=prev, </y>; title="a"; Rel="last NEXT""#, true),
             ("</x>; rel=next", true),
+            ("</läufe?page=2>; rel=\"next\"", true),
             (r#"</x?rel=next>; rel="prev""#, false),
             (r#"</next>; rel="prev next-archive""#, false),
         ] {
             let mut headers = HeaderMap::new();
-            headers.insert(LINK, link.parse().expect("a header"));
+            let value = HeaderValue::from_bytes(link.as_bytes());
+            headers.insert(LINK, value.expect("a header"));
             assert_eq!(has_next_page(&headers), expected, "{link}");
             let partial = Answer::scripted(206, "[]");
             let list = partial.list("x").expect("a list");

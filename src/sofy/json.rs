@@ -88,15 +88,17 @@ fn completeness(members: &[(String, &RawValue)], list: Option<usize>, deepest: u
     for (name, raw) in members {
         let value = from_str::<Text>(raw.get()).unwrap_or_default().0;
         let value = value.trim();
-        let above = |most: usize| value.parse().is_ok_and(|number: f64| number > most as f64);
+        let is_nested = raw.get().starts_with(['{', '[']);
+        let number = value.replace(',', "").parse().ok();
+        let above = |most: usize| number.map_or(is_nested, |number: f64| number > most as f64);
         let is_sign = match name.replace(['_', '-'], "").to_lowercase().as_str() {
             "error" | "errors" if value == "0" => list.is_none(),
             "nextpage" if value == "0" => false,
             "error" | "errors" | "nextpage" => from_str(raw.get()).map_or(true, is_given),
-            // Such as `pagination` and `meta`.
-            _ if raw.get().starts_with(['{', '[']) => shows_a_sign(raw.get(), list, deepest),
             "total" | "totalcount" | "totalrecords" | "totalelements" => above(listed),
             "totalpages" => above(1),
+            // Such as `pagination` and `meta`.
+            _ if is_nested => shows_a_sign(raw.get(), list, deepest),
             "hasnextpage" | "hasmore" => value == "1" || value.eq_ignore_ascii_case("true"),
             "message" => {
                 found.fetched = fetched(value).filter(|number| *number > listed);
@@ -123,7 +125,8 @@ fn is_given(value: Value) -> bool {
 
 /// Tells whether a message says `N of M` with an M above its N.
 fn is_part(message: &str) -> bool {
-    let words: Vec<&str> = message.split_whitespace().collect();
+    let words = message.split_whitespace().filter(|word| *word != "out");
+    let words: Vec<&str> = words.collect();
     words.windows(3).any(|words| {
         let (n, m) = (numbers(words[0]), numbers(words[2]));
         words[1].eq_ignore_ascii_case("of") && !n.is_empty() && n.last() < m.first()

@@ -173,6 +173,21 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
         self
     }
 
+    /// A cache had kept the group of the last look, or its rows, for so long.
+    pub(crate) fn cached(self, age: Duration, of_group: bool) -> Self {
+        if let (true, Some(line)) = (of_group, self.groups.0.borrow_mut().back_mut())
+            && let Ok(group) = &mut line.answer
+        {
+            group.age = age;
+        }
+        if let (false, Some(line)) = (of_group, self.rows.0.borrow_mut().back_mut())
+            && let Ok(rows) = &mut line.answer
+        {
+            rows.completeness.age = age;
+        }
+        self
+    }
+
     /// The next look fails to read the group, and shows these rows.
     pub(crate) fn without_group(self, error: &ApiError, test_runs: Vec<TestRun>) -> Self {
         self.groups.add(Err(error.clone()), Duration::ZERO);
