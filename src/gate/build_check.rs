@@ -33,7 +33,7 @@ pub(crate) async fn check_build<A: SofyApi>(
         loop {
             let answer = api.builds().await;
             let again = match &answer {
-                Ok(builds) => name(&builds.list, app_hash).is_none(),
+                Ok(all) => name(&all.list, app_hash).is_none() || !all.completeness.age.is_zero(),
                 Err(error) => error.is_transient(),
             };
             // A list that was read stays known if a later call fails.
@@ -79,6 +79,8 @@ pub(crate) fn check(app_hash: &str, builds: &BuildList, test_runs: &[TestRun]) -
         format!("Sofy's list of builds is incomplete: {sign}")
     } else if let (Some(asked_for), Some(wrong)) = (asked_for, wrong) {
         return BuildCheck::Wrong(format!("{wrong} instead of {asked_for}"));
+    } else if !builds.completeness.age.is_zero() {
+        "Sofy's list of builds is an old one, which a cache kept".to_owned()
     } else if builds.unreadable > 0 {
         let parts = count(builds.unreadable, "part");
         format!("Sofy's list of builds has {parts} that cannot be read")
@@ -164,6 +166,8 @@ mod tests {
         let blank = [build(OURS, "app", " ")];
         let both_names = [ours(), build(OURS, "app", " ")];
         let nameless = [build(OURS, "app", ""), build("bb", "app", "1.0(1)")];
+        let mut renamed = [build(OURS, "app", " "), build("bb", "app", "1.0(1)")];
+        renamed[0].friendly_name = "Candidate".into();
         let both = [
             ours(),
             build("bb", "app", "1.0(1)"),
@@ -282,6 +286,13 @@ mod tests {
                 "does not give to this hash",
                 "a name that nobody knows",
             ),
+            (
+                &renamed,
+                OURS,
+                &["1.0(1)"],
+                "1.0(1) instead of Candidate",
+                "ours has a blank ID and another name",
+            ),
             (&list, OURS, &["2.0(2)", ""], "names no build", "nothing"),
             (&blank, OURS, &[" "], "has no name", "a name of blanks"),
             (
@@ -323,11 +334,19 @@ mod tests {
             },
             ..listed(&list)
         };
+        let old = BuildList {
+            completeness: Completeness {
+                age: Duration::from_secs(5),
+                ..Completeness::default()
+            },
+            ..listed(&list)
+        };
         let incomplete = "incomplete: hasNextPage is true";
         let other = "1.0(1) instead of 2.0(2)";
         for (builds, verified, words, words_of_another) in [
             (cut_off, false, incomplete, incomplete),
             (odd, false, "1 part that cannot be read", other),
+            (old, false, "an old one", other),
             (fetched, true, "verified", other),
         ] {
             let right = check(OURS, &builds, &runs(&["2.0(2)"]));

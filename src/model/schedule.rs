@@ -96,9 +96,9 @@ impl Build {
 
     /// What people know the build by.
     pub(crate) fn name(&self) -> &str {
-        match &*self.id {
+        match self.id.trim() {
             "" => &self.friendly_name,
-            id => id,
+            _ => &self.id,
         }
     }
 }
