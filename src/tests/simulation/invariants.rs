@@ -9,8 +9,8 @@ use super::upload;
 use super::world::{Call, Fault, Glitch, Listing, Ms, Names, Run, SECOND, Status, Times, World};
 use super::{KEY, Outcome};
 
-/// The last look, an abort and its reports may outlast the deadline by this much.
-const SLACK: Ms = 40 * SECOND;
+/// The last poll, an abort, and a look at the previous run may outlast the deadline by this much.
+const SLACK: Ms = 45 * SECOND;
 /// What the runner waits after a signal before it insists.
 const GRACE: Ms = 7_500;
 /// The post step's patience, and one request that is under way when it is over.
