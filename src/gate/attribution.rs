@@ -47,6 +47,10 @@ pub(crate) struct Run {
     doubt: Option<AmbiguityReason>,
     /// If the list before the trigger may leave out groups, one that began before this time is an earlier run.
     pub(crate) not_before: Option<Timestamp>,
+    /// Whether a poll has shown that it did.
+    is_old: bool,
+    /// The most rows of other groups that a poll has shown in this one.
+    others: usize,
     /// Whether the first poll has to show a group that is not terminal. If an earlier attempt of the workflow run
     /// wrote down the time, anybody's run may have come into the list since the group finished.
     expects_unfinished: bool,
@@ -99,6 +103,8 @@ impl Run {
             first_times: BTreeSet::new(),
             doubt: None,
             not_before: None,
+            is_old: false,
+            others: 0,
             expects_unfinished: false,
         }
     }
@@ -111,7 +117,7 @@ impl Run {
     /// Tells whether the group began before this step's trigger, so that all it lists is another run's.
     pub(crate) fn is_older(&self, group: &Group) -> bool {
         let times = group.executed_at.zip(self.not_before);
-        times.is_some_and(|(began, not_before)| began < not_before)
+        self.is_old || times.is_some_and(|(began, not_before)| began < not_before)
     }
 
     /// Finds this run's rows, and those that cannot be told, in a list that was read after the group's status; none if
@@ -121,7 +127,8 @@ impl Run {
         group: Option<&Group>,
         rows: Vec<Row>,
     ) -> (Vec<TestRun>, Option<Ambiguous>) {
-        if group.is_some_and(|group| self.is_older(group)) {
+        self.is_old = group.map_or(self.is_old, |group| self.is_older(group));
+        if self.is_old {
             let doubt = AmbiguityReason::EarlierExecution;
             return (Vec::new(), ambiguous(rows.len(), doubt));
         }
@@ -142,8 +149,9 @@ impl Run {
         let listed = unnamed.len();
         let (mut ours, unclear) = match &mut self.rule {
             Rule::ListedByGroup => {
+                self.others = others.max(self.others);
                 named.extend(unnamed);
-                return (named, ambiguous(others, AmbiguityReason::OtherGroup));
+                return (named, ambiguous(self.others, AmbiguityReason::OtherGroup));
             }
             Rule::After(newest) => after(newest, unnamed, &named),
             Rule::Since(before) => before.attribute(unnamed, &named),
@@ -209,8 +217,9 @@ fn after(newest: &Cutoff, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun
 /// Tells whether a test run may still start, and get another time then. Of other words that are not documented for
 /// rows, some end a run, and an old row with one of them stays.
 fn may_start(status: &TestStatus) -> bool {
-    let as_of_a_group = Group::parse(&status.to_string()).status;
-    matches!(as_of_a_group, GroupStatus::Queued | GroupStatus::Running)
+    let status = status.to_string();
+    let as_of_a_group = Group::parse(&status).status;
+    status.trim().is_empty() || matches!(as_of_a_group, GroupStatus::Queued | GroupStatus::Running)
 }
 
 /// The newest test run of each scenario on each device: what the previous execution showed.
@@ -388,6 +397,7 @@ mod tests {
                 1,
                 "it ran under an older time",
             ),
+            (YESTERDAY, "", "Passed", &[], 1, "it had no status yet"),
             (
                 YESTERDAY,
                 "Failed",
@@ -764,6 +774,29 @@ mod tests {
         .concat();
 
         assert_eq!(look(&mut run, &list), expected(&["Passed"], 1));
+        let unnamed = rows(TODAY, &["Passed", "Passed"]);
+        assert_eq!(look(&mut run, &unnamed), expected(&["Passed", "Passed"], 1));
+    }
+
+    #[test]
+    fn a_group_that_began_before_the_trigger_stays_an_earlier_one() {
+        let mut run = Run::triggered("77".into(), Origin::Triggered, None);
+        run.not_before = Some(Timestamp::UNIX_EPOCH);
+        let began = |seconds| Group {
+            executed_at: Timestamp::from_second(seconds).ok(),
+            ..Group::parse("Complete")
+        };
+        for (group, is_ours, why) in [
+            (Some(began(1)), true, "after it"),
+            (Some(Group::parse("Complete")), true, "nobody says when"),
+            (Some(began(-1)), false, "before it"),
+            (Some(Group::parse("Complete")), false, "the time is gone"),
+            (None, false, "the group is gone"),
+        ] {
+            let (ours, _) = run.attribute(group.as_ref(), rows(TODAY, &["Passed"]));
+
+            assert_eq!(!ours.is_empty(), is_ours, "{why}");
+        }
     }
 
     fn attached(after: &str) -> Run {
