@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, fmt::rfc2822};
 use reqwest::StatusCode;
 use reqwest::header::{AGE, DATE, HeaderMap, HeaderName, HeaderValue, LINK, RETRY_AFTER};
 use serde::de::DeserializeOwned;
@@ -165,15 +165,20 @@ impl Answer {
 
     /// The groups that the answer to a trigger names, in its list or next to it, each once.
     pub(super) fn groups<T: DeserializeOwned>(&self, ids: Ids<T>) -> Result<Vec<GroupId>> {
-        let list = json::list(&self.body).ok();
-        let listed = list.iter().flat_map(List::read).flatten();
+        let list = json::list(&self.body).unwrap_or_default();
+        let has_id = |entry: &T| ids(entry).iter().any(|id| self.group_id(id).is_some());
+        // Of several entries, one without an ID may be another group.
+        let is_alone = list.entries.len() == 1;
+        let is_whole = is_alone || list.read().all(|entry| entry.as_ref().is_ok_and(has_id));
+        let is_error = self.is_partial || !is_whole || json::reports_an_error(&self.body);
+        let listed = list.read().flatten();
         let entries: Vec<T> = listed.chain(json::object(&self.body)).collect();
         let named = entries.iter().flat_map(ids);
         let mut named: Vec<GroupId> = named.filter_map(|id| self.group_id(id)).collect();
         named.sort();
         named.dedup();
         match (self.status.is_success(), named.is_empty()) {
-            (true, false) if !json::reports_an_error(&self.body) => Ok(named),
+            (true, false) if !is_error => Ok(named),
             (true, true) => Err(self.unreadable("it names no test run group")),
             (false, true) => Err(self.refusal()),
             // Whatever its status or an error beside it means, a run may have started.
@@ -278,8 +283,9 @@ fn seconds(value: &HeaderValue) -> Option<Duration> {
 }
 
 fn date(headers: &HeaderMap, name: HeaderName) -> Option<Timestamp> {
-    let text = headers.get(name)?.to_str().ok()?;
-    Some(jiff::fmt::rfc2822::parse(text).ok()?.timestamp())
+    let texts = headers.get_all(name).iter().flat_map(HeaderValue::to_str);
+    let dates = texts.flat_map(rfc2822::parse);
+    dates.map(|date| date.timestamp()).max()
 }
 
 /// Tells whether a header `Link` has `rel="next"`.

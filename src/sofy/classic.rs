@@ -79,7 +79,7 @@ impl SofyApi for Classic {
 
     async fn baseline(&self) -> Result<Baseline> {
         let request = self.post(STATUS, &[], None);
-        let answer = self.http.send_before_trigger(request).await?;
+        let answer = self.http.send_for_list(request).await?;
         let rows = answer.rows(WireTestRun::into_row)?;
         // An earlier run's row that it leaves out would pass for this run's.
         let is_unclear = rows.list.is_empty() && !answer.is_only_empty();
@@ -97,7 +97,8 @@ impl SofyApi for Classic {
 
     async fn group(&self, id: &GroupId) -> Result<Group> {
         let query = [("ScheduleTestRunsGroupID", &**id)];
-        let answer = self.http.send(self.post(STATUS, &query, None)).await?;
+        let request = self.post(STATUS, &query, None);
+        let answer = self.http.send_for_list(request).await?;
         let what = "the group's status";
         let groups: Result<Vec<WireGroup>, _> = answer.list(what)?.read().collect();
         let mut groups = groups.map_err(|error| answer.cannot_be_read(what, &error))?;
@@ -110,7 +111,8 @@ impl SofyApi for Classic {
     }
 
     async fn rows(&self, _group_id: &GroupId) -> Result<Rows> {
-        let answer = self.http.send(self.post(STATUS, &[], None)).await?;
+        let request = self.post(STATUS, &[], None);
+        let answer = self.http.send_for_list(request).await?;
         answer.rows(WireTestRun::into_row)
     }
 

@@ -87,8 +87,8 @@ impl Http {
         self.ask(request).await?.successful()
     }
 
-    /// Sends a request for the list before the trigger, for which Sofy may say in words that there is none yet.
-    pub(super) async fn send_before_trigger(&self, request: RequestBuilder) -> Result<Answer> {
+    /// Sends a request for a list, of which Sofy may say in words that there is nothing in it yet.
+    pub(super) async fn send_for_list(&self, request: RequestBuilder) -> Result<Answer> {
         let mut answer = self.ask(request).await?;
         if !answer.lists_none() {
             return answer.successful();

@@ -94,7 +94,7 @@ impl SofyApi for Public {
 
     async fn baseline(&self) -> Result<Baseline> {
         let request = self.request(Method::GET, "test-run-groups", &[]);
-        let answer = self.http.send_before_trigger(request).await?;
+        let answer = self.http.send_for_list(request).await?;
         Ok(Baseline::Groups(groups(&answer)?))
     }
 
@@ -110,7 +110,7 @@ impl SofyApi for Public {
 
     async fn group(&self, group_id: &GroupId) -> Result<Group> {
         let request = self.request(Method::GET, "test-run-groups", &[]);
-        let answer = self.http.send(request).await?;
+        let answer = self.http.send_for_list(request).await?;
         let groups = groups(&answer)?.list.into_iter();
         let this = groups.filter(|group| group.id == *group_id);
         let statuses: Vec<Group> = this.map(|group| group.group).collect();
@@ -126,7 +126,7 @@ impl SofyApi for Public {
 
     async fn rows(&self, group_id: &GroupId) -> Result<Rows> {
         let request = self.request(Method::GET, &format!("status/{group_id}"), &[]);
-        rows(&self.http.send(request).await?)
+        rows(&self.http.send_for_list(request).await?)
     }
 
     async fn builds(&self) -> Result<BuildList> {
@@ -509,11 +509,15 @@ mod tests {
             let lists_none =
                 matches!(baseline, Ok(Baseline::Groups(groups)) if groups.list.is_empty());
             assert_eq!(lists_none, expected, "{why}");
-            let polled = api.group(&"77".into()).await;
-            assert!(
-                polled.is_err(),
-                "{why}: after the trigger, it is not an answer"
-            );
+            let polled = api.group(&"77".into()).await.expect_err(why);
+            let is_missing = polled.kind == ErrorKind::NotFound;
+            assert_eq!(is_missing, expected, "{why}: after the trigger");
+            let rows = path("status/77");
+            let rows = server.mock("GET", rows.as_str()).with_status(status);
+            rows.with_body(body).create_async().await;
+            let rows = api.rows(&"77".into()).await;
+            let lists_none = rows.is_ok_and(|rows| rows.list.is_empty());
+            assert_eq!(lists_none, expected, "{why}: no test runs");
         }
     }
 
@@ -536,6 +540,18 @@ mod tests {
             assert_eq!(named.expect(body), ["77".into(), "78".into()], "{body}");
         }
         for (status, body, why) in [
+            (
+                200,
+                r#"[{"testRunGroupId":77},{"testRunGroupId":{"id":78}}]"#,
+                "one of two",
+            ),
+            (200, r#"[{"testRunGroupId":77},null]"#, "perhaps one of two"),
+            (
+                200,
+                r#"[{"testRunGroupId":77},{"status":"Queued"}]"#,
+                "without its ID",
+            ),
+            (206, r#"[{"testRunGroupId":77}]"#, "a part of a list"),
             (200, "[1]", "a number is not a group"),
             (200, r#"[["77"]]"#, "nor is a list"),
         ] {
