@@ -814,10 +814,9 @@ fn wrong_abort(world: &World, state: &State, trace: &Trace) -> Option<String> {
         }
         let last = state.looks.iter().rev().find(|look| look.at <= abort.at);
         // In the same poll: what a poll that failed has shown of the group is not kept.
-        let within = SECOND / 2 + 2 * world.habits.latency;
         let group_then = last.and_then(|look| {
-            let shows = |(at, id, _): &&(Ms, u64, Status)| {
-                (look.at - within..=look.at).contains(at) && id.to_string() == *group
+            let shows = |(request, id, _): &&(u64, u64, Status)| {
+                *request + 1 == look.request && id.to_string() == *group
             };
             let shown = state.groups.iter().rev().find(shows);
             shown.map(|(_, _, status)| *status)

@@ -63,8 +63,8 @@ pub(super) struct State {
     pub(super) aborts: Vec<Aborted>,
     /// The rows of every answer that arrived whole and can be read.
     pub(super) looks: Vec<Look>,
-    /// What every answered look said of which group.
-    pub(super) groups: Vec<(Ms, u64, Status)>,
+    /// What the answer to which request said of which group.
+    pub(super) groups: Vec<(u64, u64, Status)>,
     /// One of our failures that Sofy takes back later was listed in a poll.
     pub(super) saw_forgotten: bool,
     /// Requests that held the key where it does not belong, or not where it does.
@@ -125,6 +125,8 @@ impl Before {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     pub(super) at: Ms,
+    /// Its number.
+    pub(super) request: u64,
     pub(super) ours: usize,
     /// Rows of executions that began after ours was triggered, or ran when it was.
     pub(super) foreign: usize,
@@ -670,7 +672,7 @@ impl Sofy {
                     if let Some(status) = live.shown_group(shown_at)
                         && since <= shown_at
                     {
-                        state.groups.push((at, live.id, status));
+                        state.groups.push((state.requests, live.id, status));
                     }
                 }
             }
@@ -697,6 +699,7 @@ impl Sofy {
                     };
                     Look {
                         at,
+                        request: state.requests,
                         ours: listed.iter().filter(|live| live.is_ours).map(rows).sum(),
                         foreign: listed
                             .iter()
