@@ -8,10 +8,8 @@ use jiff::fmt::friendly::{Spacing, SpanPrinter};
 
 /// Says a count with its noun in the singular or plural.
 pub(crate) fn count(n: usize, noun: &str) -> String {
-    match n {
-        1 => format!("1 {noun}"),
-        n => format!("{n} {noun}s"),
-    }
+    let plural = if n == 1 { "" } else { "s" };
+    format!("{n} {noun}{plural}")
 }
 
 /// Begins a sentence with a capital.

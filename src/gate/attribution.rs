@@ -69,12 +69,13 @@ enum Rule {
 impl Run {
     /// A run that this step triggered; `before` is what the schedule showed just before.
     pub(crate) fn triggered(group_id: GroupId, origin: Origin, before: Option<&Baseline>) -> Self {
-        let rule = match before {
-            Some(Baseline::Rows(rows)) => Rule::Since(BaselineRows::of(rows)),
-            Some(Baseline::Groups(_)) | None => Rule::ListedByGroup,
+        let (rule, not_before) = match before {
+            Some(Baseline::Rows(rows)) => (Rule::Since(BaselineRows::of(rows)), None),
+            Some(Baseline::Groups(groups)) => (Rule::ListedByGroup, groups.leaves_out_before()),
+            None => (Rule::ListedByGroup, None),
         };
         Self {
-            not_before: before.and_then(Baseline::leaves_out_before),
+            not_before,
             ..Self::by(group_id, origin, rule)
         }
     }
@@ -217,9 +218,10 @@ fn after(newest: &Cutoff, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun
 /// Tells whether a test run may still start, and get another time then. Of other words that are not documented for
 /// rows, some end a run, and an old row with one of them stays.
 fn may_start(status: &TestStatus) -> bool {
-    let status = status.to_string();
-    let as_of_a_group = Group::parse(&status).status;
-    status.trim().is_empty() || matches!(as_of_a_group, GroupStatus::Queued | GroupStatus::Running)
+    let Group {
+        status, verbatim, ..
+    } = Group::parse(&status.to_string());
+    verbatim.trim().is_empty() || matches!(status, GroupStatus::Queued | GroupStatus::Running)
 }
 
 /// The newest test run of each scenario on each device: what the previous execution showed.

@@ -203,10 +203,8 @@ fn is_same(one: &Snapshot, other: &Snapshot) -> bool {
         rows.sort();
         others.sort();
     }
-    one.group.verbatim == other.group.verbatim
-        && one.ambiguous == other.ambiguous
-        && one.completeness.not_whole == other.completeness.not_whole
-        && rows == others
+    let doubts = |seen: &Snapshot| (seen.ambiguous, seen.completeness.not_whole.clone());
+    one.group.verbatim == other.group.verbatim && doubts(one) == doubts(other) && rows == others
 }
 
 #[cfg(test)]

@@ -21,8 +21,6 @@ use crate::text::{list, span};
 /// Long enough to learn the group of a trigger in flight, so that it can be aborted; with the abort and the reports
 /// it stays below the 7.5 s that the runner waits before it insists.
 const GRACE: Duration = Duration::from_secs(3);
-/// An answer usually takes a second or two; the log says so if one takes this long.
-const SLOW: Duration = Duration::from_secs(30);
 
 /// The pauses, in seconds, before the polls for a run whose trigger ended unclearly: 15 s for a list that lags.
 const SEARCH: [u64; 5] = [0, 1, 2, 4, 8];
@@ -100,11 +98,10 @@ pub(crate) async fn trigger<A: SofyApi>(
 /// Nearly every schedule has run before. A list that is empty by mistake would make yesterday's rows this run's, and
 /// someone else's group the one that is new.
 async fn read_baseline<A: SofyApi>(api: &A) -> Result<Baseline, ApiError> {
-    let baseline = api.baseline().await?;
-    if baseline.is_empty() {
-        return api.baseline().await;
+    match api.baseline().await? {
+        baseline if baseline.is_empty() => api.baseline().await,
+        baseline => Ok(baseline),
     }
-    Ok(baseline)
 }
 
 /// Waits before the next attempt, if there may be one.
@@ -146,15 +143,7 @@ async fn send<A: SofyApi>(
 ) -> (Result<Vec<GroupId>, ApiError>, Option<StopReason>) {
     let call = api.trigger(request);
     tokio::pin!(call);
-    let answered = async {
-        if let Ok(answer) = timeout(SLOW, &mut call).await {
-            return answer;
-        }
-        let slow = span(SLOW);
-        tracing::info!("Sofy has not answered the trigger for {slow}; still waiting");
-        (&mut call).await
-    };
-    let reason = match stop.run_until_stopped(answered).await {
+    let reason = match stop.run_until_stopped(&mut call).await {
         Ok(answer) => return (answer, None),
         Err(reason) => reason,
     };

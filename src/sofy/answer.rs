@@ -266,10 +266,8 @@ impl Answer {
 /// Reads the delay of `Retry-After`. A date is measured by the server's own clock, never by ours.
 fn retry_after(headers: &HeaderMap, now: Option<Timestamp>) -> Option<Duration> {
     let value = headers.get(RETRY_AFTER)?;
-    let until = || {
-        let pause = date(headers, RETRY_AFTER)?.duration_since(now?);
-        Some(Duration::try_from(pause).unwrap_or_default())
-    };
+    let left = || Some(date(headers, RETRY_AFTER)?.duration_since(now?));
+    let until = || Some(Duration::try_from(left()?).unwrap_or_default());
     let pause = seconds(value).or_else(until).unwrap_or(60 * A_SECOND);
     Some(pause.min(A_MONTH))
 }

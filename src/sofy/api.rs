@@ -58,20 +58,6 @@ impl Baseline {
         }
     }
 
-    /// If it may leave out groups, a time before which a group was certainly one of them.
-    pub(crate) fn leaves_out_before(&self) -> Option<Timestamp> {
-        let Self::Groups(groups) = self else {
-            return None;
-        };
-        let clock = groups.clock?;
-        let is_partial = groups.completeness.not_whole.is_some() || groups.unreadable > 0;
-        // An empty one may be a mistake: nearly every schedule has run before.
-        let is_doubtful = is_partial || clock.has_age || groups.list.is_empty();
-        let made_at = clock.date.filter(|_| is_doubtful)?;
-        let listed_at = made_at.checked_add(clock.age).ok()?;
-        listed_at.checked_sub(CLOCK_SLACK).ok()
-    }
-
     /// Tells whether it shows this group.
     pub(crate) fn names(&self, group_id: &GroupId) -> bool {
         let is_named = |row: &Row| row.group_id.as_ref() == Some(group_id);
@@ -97,6 +83,17 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
+    /// If it may leave out groups, a time before which a group was certainly one of them.
+    pub(crate) fn leaves_out_before(&self) -> Option<Timestamp> {
+        let clock = self.clock?;
+        let is_partial = self.completeness.not_whole.is_some() || self.unreadable > 0;
+        // An empty one may be a mistake: nearly every schedule has run before.
+        let is_doubtful = is_partial || clock.has_age || self.list.is_empty();
+        let made_at = clock.date.filter(|_| is_doubtful)?;
+        let listed_at = made_at.checked_add(clock.age).ok()?;
+        listed_at.checked_sub(CLOCK_SLACK).ok()
+    }
+
     /// Finds the group that was over last before this one; none where that cannot be told.
     pub(crate) fn before(&self, group_id: &GroupId) -> Option<&GroupId> {
         let this = self.list.iter().find(|group| group.id == *group_id);

@@ -38,11 +38,9 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
     for (n, raw) in applications.entries.iter().enumerate() {
         let application = json::object::<WireApplication>(raw.get());
         let builds = json::member(raw.get(), "application_builds");
-        let is_read = match (&application, &builds) {
-            (Ok(_), Ok(Some(_))) => true,
-            (Ok(one), Ok(None)) => !one.application_guid.0.is_empty(),
-            (Err(_), _) | (_, Err(_)) => false,
-        };
+        let is_named = (application.as_ref()).is_ok_and(|one| !one.application_guid.0.is_empty());
+        let is_application = builds.as_ref().is_ok_and(|all| all.is_some() || is_named);
+        let is_read = application.is_ok() && is_application;
         all.unreadable += usize::from(!is_read);
         // Whatever the application is called, these are builds of one.
         let application = application.unwrap_or_default();

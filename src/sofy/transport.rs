@@ -8,10 +8,10 @@ use ipnet::IpNet;
 use reqwest::{ClientBuilder, Proxy, Url};
 #[cfg(not(target_os = "macos"))]
 use {
-    rustls::pki_types::{CertificateDer, pem::PemObject as _},
-    rustls::{ClientConfig, RootCertStore},
+    rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer},
+    rustls_native_certs::load_certs_from_paths,
+    std::io,
     std::path::{Path, PathBuf},
-    std::{fs, io},
 };
 
 use super::error::{ApiError, Result};
@@ -142,24 +142,22 @@ fn roots(variable: &Variable) -> Result<RootCertStore> {
 #[cfg(not(target_os = "macos"))]
 fn certificates(path: &Path) -> io::Result<Vec<CertificateDer<'static>>> {
     let kind = path.metadata()?;
-    let texts: Vec<Vec<u8>> = if kind.is_dir() {
-        let paths = path.read_dir()?.flatten().map(|entry| entry.path());
-        let files = paths.filter(|path| path.is_file());
-        files.flat_map(fs::read).collect()
-    } else if kind.is_file() {
-        vec![fs::read(path)?]
-    } else {
+    if !kind.is_file() && !kind.is_dir() {
         // A pipe or a device may never end.
         return Err(io::Error::other("it is not a file"));
-    };
-    let texts = texts.iter();
-    let parsed = texts.map(|text| CertificateDer::pem_slice_iter(text));
-    Ok(parsed.flatten().flatten().collect())
+    }
+    let [file, dir] = [kind.is_file(), kind.is_dir()].map(|fits| fits.then_some(path));
+    let mut found = load_certs_from_paths(file, dir);
+    match found.errors.pop().filter(|_| found.certs.is_empty()) {
+        Some(error) => Err(io::Error::other(error)),
+        None => Ok(found.certs),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     fn variables(pairs: &'static [(&'static str, &'static str)]) -> Box<Variable> {
         Box::new(|wanted| {

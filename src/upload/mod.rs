@@ -103,13 +103,9 @@ impl<S: Uploads> Upload<S> {
     async fn deliver(&mut self, jitter: Jitter) -> Result<UploadReport, Verdict> {
         // What is perhaps not Sofy's answer is counted by itself, and only in a row.
         let (mut failures, mut not_sofy) = (Retry::new(jitter), Retry::new(jitter));
-        let (mut reached, mut before) = (false, String::new());
+        let mut reached = false;
         loop {
-            let answer = self.attempt().await.map_err(|verdict| Verdict {
-                reason: verdict.reason + &before,
-                ..verdict
-            })?;
-            let (error, retry, patience) = match answer {
+            let (error, retry, patience) = match self.attempt().await? {
                 Ok(UploadAnswer::Created(app_hash)) => return Ok(self.created(app_hash).await),
                 Ok(UploadAnswer::AlreadyExists(said)) => return self.find_existing(&said).await,
                 Ok(UploadAnswer::NotSofy(error)) => (error, &mut not_sofy, Patience::OF_A_REFUSAL),
@@ -137,9 +133,8 @@ impl<S: Uploads> Upload<S> {
                 return Err(Verdict::new(Conclusion::TimedOut, why).advise(LATE));
             }
             tracing::info!("{message}; trying again in {next}");
-            before = format!("; before that: {message}");
             let paused = self.stop.run_until_stopped(sleep(pause)).await;
-            let doing = format!("waiting for the next attempt{before}");
+            let doing = format!("waiting for the next attempt; before that: {message}");
             paused.map_err(|reason| stopped(reason, &doing))?;
         }
     }
