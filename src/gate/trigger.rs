@@ -310,7 +310,7 @@ fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, S
         (_, None) => "no new group yet, but its list can lag".to_owned(),
         (1, Some((id, 2..))) => return Ok((*id).clone()),
         (1, Some((id, 1))) => format!("one new group ({id}), which only the last poll showed"),
-        (1, Some((id, 0))) => format!("one new group ({id}), {NOT_CERTAIN}"),
+        (1, Some((id, 0))) => format!("one new group ({id}), but perhaps another request's"),
         (n, _) => {
             let ids = list(new.into_keys());
             format!("{n} new groups ({ids}), and it is unclear which one this step started")
@@ -318,8 +318,6 @@ fn adopt(before: &Groups, lists: &[Groups], flight: Flight) -> Result<GroupId, S
     };
     Err(format!("Sofy lists {doubt}"))
 }
-
-const NOT_CERTAIN: &str = "but it is not certain that it started while the request was in flight";
 
 /// The earliest and the latest time that Sofy's clock can have shown at the sending; none if the answers contradict each
 /// other, or one is a cache's.
@@ -767,7 +765,7 @@ mod tests {
             ),
             (
                 vec![untold(&["76", "77"])],
-                "Sofy lists one new group (77), but it is not certain that it started while the request was in flight",
+                "Sofy lists one new group (77), but perhaps another request's",
                 "one, at no time",
             ),
             (

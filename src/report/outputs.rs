@@ -35,9 +35,9 @@ pub(crate) fn pairs(report: &Report) -> Vec<(&'static str, String)> {
 
 /// Writes the file of `json-path`: every output with its type, and the results complete.
 pub(crate) fn write_json(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let fields =
-        fields(report).map(|(name, value)| format!("\"{}\":{value}", name.replace('-', "_")));
-    write!(out, "{{{},\"results\":[", fields.join(","))?;
+    let field = |(name, value): (&str, Value)| format!("\"{}\":{value}", name.replace('-', "_"));
+    let fields = fields(report).map(field).join(",");
+    write!(out, "{{{fields},\"results\":[")?;
     for (n, run) in report.test_runs.iter().enumerate() {
         let comma = if n > 0 { "," } else { "" };
         write!(out, "{comma}{}", object(run, report.previous.status(run)))?;

@@ -126,8 +126,7 @@ impl SofyApi for Public {
 
     async fn rows(&self, group_id: &GroupId) -> Result<Rows> {
         let request = self.request(Method::GET, &format!("status/{group_id}"), &[]);
-        let answer = self.http.send_for_list(request).await?;
-        answer.rows(WireTestRun::into_row)
+        rows(&self.http.send_for_list(request).await?)
     }
 
     async fn builds(&self) -> Result<BuildList> {
@@ -154,7 +153,6 @@ impl SofyApi for Public {
 }
 
 /// Reads the rows of one group.
-#[cfg(any(test, fuzzing))]
 pub(crate) fn rows(answer: &Answer) -> Result<Rows> {
     answer.rows(WireTestRun::into_row)
 }
