@@ -170,7 +170,7 @@ impl Answer {
         // Of several entries, one without an ID may be another group.
         let is_alone = list.entries.len() == 1;
         let is_whole = is_alone || list.read().all(|entry| entry.as_ref().is_ok_and(has_id));
-        let is_error = self.is_partial || !is_whole || json::reports_an_error(&self.body);
+        let is_error = !is_whole || json::reports_an_error(&self.body);
         let listed = list.read().flatten();
         let entries: Vec<T> = listed.chain(json::object(&self.body)).collect();
         let named = entries.iter().flat_map(ids);

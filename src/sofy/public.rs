@@ -551,7 +551,6 @@ mod tests {
                 r#"[{"testRunGroupId":77},{"status":"Queued"}]"#,
                 "without its ID",
             ),
-            (206, r#"[{"testRunGroupId":77}]"#, "a part of a list"),
             (200, "[1]", "a number is not a group"),
             (200, r#"[["77"]]"#, "nor is a list"),
         ] {
