@@ -218,10 +218,9 @@ fn after(newest: &Cutoff, rows: Vec<TestRun>, named: &[TestRun]) -> (Vec<TestRun
 /// Tells whether a test run may still start, and get another time then. Of other words that are not documented for
 /// rows, some end a run, and an old row with one of them stays.
 fn may_start(status: &TestStatus) -> bool {
-    let Group {
-        status, verbatim, ..
-    } = Group::parse(&status.to_string());
-    verbatim.trim().is_empty() || matches!(status, GroupStatus::Queued | GroupStatus::Running)
+    use GroupStatus::{Queued, Running};
+    let group = Group::parse(&status.to_string());
+    group.verbatim.trim().is_empty() || matches!(group.status, Queued | Running)
 }
 
 /// The newest test run of each scenario on each device: what the previous execution showed.
