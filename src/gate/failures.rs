@@ -37,7 +37,7 @@ impl SeenFailures {
         !self.most_rows.is_empty()
     }
 
-    /// Remembers what a poll shows. Where it does not show the group, that may be terminal.
+    /// Remembers what a poll shows. If it does not show the group, that may be terminal.
     pub(crate) fn observe(&mut self, group: Option<&Group>, test_runs: &[TestRun]) {
         self.trusts_retries &= !group.is_some_and(Group::is_terminal);
         let trusts_retries = self.trusts_retries && group.is_some();
