@@ -693,8 +693,8 @@ impl Facts<'_> {
                 "the list of test runs is not whole",
             ),
             (
-                (world.habits.cache).is_some_and(|cache| cache.list == Call::Groups),
-                "the list of groups came from a cache",
+                (world.habits.cache).is_some_and(|cache| cache.list != Call::Builds),
+                "the list of groups or of test runs came from a cache",
             ),
             (
                 plan.runs.iter().any(|run| world.is_unreadable(ours, run)),

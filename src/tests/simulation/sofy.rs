@@ -566,6 +566,7 @@ impl Sofy {
         let age = match self.world.habits.cache {
             Some(cache) if !state.is_struck(call, cache.list) => 0,
             Some(cache) if cache.list == Call::Groups && since >= MINUTE => 0,
+            Some(cache) if cache.list == Call::Rows => acts_at % cache.oldest,
             Some(cache) if cache.always => cache.oldest,
             Some(cache) if dice.percent(60) => dice.from(SECOND, cache.oldest),
             Some(_) | None => 0,
@@ -649,7 +650,7 @@ impl Sofy {
         let mut state = self.state.borrow_mut();
         if state.is_struck(call, Call::Before) {
             state.before = answer.before;
-            state.before.says_so |= fate.age > 0;
+            state.before.says_so |= fate.age >= SECOND;
         }
         drop(state);
         match call {

@@ -120,13 +120,13 @@ pub(super) struct Habits {
     pub(super) cache: Option<Cache>,
 }
 
-/// Keeps the answers to a call for a while: of groups in the first minute, or until the trigger. `Age` says so.
+/// Keeps the answers to a call for a while: of groups only in the first minute, or until the trigger. `Age` says so.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cache {
     pub(super) list: Call,
     /// How old an answer may be.
     pub(super) oldest: Ms,
-    /// Every answer is as old as that; else only some are, each of another age.
+    /// Every answer is as old as that; else only some are, each of another age. Of rows, one answer is kept for so long.
     pub(super) always: bool,
 }
 
@@ -486,6 +486,14 @@ impl World {
                     }
                     miss_the_newest(&mut dice, &mut asked, &mut habits, &mut others, &builds);
                 }
+                77..80 => {
+                    ours.fails_at_last(&mut dice);
+                    habits.stale = 0;
+                    habits.cache = Some(Cache {
+                        list: Call::Rows,
+                        ..Cache::draw(&mut dice)
+                    });
+                }
                 _ => {}
             }
         } else if dice.percent(15) {
@@ -842,7 +850,7 @@ impl Habits {
 impl Cache {
     fn draw(dice: &mut Dice) -> Self {
         Self {
-            list: dice.pick(&[Call::Groups, Call::Builds]),
+            list: dice.pick(&[Call::Groups, Call::Builds, Call::Rows]),
             oldest: dice.from(SECOND, MINUTE),
             always: dice.percent(65),
         }
@@ -1151,6 +1159,22 @@ impl Execution {
             }
         }
         self.group = vec![(0, Status::Running), (over.max(1), Status::Complete)];
+        self.tame();
+    }
+
+    /// Lets the last test run fail, and lists it only when all others have been over for a while.
+    fn fails_at_last(&mut self, dice: &mut Dice) {
+        self.passes();
+        let listed = self.over + dice.from(15 * SECOND, 40 * SECOND);
+        self.over = listed + dice.from(SECOND, 10 * SECOND);
+        let last = self.runs.first().map(|run| Run {
+            scenario: "The last scenario".to_owned(),
+            listed,
+            history: vec![(listed, Status::Running), (self.over, Status::Failed)],
+            ..run.clone()
+        });
+        self.runs.extend(last);
+        self.group = vec![(0, Status::Running), (self.over + SECOND, Status::Complete)];
         self.tame();
     }
 
