@@ -39,9 +39,8 @@ pub(super) async fn list(http: &Http) -> Result<BuildList> {
         let application = json::object::<WireApplication>(raw.get());
         let builds = json::member(raw.get(), "application_builds");
         let is_named = (application.as_ref()).is_ok_and(|one| !one.application_guid.0.is_empty());
-        let is_application = builds.as_ref().is_ok_and(|all| all.is_some() || is_named);
-        let is_read = application.is_ok() && is_application;
-        all.unreadable += usize::from(!is_read);
+        let is_one = builds.as_ref().is_ok_and(|all| all.is_some() || is_named);
+        all.unreadable += usize::from(application.is_err() || !is_one);
         // Whatever the application is called, these are builds of one.
         let application = application.unwrap_or_default();
         let builds = builds.ok().flatten().unwrap_or_default();
