@@ -187,7 +187,7 @@ const CHECK_PORTAL: &str = "Check the schedule in Sofy's portal: if a run has st
 
 /// The verdict if a stop came while a run may have been starting.
 fn in_flight(reason: StopReason) -> Verdict {
-    let details = " while the trigger request was in flight; a run may have started";
+    let details = " before the outcome of the trigger was known; a run may have started";
     Verdict::stopped(reason, details).advise(CHECK_PORTAL)
 }
 

@@ -203,14 +203,18 @@ impl Watch {
             n => tracing::debug!("{message}; {n} failures in a row"),
         }
         // Sofy answers if the rows can be read, and only lacks the group.
-        let longest = self.unlisted_since.map_or(self.poll_interval, |_| pause);
-        let pause = pause.min(longest.max(after.unwrap_or_default()));
+        let usual = Some(self.poll_interval).filter(|_| is_known && self.unlisted_since.is_none());
+        let pause = usual.map_or(pause, |usual| {
+            pause.min(usual.max(after.unwrap_or_default()))
+        });
         ControlFlow::Continue(pause.max(bounded(Duration::ZERO, self.poll_interval)))
     }
 
     /// The ending if the watch was stopped: at the deadline without contact, it is not about the tests.
     fn stopped(&self, reason: StopReason) -> ControlFlow<Ending> {
-        ControlFlow::Break(match (reason, self.retry.latest.clone()) {
+        let silent = || ApiError::new(ErrorKind::OutcomeUnknown, "Sofy did not answer in time");
+        let first = self.history.latest.is_none().then(silent);
+        ControlFlow::Break(match (reason, self.retry.latest.clone().or(first)) {
             (StopReason::Deadline(timeout), Some(error)) => Ending::LostContact { timeout, error },
             (StopReason::Deadline(_) | StopReason::Signal(_), _) => Ending::Stopped(reason),
         })
@@ -779,6 +783,22 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_sofy_that_never_answers_a_poll_is_no_run_that_takes_too_long() {
+        for seen_before in [false, true] {
+            let api = Public::new();
+            let api = match seen_before {
+                true => api.look("Running", test_runs(&["Running"])),
+                false => api,
+            };
+
+            let (ending, took) = ending(&api.hang(60 * MINUTE), 12 * SECOND).await;
+
+            assert_eq!(is_lost(&ending), !seen_before, "{ending:?}");
+            assert!(took <= 12 * SECOND + LAST_POLL, "{took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_signal_ends_the_watch_at_once() {
         for api in [
             Public::new().look("Running", test_runs(&["Running"])),
@@ -902,6 +922,17 @@ mod tests {
         let looks = api.calls("look");
         let longest = looks.windows(2).map(|pair| pair[1] - pair[0]).max();
         assert_eq!(longest, Some(POLL), "no silence that grows either");
+
+        let missing = failure(ErrorKind::NotFound);
+        let api = Public::new().without_group(&missing, Vec::new());
+        let mut run = handle();
+        run.origin = Origin::Attached;
+        let (_sender, mut stop) = stop(MINUTE);
+        let start = Instant::now();
+        let observation = watch(&api, &mut run, SECOND, &mut stop, || 0.0).await;
+        assert_eq!(observation.ending, Ending::Refused(missing));
+        let took = start.elapsed();
+        assert!(took > 30 * SECOND, "a list may lag: {took:?}");
     }
 
     #[tokio::test(start_paused = true)]

@@ -108,9 +108,8 @@ impl Answer {
         const WORDS: &str = "test run runs group groups found yet";
         let is_list = says_something(&self.json().unwrap_or_default()["data"]);
         let words = self.words().unwrap_or_default().to_lowercase();
-        let words = words
-            .trim_end_matches('.')
-            .trim_end_matches(" for this schedule");
+        let ends = [".", " for this schedule", " for this group"].iter();
+        let words = ends.fold(&*words, |words, end| words.trim_end_matches(end));
         let is_known = |word| WORDS.split(' ').any(|known| known == word);
         let is_none = words.starts_with("no ") && words.split(' ').skip(1).all(is_known);
         matches!(self.status.as_u16(), 200 | 404) && !is_list && is_none

@@ -486,6 +486,12 @@ mod tests {
                 false,
                 "another 404",
             ),
+            (
+                404,
+                r#"{"message":"No test runs found for this group."}"#,
+                true,
+                "of a group that is queued",
+            ),
             (404, "No groups", false, "a gateway's page"),
             (500, r#"{"message":"No groups"}"#, false, "a fault"),
             (

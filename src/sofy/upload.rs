@@ -108,7 +108,7 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
     const FILE: &str = "Build the app again. Check that it is a whole .apk or .ipa for devices.";
     const OTHER: &str = "Check the inputs against Sofy's portal, then run the job again.";
     const URL: &str = "Check `api-url`: the answer is perhaps not Sofy's.";
-    const ALREADY: [&str; 3] = ["already exist", "already been uploaded", "duplicate build"];
+    const ALREADY: &str = "already exist|exists already|already been uploaded|duplicate build";
     let refused = |advice| Err(answer.failure(ErrorKind::Rejected).advise(advice));
     let unclear = || answer.failure(ErrorKind::OutcomeUnknown);
     let json = answer.json();
@@ -123,7 +123,7 @@ fn judge(answer: &Answer) -> Result<UploadAnswer> {
             let error = answer.unreadable("it cannot be read, since it is not JSON");
             Ok(UploadAnswer::NotSofy(error.advise(URL)))
         }
-        (_, Some(_)) if ALREADY.iter().any(|words| says(words)) => {
+        (_, Some(_)) if ALREADY.split('|').any(says) => {
             Ok(UploadAnswer::AlreadyExists(answer.said()))
         }
         (200..=299, Some(_)) => created(answer),
