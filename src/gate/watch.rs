@@ -95,8 +95,7 @@ impl Watch {
     ) -> ControlFlow<Ending> {
         let (deadline, sent_at) = (stop.deadline, Instant::now());
         let since = *self.unlisted_since.get_or_insert(sent_at);
-        let is_unknown = !A::LISTS_BY_GROUP && !self.history.failures.have_shown_test_runs();
-        if is_unknown && sent_at - since > BLIND {
+        if !self.history.failures.have_shown_test_runs() && sent_at - since > BLIND {
             run.mark_ambiguous(AmbiguityReason::LostContact);
         }
         let read = self.read(api, run);

@@ -434,8 +434,18 @@ pub(crate) fn what_never_ends_is_ended_by_the_deadline() {
             "before anything was triggered",
         ),
         (Call::Trigger, 3, "timed_out", "may have started"),
-        (Call::Group, 3, "timed_out", "Timed out after 6s"),
-        (Call::Rows, 3, "timed_out", "Timed out after 6s"),
+        (
+            Call::Group,
+            2,
+            "error",
+            "Lost contact with Sofy until the 6s",
+        ),
+        (
+            Call::Rows,
+            2,
+            "error",
+            "Lost contact with Sofy until the 6s",
+        ),
     ];
     let faults = [
         ("silence", asked(|talk| talk.silence())),
