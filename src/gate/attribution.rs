@@ -395,6 +395,7 @@ mod tests {
                 "it ran under an older time",
             ),
             (YESTERDAY, "", "Passed", &[], 1, "it had no status yet"),
+            (YESTERDAY, " ", "Passed", &[], 1, "nor is a space one"),
             (
                 YESTERDAY,
                 "Failed",
@@ -764,15 +765,17 @@ mod tests {
     #[test]
     fn another_group_in_our_own_list_is_not_passed_over() {
         let mut run = Run::triggered("77".into(), Origin::Triggered, None);
-        let list = [
-            rows(TODAY, &["Passed"]),
-            named(rows(TODAY, &["Failed"]), "76"),
-        ]
-        .concat();
+        let ours = rows(TODAY, &["Passed"]);
+        let both = [ours.clone(), named(rows(TODAY, &["Failed"]), "76")].concat();
 
-        assert_eq!(look(&mut run, &list), expected(&["Passed"], 1));
-        let unnamed = rows(TODAY, &["Passed", "Passed"]);
-        assert_eq!(look(&mut run, &unnamed), expected(&["Passed", "Passed"], 0));
+        for (list, others, why) in [
+            (&both, 1, "it is seen"),
+            (&both, 1, "it is one row, however often it is seen"),
+            (&ours, 0, "it is gone"),
+        ] {
+            let expected = expected(&["Passed"], others);
+            assert_eq!(look(&mut run, list), expected, "{why}");
+        }
     }
 
     #[test]
@@ -785,6 +788,7 @@ mod tests {
         };
         for (group, is_ours, why) in [
             (Some(began(1)), true, "after it"),
+            (Some(began(0)), true, "at that very time"),
             (Some(Group::parse("Complete")), true, "nobody says when"),
             (Some(began(-1)), false, "before it"),
             (Some(Group::parse("Complete")), false, "the time is gone"),

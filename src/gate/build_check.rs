@@ -401,6 +401,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_list_from_a_cache_is_read_again() {
+        let ours = || vec![build(OURS, "app", "1.0(1)")];
+        let api = Scripted::new()
+            .cached_builds(ours(), PAUSE)
+            .builds(Ok(ours()));
+        let (_sender, mut stop) = stop(Duration::ZERO);
+
+        let check = check_build(&api, OURS, &test_runs(&["Passed"]), &mut stop).await;
+
+        let check = check.expect("no signal");
+        assert!(check.is_verified(), "{check}");
+        assert_eq!(api.calls("builds").len(), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_signal_ends_the_reading_and_a_list_that_hangs_does_not_hide_the_one_before() {
         let hour = Duration::from_secs(3600);
         let hangs = || {

@@ -381,12 +381,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failure_is_seen_although_the_group_cannot_be_read() {
         let (no_group, no_answer) = (ErrorKind::NotFound, ErrorKind::OutcomeUnknown);
-        for (kind, status, lost) in [
-            (no_group, "Failed", &["S1 on Pixel 8: Failed"][..]),
-            (no_answer, "Failed", &["S1 on Pixel 8: Failed"]),
-            (no_answer, "Passed", &[]),
+        let failed = &["S1 on Pixel 8: Failed"][..];
+        for (kind, first, status, lost) in [
+            (no_group, "Running", "Failed", failed),
+            (no_answer, "Running", "Failed", failed),
+            (no_answer, "Running", "Passed", &[]),
+            // The group may have been terminal when it ran again, so that this is not Sofy's retry.
+            (no_answer, "Failed", "Running", failed),
         ] {
             let api = Public::new()
+                .look("Running", test_runs(&["Passed", first]))
                 .without_group(&failure(kind), test_runs(&["Passed", status]))
                 .look("Complete", test_runs(&["Passed", "Passed"]));
 
@@ -395,6 +399,17 @@ mod tests {
             assert_eq!(observation.ending, Ending::Settled, "{kind:?} {status}");
             assert_eq!(observation.lost, lost, "{kind:?} {status}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_does_not_exist_is_told_although_its_rows_are_refused() {
+        let (no_group, refused) = (ErrorKind::NotFound, ErrorKind::Rejected);
+        let (no_group, refused) = (failure(no_group), failure(refused));
+        let api = Public::new().without_both(&no_group, &refused);
+
+        let (observation, _) = watched(&api, handle(), Origin::Attached, 60 * MINUTE).await;
+
+        assert_eq!(observation.ending, Ending::Refused(no_group));
     }
 
     #[tokio::test(start_paused = true)]

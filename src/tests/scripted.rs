@@ -196,6 +196,13 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
         self
     }
 
+    /// The next look fails to read the group, and its rows for another reason.
+    pub(crate) fn without_both(self, group: &ApiError, rows: &ApiError) -> Self {
+        self.groups.add(Err(group.clone()), Duration::ZERO);
+        self.rows.add(Err(rows.clone()), Duration::ZERO);
+        self
+    }
+
     /// The next look takes its time.
     pub(crate) fn hang(self, takes: Duration) -> Self {
         let error = failure(ErrorKind::OutcomeUnknown);
@@ -216,6 +223,17 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
             ..BuildList::default()
         });
         self.builds.add(builds, Duration::ZERO);
+        self
+    }
+
+    /// The next list of builds, which a cache had kept for so long.
+    pub(crate) fn cached_builds(self, list: Vec<Build>, age: Duration) -> Self {
+        let mut builds = BuildList {
+            list,
+            ..BuildList::default()
+        };
+        builds.completeness.age = age;
+        self.builds.add(Ok(builds), Duration::ZERO);
         self
     }
 
