@@ -465,6 +465,7 @@ mod tests {
             (&[(DATE, noon), (AGE, "long")], true, 1, "of unknown age"),
             (&[(AGE, "-9223372036854775808")], true, 1, "no age at all"),
             (&[(AGE, "99999999999999999999")], true, 2_592_000, "a month"),
+            (&[(AGE, "9999999999")], true, 2_592_000, "no more than it"),
             (&[(AGE, "0"), (AGE, "60")], true, 60, "of two caches"),
         ] {
             let mut all = HeaderMap::new();
@@ -479,6 +480,12 @@ mod tests {
             let age = Duration::from_secs(age);
             assert_eq!((clock.has_age, clock.age), (is_old, age), "{why}");
         }
+        let mut dates = HeaderMap::new();
+        for date in [noon, "Tue, 14 Nov 2023 22:14:20 GMT", noon] {
+            dates.append(DATE, HeaderValue::from_static(date));
+        }
+        let latest = Timestamp::from_second(1_700_000_060).ok();
+        assert_eq!(date(&dates, DATE), latest, "nothing is older than it says");
     }
 
     #[test]
@@ -661,6 +668,8 @@ mod tests {
             (r#""a":[[[[[{"total":45}]]]]]"#, false, "far down"),
             (r#""nextPage":{"page":2}"#, false, "where the next page is"),
             (r#""nextPage":[]"#, true, "no next page"),
+            (r#""nextPage":0"#, true, "no next page, as a number"),
+            (r#""has-more":"True""#, false, "in another spelling"),
             (
                 r#""message":{"text":"ok","hasMore":true}"#,
                 false,
@@ -675,6 +684,7 @@ mod tests {
             ),
             (r#""totalPages":[1]"#, false, "nor is this"),
             (r#""message":"Fetched 2 out of 5""#, false, "out of"),
+            (r#""message":"Fetched 2 in 5 ms""#, true, "not of 5"),
             (
                 r#""message":"Fetched 2 of 2 record(s)""#,
                 true,
@@ -777,13 +787,15 @@ mod tests {
             (r#"</x?page=2>; rel="next""#, true),
             (r#"</x>; rel=prev, </y>; title="a"; Rel="last NEXT""#, true),
             ("</x>; rel=next", true),
+            ("</x>; rel=next, </y>; rel=last", true),
             ("</läufe?page=2>; rel=\"next\"", true),
             (r#"</x?rel=next>; rel="prev""#, false),
             (r#"</next>; rel="prev next-archive""#, false),
         ] {
             let mut headers = HeaderMap::new();
+            headers.append(LINK, HeaderValue::from_static("</x>; rel=prev"));
             let value = HeaderValue::from_bytes(link.as_bytes());
-            headers.insert(LINK, value.expect("a header"));
+            headers.append(LINK, value.expect("a header"));
             assert_eq!(has_next_page(&headers), expected, "{link}");
             let partial = Answer::scripted(206, "[]");
             let list = partial.list("x").expect("a list");

@@ -172,6 +172,34 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn builds_are_of_one_application_only_if_it_says_so() {
+        for (one, other, is_same, why) in [
+            (r#""g""#, r#""G""#, true, "the same GUID"),
+            (r#""g""#, r#""h""#, false, "another GUID"),
+            ("null", "null", false, "no GUID"),
+        ] {
+            let application = |guid| {
+                let builds = r#""application_builds":[{"app_hash":"4dde"}]"#;
+                format!(r#"{{"application_guid":{guid},{builds}}}"#)
+            };
+            let mut server = Server::new_async().await;
+            server
+                .mock("GET", APPLICATIONS)
+                .with_body(format!("[{},{}]", application(one), application(other)))
+                .create_async()
+                .await;
+
+            let listed = listed_by(&server).await.expect("a list").list;
+
+            assert_eq!(
+                listed[0].application == listed[1].application,
+                is_same,
+                "{why}"
+            );
+        }
+    }
+
+    #[tokio::test]
     async fn the_age_of_a_list_is_kept() {
         for (header, value, age) in [("age", "5", 5), ("age", "0", 0), ("x-age", "5", 0)] {
             let mut server = Server::new_async().await;

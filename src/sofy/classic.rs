@@ -337,6 +337,24 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_run_that_is_not_listed_yet_is_not_refused() {
+        let mut server = Server::new_async().await;
+        server
+            .mock("POST", STATUS)
+            .match_query(Matcher::Any)
+            .with_status(404)
+            .with_body(r#"{"Message":"No test runs found for this schedule."}"#)
+            .create_async()
+            .await;
+        let api = client(&server);
+
+        let group = api.group(&"77".into()).await.expect_err("no group");
+        assert_eq!(group.kind, ErrorKind::OutcomeUnknown);
+        let rows = api.rows(&"77".into()).await;
+        assert!(rows.is_ok_and(|rows| rows.list.is_empty()));
+    }
+
+    #[tokio::test]
     async fn a_status_without_an_id_is_ours_only_where_it_is_alone() {
         for (body, status, why) in [
             (

@@ -289,6 +289,7 @@ mod tests {
             let mut server = Server::new_async().await;
             server
                 .mock("GET", path("test-run-groups").as_str())
+                .with_header("age", "5")
                 .with_body(body)
                 .create_async()
                 .await;
@@ -300,6 +301,8 @@ mod tests {
                 status,
                 "{why}"
             );
+            let has_age = group.is_none_or(|group| group.age.as_secs() == 5);
+            assert!(has_age, "{why}: it is as old as the answer");
         }
     }
 
@@ -533,6 +536,7 @@ mod tests {
             r#"{"testGroupsRunId":"77","data":[{"scheduleTestRunsGroupID":78}]}"#,
             r#"{"data":[{"scheduleTestRunsGroupID":"77","testGroupsRunId":"78"}]}"#,
             r#"{"data":[{"testRunGroupId":"77"},{"testRunGroupId":"78"}]}"#,
+            r#"{"data":{"status":"Queued"},"testRunGroupId":77,"testGroupsRunId":78}"#,
         ] {
             let mut server = Server::new_async().await;
             server

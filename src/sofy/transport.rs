@@ -351,10 +351,15 @@ mod tests {
         write("a:b.pem", GOOD);
         write("mixed.pem", &format!("# a comment\n{odd}{GOOD}"));
         write("odd.pem", odd);
-        for sub in ["good", "empty"] {
+        write("none.pem", "# a comment\n");
+        let broken = "-----BEGIN CERTIFICATE-----\n";
+        write("broken.pem", broken);
+        for sub in ["good", "mixed", "empty"] {
             fs::create_dir(folder.path().join(sub)).expect("a folder");
         }
         write("good/ca.crt", GOOD);
+        write("mixed/ca.crt", GOOD);
+        write("mixed/broken.crt", broken);
         let path = |name: &str| folder.path().join(name).into_os_string();
         let both = env::join_paths([path("absent"), path("good")]).expect("paths");
         for (name, value, expected, why) in [
@@ -365,6 +370,18 @@ mod tests {
                 path("odd.pem"),
                 Err("no certificate"),
                 "only odd ones",
+            ),
+            (
+                "SSL_CERT_FILE",
+                path("none.pem"),
+                Err("no certificate"),
+                "none at all",
+            ),
+            (
+                "SSL_CERT_FILE",
+                path("broken.pem"),
+                Err("cannot be read"),
+                "one that is cut off",
             ),
             (
                 "SSL_CERT_FILE",
@@ -385,6 +402,12 @@ mod tests {
                 "no file",
             ),
             ("SSL_CERT_DIR", path("good"), Ok(1), "a folder"),
+            (
+                "SSL_CERT_DIR",
+                path("mixed"),
+                Ok(1),
+                "one beside a good one",
+            ),
             (
                 "SSL_CERT_DIR",
                 both,
