@@ -116,6 +116,7 @@ mod tests {
     #[test]
     fn retry_after_is_a_lower_bound_and_jitter_halves_at_most() {
         assert_eq!(backoff(1, Some(40 * SECOND), 0.9), 40 * SECOND);
+        assert_eq!(backoff(3, Some(SECOND), 0.0), 4 * SECOND);
         assert_eq!(backoff(2, None, 1.0), SECOND);
         assert_eq!(backoff(2, None, 7.0), SECOND);
         assert_eq!(backoff(1, Some(Duration::MAX), 0.0), Duration::MAX);

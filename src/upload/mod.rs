@@ -674,7 +674,7 @@ pub(crate) mod tests {
             (sending(), "0 B of 4 B", "while it is sent"),
             (
                 pausing(),
-                "waiting for the next attempt",
+                "waiting for the next attempt; before that: Sofy answered 502",
                 "between two attempts",
             ),
             (looking(), "looking for the build", "while polling the list"),
