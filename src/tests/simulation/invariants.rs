@@ -548,12 +548,25 @@ impl Facts<'_> {
                 .last()
                 .is_some_and(|one| ours.began > one.until)
         };
-        let ours_is_missing = our_execution(state).is_none_or(too_late);
-        let adopted = |one: &Triggered| ours_is_missing && !one.certainly_not;
-        let mut triggers = state.triggers.iter();
-        triggers
-            .any(|one| adopted(one) && theirs_began(one))
-            .then_some("adopted: another execution began while the lost trigger was under way")
+        // The list is read for 15 s after the trigger, and not again.
+        let is_listed_late = |ours: &Live| {
+            let shown = ours.plan.group.first().map_or(0, |(at, _)| *at);
+            let listed = ours.began + shown.max(world.habits.lists_group_after);
+            let lost = state.triggers.last();
+            lost.is_some_and(|one| listed > one.until + 15 * SECOND)
+        };
+        let ours = our_execution(state);
+        let cause = match ours {
+            ours if ours.is_none_or(too_late) => {
+                "adopted: another execution began while the lost trigger was under way"
+            }
+            Some(ours) if is_listed_late(ours) => {
+                "adopted: another execution began then, and ours was listed after the search"
+            }
+            _ => return None,
+        };
+        let adopted = |one: &Triggered| !one.certainly_not && theirs_began(one);
+        state.triggers.iter().any(adopted).then_some(cause)
     }
 
     /// Tells whether the step took another group than ours for its own.
