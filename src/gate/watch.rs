@@ -126,6 +126,9 @@ impl Watch {
             Err(error) if !error.is_unclear() => return Err(error),
             group => group,
         };
+        // What the group shows counts even if its rows cannot be read.
+        _ = run.attribute(group.as_ref().ok(), Vec::new());
+        self.history.failures.observe(group.as_ref().ok(), &[]);
         let rows = api.rows(&run.group_id).await;
         let rows = rows.map_err(|error| group.clone().err().unwrap_or(error))?;
         self.unlisted_since = None;
@@ -428,6 +431,23 @@ mod tests {
 
             assert_eq!(ending == Ending::Settled, settled, "{why}");
             assert!(!settled || took < 15 * SECOND, "{why}: {took:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_was_terminal_once_has_no_retry_although_its_rows_could_not_be_read() {
+        for (group, lost) in [("Complete", 1), ("Running", 0)] {
+            let api = Public::new()
+                .look("Running", test_runs(&["Failed"]))
+                .without_rows(group, &failure(ErrorKind::OutcomeUnknown))
+                .look("Running", test_runs(&["Running"]))
+                .look("Complete", test_runs(&["Passed"]));
+
+            let (observation, _) = watched(&api, handle(), Origin::Triggered, 60 * MINUTE).await;
+
+            assert_eq!(observation.ending, Ending::Settled, "{group}");
+            assert_eq!(observation.lost.len(), lost, "{group}");
+            assert_eq!(observation.retried.len(), 1 - lost, "{group}");
         }
     }
 
@@ -947,6 +967,21 @@ mod tests {
         assert_eq!(observation.ending, Ending::Refused(missing));
         let took = start.elapsed();
         assert!(took > 30 * SECOND, "a list may lag: {took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_of_an_earlier_attempt_was_over_even_if_its_rows_could_not_be_read() {
+        let rows = || vec![at(TODAY, "S0", "Pixel 8", "Passed")];
+        let api = Classic::new()
+            .without_rows("Complete", &failure(ErrorKind::OutcomeUnknown))
+            .look("Running", rows())
+            .look("Complete", rows());
+        let after = ResultsAfter::parse("none;attempt=1").expect("what a step wrote");
+        let run = Run::attached("77".into(), Some(after), Some(2));
+
+        let (observation, _) = watched(&api, run, Origin::Attached, 60 * MINUTE).await;
+
+        assert_eq!(observation.ending, Ending::Stuck(Blocker::Ambiguous));
     }
 
     #[tokio::test(start_paused = true)]

@@ -188,6 +188,13 @@ impl<const PUBLIC: bool> Scripted<PUBLIC> {
         self
     }
 
+    /// The next look shows this group, and fails to read the rows.
+    pub(crate) fn without_rows(self, group: &str, error: &ApiError) -> Self {
+        self.groups.add(Ok(Group::parse(group)), Duration::ZERO);
+        self.rows.add(Err(error.clone()), Duration::ZERO);
+        self
+    }
+
     /// The next look fails to read the group, and shows these rows.
     pub(crate) fn without_group(self, error: &ApiError, test_runs: Vec<TestRun>) -> Self {
         self.groups.add(Err(error.clone()), Duration::ZERO);
