@@ -34,8 +34,8 @@ impl<'env> Reader<'env> {
     pub(crate) fn new(env: &'env [(String, String)]) -> Self {
         let inputs = || env.iter().filter(|(name, _)| name.starts_with("INPUT_"));
         let hyphens = inputs().any(|(name, _)| name.contains('-'));
-        let mixes = |name: &str| hyphens && name[6..].contains('_');
-        let read = inputs().filter(|(name, _)| *name == name.to_uppercase() && !mixes(name));
+        let is_shell = |name: &str| hyphens && name[6..].contains('_');
+        let read = inputs().filter(|(name, _)| *name == name.to_uppercase() && !is_shell(name));
         let read = envy::prefixed("INPUT_").from_iter::<_, BTreeMap<String, String>>(read.cloned());
         let read = read.unwrap_or_default().into_iter();
         let read = read.map(|(name, value)| (name.replace('_', "-"), value.trim().to_owned()));

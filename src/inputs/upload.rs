@@ -57,8 +57,8 @@ pub(crate) fn parse<App>(
     input.optional("timeout", duration);
     let api_url = input.optional("api-url", api_url);
 
-    let has_no_name = api == Generation::Classic && details.build_name.is_some();
-    input.conflict(has_no_name, "build-name", NO_NAME);
+    let takes_no_name = api == Generation::Classic && details.build_name.is_some();
+    input.conflict(takes_no_name, "build-name", NO_NAME);
     input.finish(api_key.zip(app).map(|(api_key, app)| UploadInputs {
         api_key,
         app,

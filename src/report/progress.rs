@@ -48,9 +48,7 @@ impl Progress {
             let named = self.failures.len();
             if named <= MOST_NAMED && self.failures.insert((run.slot(), run.status.clone())) {
                 lines.push(match named {
-                    MOST_NAMED => {
-                        "more test runs did not pass; all are named at the end".to_owned()
-                    }
+                    MOST_NAMED => "more did not pass; all are named at the end".to_owned(),
                     _ => format!("{}: {} on {}", word(&run.status), run.scenario, run.device),
                 });
             }
@@ -213,7 +211,7 @@ mod tests {
         assert_eq!(lines.len(), MOST_NAMED - 2 + 1);
         assert_eq!(
             lines.last().map(|line| &line[..22]),
-            Some("more test runs did not")
+            Some("more did not pass; all")
         );
         assert!(
             progress

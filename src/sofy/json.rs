@@ -75,7 +75,7 @@ pub(super) fn reports_an_error(body: &str) -> bool {
     shows_a_sign(body, None, DEEPEST)
 }
 
-/// Tells whether something nested says so, or cannot be read.
+/// Tells whether something nested contains a sign, or cannot be read.
 fn shows_a_sign(nested: &str, list: Option<usize>, deepest: u8) -> bool {
     let parts = from_str(nested).ok().filter(|_| deepest > 0);
     parts.is_none_or(|Parts(parts)| completeness(&parts, list, deepest - 1).not_whole.is_some())
@@ -118,7 +118,7 @@ fn completeness(members: &[(String, &RawValue)], list: Option<usize>, deepest: u
     found
 }
 
-/// Tells whether a member that is a sign if it is there says something.
+/// Tells whether a member that should be absent or empty is not.
 fn is_given(value: Value) -> bool {
     !matches!(&*value.to_string(), "null" | "false" | "\"\"" | "[]" | "{}")
 }
